@@ -1,0 +1,29 @@
+/** What a {@link UserError} is made of: together they read as one sentence. */
+export interface UserErrorParts {
+  /** What was being done, e.g. "read safetensors" or "train". */
+  operation: string;
+  /** The argument, field or file at fault. */
+  argument: string;
+  expected: string;
+  received: string;
+  /** What the user can do about it, as a clause. */
+  remedy?: string;
+  cause?: unknown;
+}
+
+/**
+ * A mistake in what the user gave (an argument, a file, a configuration), told in one sentence.
+ * The command line prints the message alone and exits with status 2.
+ */
+export class UserError extends Error {
+  override readonly name: string = "UserError";
+  readonly operation: string;
+  readonly argument: string;
+
+  constructor({ operation, argument, expected, received, remedy, cause }: UserErrorParts) {
+    const end = remedy === undefined ? "" : `; ${remedy}`;
+    super(`${operation}: expected ${expected} for ${argument}, received ${received}${end}.`, { cause });
+    this.operation = operation;
+    this.argument = argument;
+  }
+}
