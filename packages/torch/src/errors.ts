@@ -27,3 +27,21 @@ export class UserError extends Error {
     this.argument = argument;
   }
 }
+
+/** What went wrong inside libtorch: a wrong argument, memory that was not to be had, or libtorch's own refusal. */
+export type TorchErrorKind = "argument" | "memory" | "torch";
+
+/** A C++ exception of libtorch, with the operation, the argument where it is known, and a JavaScript stack. */
+export class TorchError extends Error {
+  override readonly name: string = "TorchError";
+  readonly kind: TorchErrorKind;
+  readonly operation: string;
+  readonly argument: string | undefined;
+
+  constructor(kind: TorchErrorKind, operation: string, argument: string | undefined, message: string) {
+    super(`${operation}: ${message}`);
+    this.kind = kind;
+    this.operation = operation;
+    this.argument = argument;
+  }
+}

@@ -1,0 +1,10 @@
+// Generic boxed calls through the c10 dispatcher.
+#pragma once
+
+#include <napi.h>
+
+namespace torchjs {
+
+void exportDispatch(Napi::Env env, Napi::Object exports);
+
+}  // namespace torchjs

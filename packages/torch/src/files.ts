@@ -1,0 +1,244 @@
+import { randomBytes } from "node:crypto";
+import {
+  closeSync,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readSync,
+  realpathSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { UserError } from "./errors.js";
+import { quoted } from "./quote.js";
+
+/** The file-system calls that change something in {@link writeFileAtomic}; a test passes its own to fail any of them. */
+export interface FileOperations {
+  open(path: string, flags: "wx" | "r"): number;
+  /** Writes at the current position and returns how many bytes went out, which may be fewer than given. */
+  write(descriptor: number, bytes: Uint8Array): number;
+  sync(descriptor: number): void;
+  close(descriptor: number): void;
+  rename(from: string, to: string): void;
+  remove(path: string): void;
+}
+
+/** {@link FileOperations} on the real file system. */
+export const nodeFileOperations: FileOperations = {
+  open: openSync,
+  write: (descriptor, bytes) => writeSync(descriptor, bytes),
+  sync: fsyncSync,
+  close: closeSync,
+  rename: renameSync,
+  remove: unlinkSync,
+};
+
+/**
+ * Writes a file whole or not at all, also through a crash or a power cut, and returns when it is on the disk.
+ *
+ * The chunks go to a file named `.writing-PID-HEX.tmp` in the target's folder, which then takes the target's name; a
+ * link is followed. Until that moment any failure leaves the old file as it was and removes the temporary one (only a
+ * killed process leaves it behind).
+ *
+ * @throws UserError naming the path, the cause and the remedy when the disk, the folder or its permissions forbid it.
+ */
+export function writeFileAtomic(
+  path: string,
+  chunks: Iterable<Uint8Array>,
+  operations: FileOperations = nodeFileOperations,
+): void {
+  try {
+    const target = writeTarget(path);
+    const folder = dirname(target);
+    const temporary = join(folder, `.writing-${process.pid}-${randomBytes(6).toString("hex")}.tmp`);
+    try {
+      writeAndSync(temporary, chunks, operations);
+      operations.rename(temporary, target);
+    } catch (error) {
+      removeIfThere(temporary, operations);
+      throw error;
+    }
+    syncFolder(folder, operations);
+  } catch (error) {
+    throw fileFault("write file", path, error, WRITE_FAULTS);
+  }
+}
+
+function writeTarget(path: string): string {
+  const existing = statSync(path, { throwIfNoEntry: false });
+  if (existing === undefined) return path;
+  if (!existing.isFile()) throw notAFile("write file", path, existing.isDirectory());
+  return realpathSync(path);
+}
+
+function writeAndSync(path: string, chunks: Iterable<Uint8Array>, operations: FileOperations): void {
+  const descriptor = operations.open(path, "wx");
+  try {
+    for (const chunk of chunks) writeAll(descriptor, chunk, operations);
+    operations.sync(descriptor);
+  } finally {
+    operations.close(descriptor);
+  }
+}
+
+/** Node passes lengths to the system as int32; one call moves at most this many bytes. */
+const MAX_TRANSFER = 2 ** 30;
+
+function writeAll(descriptor: number, bytes: Uint8Array, operations: FileOperations): void {
+  for (let done = 0; done < bytes.byteLength; ) {
+    const written = operations.write(descriptor, bytes.subarray(done, done + MAX_TRANSFER));
+    if (written <= 0) throw new Error(`a write of ${bytes.byteLength - done} bytes took none of them`);
+    done += written;
+  }
+}
+
+function removeIfThere(path: string, operations: FileOperations): void {
+  try {
+    operations.remove(path);
+  } catch {
+    // The failure that brought us here is the one to report.
+  }
+}
+
+/** What systems answer that can't sync a folder, or don't let this user open it for reading: not a failed write. */
+const FOLDER_SYNC_UNAVAILABLE = new Set(["EACCES", "EINVAL", "EISDIR", "ENOSYS", "ENOTSUP", "EPERM"]);
+
+function syncFolder(folder: string, operations: FileOperations): void {
+  let descriptor: number | undefined;
+  try {
+    descriptor = operations.open(folder, "r");
+    operations.sync(descriptor);
+  } catch (error) {
+    if (!FOLDER_SYNC_UNAVAILABLE.has(errorCode(error) ?? "")) throw error;
+  } finally {
+    if (descriptor !== undefined) operations.close(descriptor);
+  }
+}
+
+/** A regular file opened for reading by {@link withFile}. */
+export interface OpenFile {
+  /** Bytes, when it was opened. */
+  readonly size: number;
+  /** Exactly `length` bytes from `position`, in memory of their own; a UserError when the file ends before. */
+  read(position: number, length: number): Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * Opens a regular file for as long as `use` runs.
+ *
+ * @param operation what the user wanted, for the error messages, e.g. "read safetensors".
+ * @throws UserError naming the path, the cause and the remedy when it can't be read, or is no regular file.
+ */
+export function withFile<T>(operation: string, path: string, use: (file: OpenFile) => T): T {
+  let descriptor: number | undefined;
+  try {
+    // Before opening: to open a pipe would wait for its writer.
+    const status = statSync(path);
+    if (!status.isFile()) throw notAFile(operation, path, status.isDirectory());
+    const open = openSync(path, "r");
+    descriptor = open;
+    return use({
+      size: fstatSync(open).size,
+      read: (position, length) => readExactly(operation, path, open, position, length),
+    });
+  } catch (error) {
+    throw fileFault(operation, path, error, READ_FAULTS);
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
+
+function readExactly(operation: string, path: string, descriptor: number, position: number, length: number) {
+  const bytes = allocate(operation, path, length);
+  for (let done = 0; done < length; ) {
+    const count = readSync(descriptor, bytes, done, Math.min(length - done, MAX_TRANSFER), position + done);
+    if (count === 0) {
+      throw new UserError({
+        operation,
+        argument: quoted(path, Infinity),
+        expected: `${length} bytes from byte ${position}`,
+        received: `the file's end after ${done} of them`,
+        remedy: "the file is truncated or is being written: wait for its writer, or write or download it again",
+      });
+    }
+    done += count;
+  }
+  return bytes;
+}
+
+function allocate(operation: string, path: string, length: number): Uint8Array<ArrayBuffer> {
+  try {
+    return new Uint8Array(length);
+  } catch (cause) {
+    throw new UserError({
+      operation,
+      argument: quoted(path, Infinity),
+      expected: "contents that fit in memory",
+      received: `${length} bytes`,
+      remedy: "use a machine with more memory, or split the file",
+      cause,
+    });
+  }
+}
+
+function notAFile(operation: string, path: string, isFolder: boolean): UserError {
+  return new UserError({
+    operation,
+    argument: quoted(path, Infinity),
+    expected: "a regular file",
+    received: isFolder ? "a folder" : "a device, pipe or socket",
+    remedy: "name a file instead",
+  });
+}
+
+type Fault = Readonly<{ expected: string; received: string; remedy: string }>;
+
+const COMMON_FAULTS: ReadonlyMap<string, Fault> = new Map([
+  ["ENOTDIR", fault("folders all along the path", "a file in a folder's place", "correct the path")],
+  ["ENAMETOOLONG", fault("a name that the system takes", "one that is too long", "choose a shorter one")],
+  ["ELOOP", fault("links that lead to a file", "links in a circle", "correct the links")],
+  ["EIO", fault("a working disk", "an input/output error", "check the disk, or use another one")],
+]);
+
+const READ_FAULTS: ReadonlyMap<string, Fault> = new Map([
+  ...COMMON_FAULTS,
+  ["ENOENT", fault("an existing file", "none", "correct the path")],
+  ["EACCES", fault("permission to read", "none", "change the permissions of the file and its folders")],
+]);
+
+const NO_WRITING = fault("permission to write", "none", "change the folder's permissions or choose another folder");
+const FREE_SPACE = "free some space or choose a folder on another disk";
+
+const WRITE_FAULTS: ReadonlyMap<string, Fault> = new Map([
+  ...COMMON_FAULTS,
+  ["ENOENT", fault("an existing folder", "none", "create the folder or correct the path")],
+  ["EACCES", NO_WRITING],
+  ["EPERM", NO_WRITING],
+  ["EROFS", fault("a writable disk", "a read-only one", "choose a folder on another disk")],
+  ["ENOSPC", fault("free space on the disk", "a full disk", FREE_SPACE)],
+  ["EDQUOT", fault("free space in the disk quota", "a quota used up", FREE_SPACE)],
+  ["EFBIG", fault("a size that the disk's format takes", "a file too large for it", "choose another disk")],
+  ["EISDIR", fault("a regular file", "a folder", "name a file instead")],
+]);
+
+function fault(expected: string, received: string, remedy: string): Fault {
+  return { expected, received, remedy };
+}
+
+/** The UserError that tells a system error's cause and remedy; any other error as it is. */
+function fileFault(operation: string, path: string, cause: unknown, faults: ReadonlyMap<string, Fault>): unknown {
+  const code = errorCode(cause);
+  const found = code === undefined ? undefined : faults.get(code);
+  if (found === undefined) return cause;
+  const { expected, received, remedy } = found;
+  const argument = quoted(path, Infinity);
+  return new UserError({ operation, argument, expected, received: `${received} (${code})`, remedy, cause });
+}
+
+function errorCode(error: unknown): string | undefined {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return typeof code === "string" ? code : undefined;
+}

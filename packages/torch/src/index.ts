@@ -1,0 +1,31 @@
+export { type GradOptions, grad, noGrad } from "./autograd.js";
+export type { Dtype, TypedArray } from "./dtype.js";
+export { TorchError, type TorchErrorKind, UserError, type UserErrorParts } from "./errors.js";
+export * as ops from "./generated/ops.js";
+export type { MemoryFormat } from "./memory-format.js";
+export { type Handle, Operator } from "./native.js";
+export * as nn from "./nn/index.js";
+export * as optim from "./optim/index.js";
+export {
+  buildInformation,
+  checkDevice,
+  devices,
+  getThreads,
+  loadLibrary,
+  manualSeed,
+  setDeterministic,
+  setThreads,
+  torchVersion,
+} from "./runtime.js";
+export { keep, liveTensorCount, scope } from "./scope.js";
+export {
+  full,
+  handleOf,
+  type NestedNumbers,
+  type Operand,
+  ones,
+  Tensor,
+  type TensorOptions,
+  tensorOrNull,
+  zeros,
+} from "./tensor.js";

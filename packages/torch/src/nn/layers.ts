@@ -1,0 +1,166 @@
+import * as ops from "../generated/ops.js";
+import { ones, type Tensor, zeros } from "../tensor.js";
+import { linearDefault_ } from "./init.js";
+import { Module } from "./module.js";
+
+export interface Conv2dOptions {
+  inChannels: number;
+  outChannels: number;
+  kernelSize: number;
+  stride?: number;
+  padding?: number;
+  dilation?: number;
+  groups?: number;
+  bias?: boolean;
+}
+
+/** A 2-D convolution: [N, inChannels, H, W] → [N, outChannels, H', W']; PyTorch's default initialisation. */
+export class Conv2d extends Module {
+  readonly options: Required<Conv2dOptions>;
+
+  constructor(options: Conv2dOptions) {
+    super();
+    this.options = { stride: 1, padding: 0, dilation: 1, groups: 1, bias: true, ...options };
+    const { inChannels, outChannels, kernelSize, groups, bias } = this.options;
+    const weight = ops.empty([outChannels, inChannels / groups, kernelSize, kernelSize], { dtype: "float32" });
+    this.registerParameter("weight", weight);
+    if (bias) this.registerParameter("bias", ops.empty([outChannels], { dtype: "float32" }));
+    linearDefault_(weight, this.bias);
+  }
+
+  get weight(): Tensor {
+    return this.own("weight");
+  }
+
+  get bias(): Tensor | null {
+    return this.ownOrNull("bias");
+  }
+
+  override forward(input: Tensor): Tensor {
+    const { stride, padding, dilation, groups } = this.options;
+    return ops.conv2d(input, this.weight, this.bias, stride, padding, dilation, groups);
+  }
+}
+
+/** y = x·Wᵀ + b: [N, inFeatures] → [N, outFeatures]; PyTorch's default initialisation. */
+export class Linear extends Module {
+  constructor(inFeatures: number, outFeatures: number, { bias = true } = {}) {
+    super();
+    this.registerParameter("weight", ops.empty([outFeatures, inFeatures], { dtype: "float32" }));
+    if (bias) this.registerParameter("bias", ops.empty([outFeatures], { dtype: "float32" }));
+    linearDefault_(this.weight, this.bias);
+  }
+
+  get weight(): Tensor {
+    return this.own("weight");
+  }
+
+  get bias(): Tensor | null {
+    return this.ownOrNull("bias");
+  }
+
+  override forward(input: Tensor): Tensor {
+    return ops.linear(input, this.weight, this.bias);
+  }
+}
+
+/** Batch normalisation over [N, C, H, W] (Ioffe & Szegedy 2015), with running statistics for evaluation. */
+export class BatchNorm2d extends Module {
+  readonly eps: number;
+  readonly momentum: number;
+
+  constructor(channels: number, { eps = 1e-5, momentum = 0.1 } = {}) {
+    super();
+    this.eps = eps;
+    this.momentum = momentum;
+    this.registerParameter("weight", ones([channels], { dtype: "float32" }));
+    this.registerParameter("bias", zeros([channels], { dtype: "float32" }));
+    this.registerBuffer("running_mean", zeros([channels], { dtype: "float32" }));
+    this.registerBuffer("running_var", ones([channels], { dtype: "float32" }));
+  }
+
+  override forward(input: Tensor): Tensor {
+    const [weight, bias] = [this.own("weight"), this.own("bias")];
+    const [mean, variance] = [this.own("running_mean"), this.own("running_var")];
+    return ops.batchNorm(input, weight, bias, mean, variance, this.training, this.momentum, this.eps, true);
+  }
+}
+
+/** max(x, 0). */
+export class ReLU extends Module {
+  override forward(input: Tensor): Tensor {
+    return ops.relu(input);
+  }
+}
+
+/** The largest value of each window. */
+export class MaxPool2d extends Module {
+  constructor(
+    readonly kernelSize: number,
+    readonly options: { stride?: number; padding?: number } = {},
+  ) {
+    super();
+  }
+
+  override forward(input: Tensor): Tensor {
+    const { stride = this.kernelSize, padding = 0 } = this.options;
+    return ops.maxPool2d(input, this.kernelSize, stride, padding);
+  }
+}
+
+/** The mean of each window. */
+export class AvgPool2d extends Module {
+  constructor(
+    readonly kernelSize: number,
+    readonly stride = kernelSize,
+  ) {
+    super();
+  }
+
+  override forward(input: Tensor): Tensor {
+    return ops.avgPool2d(input, this.kernelSize, this.stride);
+  }
+}
+
+/** The mean over windows chosen to leave `size` × `size` of them. */
+export class AdaptiveAvgPool2d extends Module {
+  constructor(readonly size: number) {
+    super();
+  }
+
+  override forward(input: Tensor): Tensor {
+    return ops.adaptiveAvgPool2d(input, this.size);
+  }
+}
+
+/** [N, …] → [N, product of the rest]. */
+export class Flatten extends Module {
+  override forward(input: Tensor): Tensor {
+    return input.flatten(1);
+  }
+}
+
+/** Zeroes each value with probability p in training, and scales the rest by 1/(1-p). */
+export class Dropout extends Module {
+  constructor(readonly p = 0.5) {
+    super();
+  }
+
+  override forward(input: Tensor): Tensor {
+    return ops.dropout(input, this.p, this.training);
+  }
+}
+
+/** Modules one after the other, named "0", "1", …. */
+export class Sequential extends Module {
+  readonly #modules: Module[];
+
+  constructor(...modules: Module[]) {
+    super();
+    this.#modules = modules.map((module, i) => this.registerModule(String(i), module));
+  }
+
+  override forward(input: Tensor): Tensor {
+    return this.#modules.reduce((value, module) => module.call(value), input);
+  }
+}

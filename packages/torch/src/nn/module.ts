@@ -1,0 +1,199 @@
+import { noGrad } from "../autograd.js";
+import type { Dtype } from "../dtype.js";
+import { UserError } from "../errors.js";
+import { keep, scope } from "../scope.js";
+import type { Tensor } from "../tensor.js";
+
+/** How a state differs from a module's own names and shapes. */
+export interface StateDifference {
+  missing: string[];
+  unexpected: string[];
+  misshaped: { name: string; expected: readonly number[]; received: readonly number[] }[];
+}
+
+interface Buffer {
+  tensor: Tensor;
+  persistent: boolean;
+}
+
+/** A part of a network: named parameters and buffers, named children, and a forward pass. */
+export abstract class Module {
+  readonly #parameters = new Map<string, Tensor>();
+  readonly #buffers = new Map<string, Buffer>();
+  readonly #children = new Map<string, Module>();
+  #training = true;
+
+  /** What the module computes; call it through {@link call}. */
+  abstract forward(input: Tensor): Tensor;
+
+  /** Runs the forward pass and frees what it made but for the result. */
+  call(input: Tensor): Tensor {
+    return scope(() => this.forward(input));
+  }
+
+  /** Whether BatchNorm and dropout behave as in training. */
+  get training(): boolean {
+    return this.#training;
+  }
+
+  /** Puts the module and all below it in training mode, or in evaluation mode with `false`. */
+  train(training = true): this {
+    for (const [, module] of this.namedModules()) module.#training = training;
+    return this;
+  }
+
+  eval(): this {
+    return this.train(false);
+  }
+
+  protected registerParameter(name: string, tensor: Tensor): void {
+    this.#parameters.set(name, keep(tensor).requireGrad());
+  }
+
+  /** A tensor that isn't trained; only a persistent one belongs to the state. */
+  protected registerBuffer(name: string, tensor: Tensor, { persistent = true } = {}): void {
+    this.#buffers.set(name, { tensor: keep(tensor), persistent });
+  }
+
+  protected registerModule<Child extends Module>(name: string, module: Child): Child {
+    this.#children.set(name, module);
+    return module;
+  }
+
+  /** The module's own parameter or buffer of that name. */
+  protected own(name: string): Tensor {
+    const tensor = this.#parameters.get(name) ?? this.#buffers.get(name)?.tensor;
+    if (tensor === undefined)
+      throw new RangeError(`${this.constructor.name}: expected a registered tensor, received "${name}"`);
+    return tensor;
+  }
+
+  /** As {@link own}, null where there is none. */
+  protected ownOrNull(name: string): Tensor | null {
+    return this.#parameters.get(name) ?? this.#buffers.get(name)?.tensor ?? null;
+  }
+
+  /** Every module below this one and itself, with its dotted name, in registration order. */
+  *namedModules(prefix = ""): Generator<[string, Module]> {
+    yield [prefix, this];
+    for (const [name, child] of this.#children) yield* child.namedModules(join(prefix, name));
+  }
+
+  /** Every trainable tensor with its state name, e.g. "layer1.0.conv1.weight". */
+  *namedParameters(): Generator<[string, Tensor]> {
+    for (const [prefix, module] of this.namedModules()) {
+      for (const [name, tensor] of module.#parameters) yield [join(prefix, name), tensor];
+    }
+  }
+
+  /** Every buffer with its state name; only those that belong to the state unless `all`. */
+  *namedBuffers({ all = false } = {}): Generator<[string, Tensor]> {
+    for (const [prefix, module] of this.namedModules()) {
+      for (const [name, { tensor, persistent }] of module.#buffers) {
+        if (all || persistent) yield [join(prefix, name), tensor];
+      }
+    }
+  }
+
+  /** Parameters and persistent buffers by state name, module by module as PyTorch orders them. */
+  stateDict(): Map<string, Tensor> {
+    const state = new Map<string, Tensor>();
+    for (const [prefix, module] of this.namedModules()) {
+      for (const [name, tensor] of module.#parameters) state.set(join(prefix, name), tensor);
+      for (const [name, { tensor, persistent }] of module.#buffers)
+        if (persistent) state.set(join(prefix, name), tensor);
+    }
+    return state;
+  }
+
+  /** Which names and shapes of `state` are not this module's. */
+  compareState(state: ReadonlyMap<string, { readonly shape: readonly number[] }>): StateDifference {
+    const difference: StateDifference = { missing: [], unexpected: [], misshaped: [] };
+    const mine = this.stateDict();
+    for (const [name, { shape: expected }] of mine) {
+      const received = state.get(name)?.shape;
+      if (received === undefined) difference.missing.push(name);
+      else if (received.join() !== expected.join()) difference.misshaped.push({ name, expected, received });
+    }
+    difference.unexpected = [...state.keys()].filter((name) => !mine.has(name));
+    return difference;
+  }
+
+  /**
+   * Copies a state into the module and returns what did not fit.
+   *
+   * Throws UserError listing the first few differences, with nothing copied, unless `strict` is false: then what
+   * fits is copied.
+   */
+  loadStateDict(state: ReadonlyMap<string, Tensor>, { strict = true } = {}): StateDifference {
+    const difference = this.compareState(state);
+    if (strict) refuseDifference(difference);
+    const skipped = new Set(difference.misshaped.map(({ name }) => name));
+    noGrad(() => {
+      for (const [name, tensor] of this.stateDict()) {
+        const source = state.get(name);
+        if (source !== undefined && !skipped.has(name)) tensor.copy_(source);
+      }
+    });
+    return difference;
+  }
+
+  /** Moves every floating-point tensor to a device or dtype, in place; gradients are dropped. */
+  to(options: { dtype?: Dtype; device?: string }): this {
+    noGrad(() => {
+      for (const [, module] of this.namedModules()) module.#convert(options);
+    });
+    return this;
+  }
+
+  #convert({ dtype, device }: { dtype?: Dtype; device?: string }): void {
+    const convert = (tensor: Tensor): Tensor => {
+      const floating = tensor.dtype.startsWith("float");
+      const moved = tensor.to({
+        dtype: (floating ? dtype : undefined) ?? tensor.dtype,
+        device: device ?? tensor.device,
+      });
+      if (moved === tensor) return tensor;
+      tensor.dispose();
+      return keep(moved);
+    };
+    for (const [name, tensor] of this.#parameters) this.#parameters.set(name, convert(tensor).requireGrad());
+    for (const buffer of this.#buffers.values()) buffer.tensor = convert(buffer.tensor);
+  }
+
+  /** Forgets every gradient. */
+  zeroGrad(): void {
+    for (const [, parameter] of this.namedParameters()) parameter.grad = null;
+  }
+
+  /** Frees every parameter and buffer. */
+  dispose(): void {
+    for (const [, tensor] of this.namedParameters()) tensor.dispose();
+    for (const [, tensor] of this.namedBuffers({ all: true })) tensor.dispose();
+  }
+}
+
+function join(prefix: string, name: string): string {
+  return prefix === "" ? name : `${prefix}.${name}`;
+}
+
+/** Throws UserError naming the first few differences, when there are any. */
+export function refuseDifference({ missing, unexpected, misshaped }: StateDifference, operation = "load state"): void {
+  const few = (names: string[]) =>
+    `${names.slice(0, 3).join(", ")}${names.length > 3 ? ` and ${names.length - 3} more` : ""}`;
+  const parts = [
+    missing.length > 0 ? `${missing.length} missing (${few(missing)})` : "",
+    unexpected.length > 0 ? `${unexpected.length} unexpected (${few(unexpected)})` : "",
+    misshaped.length > 0
+      ? `${misshaped.length} of another shape (${few(misshaped.map(({ name, expected, received }) => `${name} [${received}] instead of [${expected}]`))})`
+      : "",
+  ].filter((part) => part !== "");
+  if (parts.length === 0) return;
+  throw new UserError({
+    operation,
+    argument: "the state",
+    expected: "the network's own names and shapes",
+    received: parts.join(", "),
+    remedy: "choose the architecture, width and number of classes that it was made with",
+  });
+}

@@ -1,0 +1,75 @@
+/** A factor on a base value (a learning rate, Bop's γ) as a function of the progress t: an epoch or a step. */
+export type Schedule = (t: number) => number;
+
+/** Always 1. */
+export const constant: Schedule = () => 1;
+
+/** gamma^(number of milestones ≤ t), as PyTorch's MultiStepLR. */
+export function multiStep(milestones: readonly number[], gamma = 0.1): Schedule {
+  return (t) => gamma ** milestones.filter((milestone) => milestone <= t).length;
+}
+
+/** gamma^floor(t / every), as PyTorch's StepLR. */
+export function stepwise(every: number, gamma = 0.1): Schedule {
+  return (t) => gamma ** Math.floor(t / every);
+}
+
+/** gamma^t. */
+export function exponential(gamma: number): Schedule {
+  return (t) => gamma ** t;
+}
+
+/** From 1 at t = 0 to `end` at t = total on a straight line, and `end` from there. */
+export function linear(total: number, end = 0): Schedule {
+  return (t) => (t >= total ? end : 1 + ((end - 1) * t) / total);
+}
+
+/** From 1 at t = 0 to `end` at t = total on half a cosine (Loshchilov & Hutter 2017), and `end` from there. */
+export function cosine(total: number, end = 0): Schedule {
+  return (t) => (t >= total ? end : end + ((1 - end) * (1 + Math.cos((Math.PI * t) / total))) / 2);
+}
+
+/** Rises on a straight line over `steps` before another schedule, which starts at its own t = 0. */
+export function warmup(steps: number, then: Schedule): Schedule {
+  return (t) => (t < steps ? (t + 1) / steps : then(t - steps));
+}
+
+/** Anything with a learning rate. */
+export interface Scheduled {
+  lr: number;
+}
+
+/** Sets an optimiser's learning rate to base · schedule(t) as t counts up. */
+export class Scheduler {
+  readonly #target: Scheduled;
+  readonly #schedule: Schedule;
+  #base: number;
+  #t = 0;
+
+  constructor(target: Scheduled, schedule: Schedule) {
+    this.#target = target;
+    this.#schedule = schedule;
+    this.#base = target.lr;
+    this.#apply();
+  }
+
+  /** Moves on by one epoch or step. */
+  step(): void {
+    this.#t++;
+    this.#apply();
+  }
+
+  stateDict(): { t: number; base: number } {
+    return { t: this.#t, base: this.#base };
+  }
+
+  loadStateDict({ t, base }: { t: number; base: number }): void {
+    this.#t = t;
+    this.#base = base;
+    this.#apply();
+  }
+
+  #apply(): void {
+    this.#target.lr = this.#base * this.#schedule(this.#t);
+  }
+}

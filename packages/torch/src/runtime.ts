@@ -1,0 +1,66 @@
+import { availableParallelism } from "node:os";
+import { UserError } from "./errors.js";
+import { guarded, native } from "./native.js";
+
+/** libtorch's version, e.g. "1.13.0". */
+export function torchVersion(): string {
+  return native().version();
+}
+
+/** How libtorch was built, as it says itself. */
+export function buildInformation(): string {
+  return native().buildInformation();
+}
+
+/** The number of threads that one operation uses. */
+export function getThreads(): number {
+  return native().getThreads();
+}
+
+/** Sets the number of threads that one operation uses. Throws UserError unless it is a whole number from 1 to 1024. */
+export function setThreads(threads: number): void {
+  if (!Number.isInteger(threads) || threads < 1 || threads > 1024) {
+    throw new UserError({
+      operation: "set threads",
+      argument: "threads",
+      expected: "a whole number from 1 to 1024",
+      received: String(threads),
+      remedy: `this machine has ${availableParallelism()}`,
+    });
+  }
+  native().setThreads(threads);
+}
+
+/** The devices that this libtorch can use: "cpu", then "cuda:0", … */
+export function devices(): string[] {
+  return ["cpu", ...Array.from({ length: native().cudaDeviceCount() }, (_, i) => `cuda:${i}`)];
+}
+
+/** Checks that a device is there; throws UserError with the list of those that are. */
+export function checkDevice(device: string): string {
+  const there = devices();
+  const name = device === "cuda" ? "cuda:0" : device;
+  if (there.includes(name)) return name;
+  throw new UserError({
+    operation: "choose device",
+    argument: "device",
+    expected: there.join(" or "),
+    received: `"${device}"`,
+    remedy: "a cuda device needs a CUDA build of libtorch (set LIBTORCH to it and build again) and a GPU",
+  });
+}
+
+/** Loads a shared library that registers operators (TORCH_LIBRARY), as torch.ops.load_library does. */
+export function loadLibrary(path: string): void {
+  guarded((addon) => addon.loadLibrary(path));
+}
+
+/** Seeds libtorch's own generators (dropout, rand); nothing of ours draws from them otherwise. */
+export function manualSeed(seed: number): void {
+  guarded((addon) => addon.manualSeed(seed));
+}
+
+/** Whether to prefer deterministic algorithms where a device has both. */
+export function setDeterministic(deterministic: boolean): void {
+  native().setDeterministic(deterministic);
+}

@@ -1,0 +1,11 @@
+export type { SafetensorsDtype } from "./dtype.js";
+export { readSafetensors, readSafetensorsHeader, writeSafetensors } from "./file.js";
+export {
+  asTypedArray,
+  encodeSafetensors,
+  parseSafetensors,
+  type SafetensorsFile,
+  type TensorArray,
+  type TensorEntry,
+} from "./format.js";
+export type { SafetensorsHeader, TensorInfo } from "./header.js";
