@@ -4,7 +4,15 @@ import { defineConfig } from "vitest/config";
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 export default defineConfig({
-  resolve: { alias: { "@peekaboo/torch": source("packages/torch/src/index.ts") } },
+  resolve: {
+    alias: [
+      { find: "@peekaboo/torch/errors", replacement: source("packages/torch/src/errors.ts") },
+      { find: "@peekaboo/torch/files", replacement: source("packages/torch/src/files.ts") },
+      { find: "@peekaboo/torch/generate", replacement: source("packages/torch/src/generate/index.ts") },
+      { find: "@peekaboo/torch/safetensors", replacement: source("packages/torch/src/safetensors/index.ts") },
+      { find: "@peekaboo/torch", replacement: source("packages/torch/src/index.ts") },
+    ],
+  },
   test: {
     include: ["packages/*/src/**/*.test.ts", "tests/**/*.test.ts"],
     pool: "forks",

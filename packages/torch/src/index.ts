@@ -17,6 +17,7 @@ export {
   setThreads,
   torchVersion,
 } from "./runtime.js";
+export { entryOf, tensorOf } from "./safetensors-tensors.js";
 export { keep, liveTensorCount, scope } from "./scope.js";
 export {
   full,

@@ -12,6 +12,8 @@ export interface Conv2dOptions {
   dilation?: number;
   groups?: number;
   bias?: boolean;
+  /** False leaves zeros, for whoever fills the weights from elsewhere. */
+  initialise?: boolean;
 }
 
 /** A 2-D convolution: [N, inChannels, H, W] → [N, outChannels, H', W']; PyTorch's default initialisation. */
@@ -20,12 +22,12 @@ export class Conv2d extends Module {
 
   constructor(options: Conv2dOptions) {
     super();
-    this.options = { stride: 1, padding: 0, dilation: 1, groups: 1, bias: true, ...options };
-    const { inChannels, outChannels, kernelSize, groups, bias } = this.options;
-    const weight = ops.empty([outChannels, inChannels / groups, kernelSize, kernelSize], { dtype: "float32" });
+    this.options = { stride: 1, padding: 0, dilation: 1, groups: 1, bias: true, initialise: true, ...options };
+    const { inChannels, outChannels, kernelSize, groups, bias, initialise } = this.options;
+    const weight = zeros([outChannels, inChannels / groups, kernelSize, kernelSize], { dtype: "float32" });
     this.registerParameter("weight", weight);
-    if (bias) this.registerParameter("bias", ops.empty([outChannels], { dtype: "float32" }));
-    linearDefault_(weight, this.bias);
+    if (bias) this.registerParameter("bias", zeros([outChannels], { dtype: "float32" }));
+    if (initialise) linearDefault_(weight, this.bias);
   }
 
   get weight(): Tensor {
@@ -44,11 +46,11 @@ export class Conv2d extends Module {
 
 /** y = x·Wᵀ + b: [N, inFeatures] → [N, outFeatures]; PyTorch's default initialisation. */
 export class Linear extends Module {
-  constructor(inFeatures: number, outFeatures: number, { bias = true } = {}) {
+  constructor(inFeatures: number, outFeatures: number, { bias = true, initialise = true } = {}) {
     super();
-    this.registerParameter("weight", ops.empty([outFeatures, inFeatures], { dtype: "float32" }));
-    if (bias) this.registerParameter("bias", ops.empty([outFeatures], { dtype: "float32" }));
-    linearDefault_(this.weight, this.bias);
+    this.registerParameter("weight", zeros([outFeatures, inFeatures], { dtype: "float32" }));
+    if (bias) this.registerParameter("bias", zeros([outFeatures], { dtype: "float32" }));
+    if (initialise) linearDefault_(this.weight, this.bias);
   }
 
   get weight(): Tensor {

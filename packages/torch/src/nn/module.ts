@@ -80,9 +80,9 @@ export abstract class Module {
   }
 
   /** Every trainable tensor with its state name, e.g. "layer1.0.conv1.weight". */
-  *namedParameters(): Generator<[string, Tensor]> {
-    for (const [prefix, module] of this.namedModules()) {
-      for (const [name, tensor] of module.#parameters) yield [join(prefix, name), tensor];
+  *namedParameters(prefix = ""): Generator<[string, Tensor]> {
+    for (const [path, module] of this.namedModules(prefix)) {
+      for (const [name, tensor] of module.#parameters) yield [join(path, name), tensor];
     }
   }
 

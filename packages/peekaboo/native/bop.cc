@@ -1,0 +1,107 @@
+#include "bop.h"
+
+#include <ATen/ATen.h>
+
+#include <atomic>
+#include <cmath>
+
+#include "parallel.h"
+
+namespace peekaboo {
+namespace {
+
+void check(const at::Tensor& weight, const at::Tensor& momentum, const at::Tensor& grad, const at::Tensor& flips,
+           double ar, double tau) {
+  TORCH_CHECK(weight.is_floating_point(), "bop_step_: weight must hold floating-point numbers, received ",
+              weight.scalar_type());
+  for (const auto* other : {&momentum, &grad}) {
+    TORCH_CHECK(other->sizes() == weight.sizes() && other->scalar_type() == weight.scalar_type(),
+                "bop_step_: ", other == &grad ? "grad" : "momentum", " must be ", weight.scalar_type(),
+                weight.sizes(), " like weight, received ", other->scalar_type(), other->sizes());
+  }
+  TORCH_CHECK(!flips.defined() || (flips.sizes() == weight.sizes() && flips.scalar_type() == at::kInt),
+              "bop_step_: flips must be int32 of weight's shape ", weight.sizes(), ", received ",
+              flips.defined() ? flips.scalar_type() : at::kInt, flips.defined() ? flips.sizes() : weight.sizes());
+  TORCH_CHECK(ar > 0.0 && ar < 1.0, "bop_step_: ar (adaptivity rate) must lie between 0 and 1, received ", ar);
+  TORCH_CHECK(tau >= 0.0, "bop_step_: tau (threshold) must not be negative, received ", tau);
+}
+
+// True where one raw loop over all four visits the same element of each.
+bool same_order(const at::Tensor& weight, const at::Tensor& momentum, const at::Tensor& grad,
+                const at::Tensor& flips) {
+  return is_dense_float_cpu(weight) && momentum.device().is_cpu() && grad.device().is_cpu() &&
+         momentum.strides() == weight.strides() && grad.strides() == weight.strides() &&
+         (!flips.defined() || (flips.device().is_cpu() && flips.strides() == weight.strides()));
+}
+
+struct Rates {
+  float keep;  // 1 - γ, of the moving average; 1 on the first step
+  float adapt;
+  float tau;
+};
+
+PEEKABOO_MULTIVERSION int64_t step_run(float* weight, float* momentum, const float* grad, int32_t* flips,
+                                       int64_t count, Rates rates, bool first) {
+  int64_t total = 0;
+  for (int64_t i = 0; i < count; i++) {
+    const float before = first ? grad[i] : momentum[i] * rates.keep;
+    const float now = before + rates.adapt * grad[i];
+    const float value = weight[i];
+    const bool agree = (now > 0.0f && value > 0.0f) || (now < 0.0f && value < 0.0f);
+    const int32_t flip = agree && std::fabs(now) >= rates.tau ? 1 : 0;
+    momentum[i] = now;
+    weight[i] = flip ? -value : value;
+    if (flips) {
+      flips[i] += flip;
+    }
+    total += flip;
+  }
+  return total;
+}
+
+}  // namespace
+
+int64_t bop_step(const at::Tensor& weight, const at::Tensor& momentum, const at::Tensor& grad,
+                 const c10::optional<at::Tensor>& flips, double ar, double tau, bool first) {
+  const at::Tensor counts = flips.value_or(at::Tensor());
+  check(weight, momentum, grad, counts, ar, tau);
+  if (!same_order(weight, momentum, grad, counts)) {
+    return bop_step_reference(weight, momentum, grad, flips, ar, tau, first);
+  }
+  const Rates rates{static_cast<float>(1.0 - ar), static_cast<float>(ar), static_cast<float>(tau)};
+  float *weights = weight.data_ptr<float>(), *momenta = momentum.data_ptr<float>();
+  const auto* grads = grad.data_ptr<float>();
+  int32_t* per_weight = counts.defined() ? counts.data_ptr<int32_t>() : nullptr;
+  std::atomic<int64_t> total{0};
+  at::parallel_for(0, weight.numel(), kGrain, [&](int64_t begin, int64_t end) {
+    total += step_run(weights + begin, momenta + begin, grads + begin, per_weight ? per_weight + begin : nullptr,
+                      end - begin, rates, first);
+  });
+  for (const auto* changed : {&weight, &momentum, &counts}) {
+    if (changed->defined()) {
+      changed->unsafeGetTensorImpl()->bump_version();
+    }
+  }
+  return total;
+}
+
+int64_t bop_step_reference(const at::Tensor& weight, const at::Tensor& momentum, const at::Tensor& grad,
+                           const c10::optional<at::Tensor>& flips, double ar, double tau, bool first) {
+  const at::Tensor counts = flips.value_or(at::Tensor());
+  check(weight, momentum, grad, counts, ar, tau);
+  const at::NoGradGuard no_grad;
+  if (first) {
+    momentum.copy_(grad);
+  } else {
+    momentum.mul_(1.0 - ar);
+  }
+  momentum.add_(grad * ar);
+  const at::Tensor flip = (momentum.abs() >= tau).logical_and_(momentum.sign() == weight.sign()).logical_and_(weight != 0);
+  weight.copy_(at::where(flip, -weight, weight));
+  if (counts.defined()) {
+    counts.add_(flip);
+  }
+  return flip.sum().item<int64_t>();
+}
+
+}  // namespace peekaboo

@@ -1,0 +1,176 @@
+#include "gemm.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <immintrin.h>
+#endif
+
+namespace peekaboo {
+namespace {
+
+// Block sizes: a packed block of rows (128 KB) and of columns (1 MB) fit the second-level cache of common processors.
+constexpr int64_t kBlockDepth = 256;
+constexpr int64_t kBlockRows = 64;
+constexpr int64_t kBlockColumns = 512;
+
+// tile[i * kTileColumns + j] = Σ_k rows[k * kTileRows + i] · columns[k * kTileColumns + j]
+using Kernel = void (*)(int64_t depth, const double* rows, const double* columns, double* tile);
+
+void multiply_tile(int64_t depth, const double* rows, const double* columns, double* tile) {
+  std::fill(tile, tile + kTileRows * kTileColumns, 0.0);
+  for (int64_t k = 0; k < depth; k++) {
+    for (int64_t i = 0; i < kTileRows; i++) {
+      for (int64_t j = 0; j < kTileColumns; j++) {
+        tile[i * kTileColumns + j] += rows[k * kTileRows + i] * columns[k * kTileColumns + j];
+      }
+    }
+  }
+}
+
+#if defined(__x86_64__) && defined(__GNUC__)
+__attribute__((target("avx512f"))) void multiply_tile_avx512(int64_t depth, const double* rows, const double* columns,
+                                                             double* tile) {
+  __m512d sums[kTileRows][2];
+#pragma GCC unroll 8
+  for (auto& row : sums) {
+    row[0] = row[1] = _mm512_setzero_pd();
+  }
+  for (int64_t k = 0; k < depth; k++) {
+    const __m512d left = _mm512_loadu_pd(columns + k * kTileColumns);
+    const __m512d right = _mm512_loadu_pd(columns + k * kTileColumns + 8);
+#pragma GCC unroll 8
+    for (int64_t i = 0; i < kTileRows; i++) {
+      const __m512d factor = _mm512_set1_pd(rows[k * kTileRows + i]);
+      sums[i][0] = _mm512_fmadd_pd(factor, left, sums[i][0]);
+      sums[i][1] = _mm512_fmadd_pd(factor, right, sums[i][1]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int64_t i = 0; i < kTileRows; i++) {
+    _mm512_storeu_pd(tile + i * kTileColumns, sums[i][0]);
+    _mm512_storeu_pd(tile + i * kTileColumns + 8, sums[i][1]);
+  }
+}
+
+// Sixteen registers hold a quarter of the tile at a time: 4 rows, 8 columns.
+__attribute__((target("avx2,fma"))) void multiply_tile_avx2(int64_t depth, const double* rows, const double* columns,
+                                                            double* tile) {
+  for (int64_t quarter = 0; quarter < 4; quarter++) {
+    const int64_t top = quarter / 2 * 4, side = quarter % 2 * 8;
+    __m256d sums[4][2];
+#pragma GCC unroll 4
+    for (auto& row : sums) {
+      row[0] = row[1] = _mm256_setzero_pd();
+    }
+    for (int64_t k = 0; k < depth; k++) {
+      const __m256d left = _mm256_loadu_pd(columns + k * kTileColumns + side);
+      const __m256d right = _mm256_loadu_pd(columns + k * kTileColumns + side + 4);
+#pragma GCC unroll 4
+      for (int64_t i = 0; i < 4; i++) {
+        const __m256d factor = _mm256_broadcast_sd(rows + k * kTileRows + top + i);
+        sums[i][0] = _mm256_fmadd_pd(factor, left, sums[i][0]);
+        sums[i][1] = _mm256_fmadd_pd(factor, right, sums[i][1]);
+      }
+    }
+#pragma GCC unroll 4
+    for (int64_t i = 0; i < 4; i++) {
+      _mm256_storeu_pd(tile + (top + i) * kTileColumns + side, sums[i][0]);
+      _mm256_storeu_pd(tile + (top + i) * kTileColumns + side + 4, sums[i][1]);
+    }
+  }
+}
+#endif
+
+Kernel best_kernel() {
+#if defined(__x86_64__) && defined(__GNUC__)
+  if (__builtin_cpu_supports("avx512f")) {
+    return multiply_tile_avx512;
+  }
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    return multiply_tile_avx2;
+  }
+#endif
+  return multiply_tile;
+}
+
+// Adds a tile to C (or stores it), leaving out what lies beyond C's edges.
+void store_tile(const Product& product, const double* tile, int64_t row, int64_t column, bool add) {
+  const int64_t last_row = std::min(row + kTileRows, product.rows);
+  const int64_t last_column = std::min(column + kTileColumns, product.columns);
+  for (int64_t j = column; j < last_column;) {
+    const int64_t length = std::min(product.run(j), last_column - j);
+    for (int64_t i = row; i < last_row; i++) {
+      double* target = product.at(i, j);
+      const double* source = tile + (i - row) * kTileColumns + (j - column);
+      for (int64_t offset = 0; offset < length; offset++) {
+        target[offset] = add ? target[offset] + source[offset] : source[offset];
+      }
+    }
+    j += length;
+  }
+}
+
+struct Range {
+  int64_t begin, end;
+};
+
+// One thread's share of C: rows × columns, both starting at multiples of the tile's size.
+void multiply_share(const Product& product, Range rows, Range columns) {
+  static const Kernel kernel = best_kernel();
+  const auto packed = [](int64_t extent) { return at::empty({extent * kBlockDepth}, at::kDouble); };
+  const at::Tensor row_block = packed(kBlockRows), column_block = packed(kBlockColumns);
+  double *row_panels = row_block.data_ptr<double>(), *column_panels = column_block.data_ptr<double>();
+  double tile[kTileRows * kTileColumns];
+  for (int64_t column = columns.begin; column < columns.end; column += kBlockColumns) {
+    const int64_t last_column = std::min(column + kBlockColumns, columns.end);
+    for (int64_t first = 0; first < product.depth; first += kBlockDepth) {
+      const int64_t depth = std::min(kBlockDepth, product.depth - first);
+      for (int64_t j = column; j < last_column; j += kTileColumns) {
+        product.pack_columns(j, first, depth, column_panels + (j - column) * depth);
+      }
+      for (int64_t row = rows.begin; row < rows.end; row += kBlockRows) {
+        const int64_t last_row = std::min(row + kBlockRows, rows.end);
+        for (int64_t i = row; i < last_row; i += kTileRows) {
+          product.pack_rows(i, first, depth, row_panels + (i - row) * depth);
+        }
+        for (int64_t j = column; j < last_column; j += kTileColumns) {
+          for (int64_t i = row; i < last_row; i += kTileRows) {
+            kernel(depth, row_panels + (i - row) * depth, column_panels + (j - column) * depth, tile);
+            store_tile(product, tile, i, j, first > 0);
+          }
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void multiply(const Product& product) {
+  const int64_t row_tiles = (product.rows + kTileRows - 1) / kTileRows;
+  const int64_t column_tiles = (product.columns + kTileColumns - 1) / kTileColumns;
+  int64_t row_shares = 1, column_shares = 1;
+  while (row_shares * column_shares < at::get_num_threads()) {  // cut the longer side: it is cheaper to pack the other twice
+    const bool by_rows = product.rows / row_shares >= product.columns / column_shares;
+    int64_t& shares = by_rows ? row_shares : column_shares;
+    if (shares >= (by_rows ? row_tiles : column_tiles)) {
+      break;
+    }
+    shares *= 2;
+  }
+  const auto share = [](int64_t part, int64_t parts, int64_t tiles, int64_t size, int64_t extent) {
+    return Range{tiles * part / parts * size, std::min(tiles * (part + 1) / parts * size, extent)};
+  };
+  at::parallel_for(0, row_shares * column_shares, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; task++) {
+      multiply_share(product, share(task / column_shares, row_shares, row_tiles, kTileRows, product.rows),
+                     share(task % column_shares, column_shares, column_tiles, kTileColumns, product.columns));
+    }
+  });
+}
+
+}  // namespace peekaboo

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+
+namespace peekaboo {
+
+/// Tile of the result that stays in registers.
+constexpr int64_t kTileRows = 8;
+constexpr int64_t kTileColumns = 16;
+
+/// A float64 matrix product C = A·B, A of rows × depth and B of depth × columns, whose factors are never stored as
+/// matrices: they are written block by block in the order in which the kernel reads them. Zeros fill up a tile.
+class Product {
+ public:
+  Product(int64_t rows, int64_t columns, int64_t depth) : rows(rows), columns(columns), depth(depth) {}
+  virtual ~Product() = default;
+
+  /// target[k * kTileRows + i] = A(row + i, first + k) for `count` k and the tile's rows.
+  virtual void pack_rows(int64_t row, int64_t first, int64_t count, double* target) const = 0;
+
+  /// target[k * kTileColumns + j] = B(first + k, column + j) for `count` k and the tile's columns.
+  virtual void pack_columns(int64_t column, int64_t first, int64_t count, double* target) const = 0;
+
+  /// Where C(row, column) is stored; elements of a row within one `run(column)` are neighbours in memory.
+  virtual double* at(int64_t row, int64_t column) const = 0;
+
+  /// How many columns from `column` on are neighbours in memory.
+  virtual int64_t run(int64_t column) const = 0;
+
+  const int64_t rows, columns, depth;
+};
+
+/// Computes and stores C, multithreaded.
+void multiply(const Product& product);
+
+}  // namespace peekaboo

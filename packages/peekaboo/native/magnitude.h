@@ -1,0 +1,14 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace peekaboo {
+
+/// Largest magnitude among `count` floats; NaN if one is NaN, 0 if there are none.
+float max_magnitude(const float* values, int64_t count);
+
+/// Largest magnitude of each run of `length` consecutive floats (the last run may be shorter), multithreaded.
+std::vector<float> max_magnitudes(const float* values, int64_t count, int64_t length);
+
+}  // namespace peekaboo

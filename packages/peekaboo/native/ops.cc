@@ -1,0 +1,84 @@
+// The operator library: loaded like any PyTorch extension, its operators are `peekaboo::…` of the dispatcher.
+// `NAME_reference` is NAME composed of ATen operations, for tests.
+
+#include <ATen/ATen.h>
+#include <torch/library.h>
+
+#include <string>
+
+#include "augment.h"
+#include "bop.h"
+#include "psg_conv2d.h"
+#include "quantize.h"
+
+namespace peekaboo {
+namespace {
+
+template <bool native>
+at::Tensor quantize_op(const at::Tensor& input, c10::string_view role, int64_t bits, bool is_signed) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor result = (native ? quantize : quantize_reference)(input, parse_role(role), bits, is_signed);
+  return result.is_same(input) ? input.detach().clone() : result;  // an operator's result must not alias its argument
+}
+
+template <bool native>
+at::Tensor psg_conv2d_op(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& mask,
+                         const c10::optional<at::Tensor>& bias, at::IntArrayRef stride, at::IntArrayRef padding,
+                         at::IntArrayRef dilation, int64_t groups, bool input_signed, int64_t msb_bits,
+                         int64_t msb_bits_grad, double threshold, bool relative, bool sparsify, bool take_sign,
+                         bool predictive) {
+  auto options = c10::make_intrusive<PsgOptions>();
+  options->stride = stride.vec();
+  options->padding = padding.vec();
+  options->dilation = dilation.vec();
+  options->groups = groups;
+  options->input_signed = input_signed;
+  options->msb_bits = msb_bits;
+  options->msb_bits_grad = msb_bits_grad;
+  options->selection = {threshold, relative, sparsify, take_sign};
+  options->predictive = predictive;
+  options->native = native;
+  return psg_conv2d(input, weight, mask, bias, options);
+}
+
+constexpr auto kPsgArguments =
+    "(Tensor input, Tensor weight, Tensor mask, Tensor? bias=None, int[2] stride=1, int[2] padding=0, "
+    "int[2] dilation=1, int groups=1, bool input_signed=False, int msb_bits=4, int msb_bits_grad=8, "
+    "float threshold=0., bool relative=True, bool sparsify=False, bool take_sign=True, bool predictive=True) -> Tensor";
+constexpr auto kQuantizeArguments = "(Tensor input, str role, int bits, bool signed) -> Tensor";
+constexpr auto kBopArguments =
+    "(Tensor(a!) weight, Tensor(b!) momentum, Tensor grad, Tensor(c!)? flips, float ar, float tau, bool first) -> int";
+constexpr auto kAugmentArguments =
+    "(Tensor images, Tensor index, Tensor? dy, Tensor? dx, Tensor? flip, int padding, float[] mean, float[] std, "
+    "bool channels_last=False) -> Tensor";
+
+}  // namespace
+
+TORCH_LIBRARY(peekaboo, m) {
+  const auto define = [&m](const char* name, const char* arguments) { m.def((std::string(name) + arguments).c_str()); };
+  define("quantize", kQuantizeArguments);
+  define("quantize_reference", kQuantizeArguments);
+  define("psg_conv2d", kPsgArguments);
+  define("psg_conv2d_reference", kPsgArguments);
+  define("bop_step_", kBopArguments);
+  define("bop_step_reference_", kBopArguments);
+  define("augment", kAugmentArguments);
+  define("augment_reference", kAugmentArguments);
+}
+
+TORCH_LIBRARY_IMPL(peekaboo, CompositeExplicitAutograd, m) {
+  m.impl("quantize", quantize_op<true>);
+  m.impl("quantize_reference", quantize_op<false>);
+  m.impl("bop_step_", bop_step);
+  m.impl("bop_step_reference_", bop_step_reference);
+  m.impl("augment", augment);
+  m.impl("augment_reference", augment_reference);
+}
+
+// A composite of differentiable parts: its own autograd function decides what is recorded.
+TORCH_LIBRARY_IMPL(peekaboo, CompositeImplicitAutograd, m) {
+  m.impl("psg_conv2d", psg_conv2d_op<true>);
+  m.impl("psg_conv2d_reference", psg_conv2d_op<false>);
+}
+
+}  // namespace peekaboo

@@ -1,0 +1,97 @@
+#include "psg_conv2d.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <utility>
+
+#include "quantize.h"
+
+namespace peekaboo {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+void check(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& mask, const PsgOptions& options) {
+  TORCH_CHECK(input.dim() == 4, "psg_conv2d: input must be [N, C, H, W], received ", input.sizes());
+  TORCH_CHECK(weight.dim() == 4, "psg_conv2d: weight must be [O, C / groups, K, K], received ", weight.sizes());
+  TORCH_CHECK(mask.sizes() == weight.sizes(), "psg_conv2d: mask must have the weight's shape ", weight.sizes(),
+              ", received ", mask.sizes());
+  TORCH_CHECK(mask.scalar_type() == weight.scalar_type() || mask.scalar_type() == at::kByte ||
+                  mask.scalar_type() == at::kBool,
+              "psg_conv2d: mask must be uint8, bool or ", weight.scalar_type(), ", received ", mask.scalar_type());
+  TORCH_CHECK(options.msb_bits >= 1 && options.msb_bits_grad >= 1,
+              "psg_conv2d: msb_bits and msb_bits_grad must be at least 1, received ", options.msb_bits, " and ",
+              options.msb_bits_grad);
+  TORCH_CHECK(options.selection.threshold >= 0.0, "psg_conv2d: threshold must not be negative, received ",
+              options.selection.threshold);
+}
+
+// One product of the convolution's backward: with respect to its input or to its weight.
+at::Tensor conv_gradient(const at::Tensor& grad, const at::Tensor& input, const at::Tensor& weight,
+                         const PsgOptions& options, bool of_weight) {
+  const auto gradients =
+      at::convolution_backward(grad, input, weight, c10::nullopt, options.stride, options.padding, options.dilation,
+                               /*transposed=*/false, /*output_padding=*/{0, 0}, options.groups,
+                               {!of_weight, of_weight, false});
+  return of_weight ? std::get<1>(gradients) : std::get<0>(gradients);
+}
+
+at::Tensor weight_gradient(const at::Tensor& grad, const at::Tensor& input, const at::Tensor& weight,
+                           const at::Tensor& mask, const PsgOptions& options) {
+  const auto plain = [&] { return conv_gradient(grad, input, weight, options, true); };
+  const auto predicted = [&] {
+    const auto rounded = options.native ? quantize : quantize_reference;
+    return conv_gradient(rounded(grad, Role::kGradient, options.msb_bits_grad, true),
+                         rounded(input, Role::kActivation, options.msb_bits, options.input_signed), weight, options,
+                         true);
+  };
+  const auto select = options.native ? select_gradient : select_gradient_reference;
+  if (options.predictive) {
+    return select(predicted(), plain, mask, options.selection);
+  }
+  return select(plain(), plain, mask, {0.0, false, true, options.selection.take_sign});
+}
+
+struct PsgConv2d : torch::autograd::Function<PsgConv2d> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& input, const at::Tensor& weight,
+                            const at::Tensor& mask, const c10::optional<at::Tensor>& bias,
+                            const c10::intrusive_ptr<PsgOptions>& options) {
+    context->save_for_backward({input, weight, mask});
+    context->saved_data["options"] = c10::IValue::make_capsule(options);
+    context->saved_data["has_bias"] = bias.has_value() && bias->defined();
+    return at::convolution(input, weight * mask, bias, options->stride, options->padding, options->dilation,
+                           /*transposed=*/false, /*output_padding=*/{0, 0}, options->groups);
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& grads) {
+    TORCH_CHECK(!at::GradMode::is_enabled(),
+                "psg_conv2d: its gradient can't be differentiated again; use the plain convolution for that");
+    const auto options =
+        c10::static_intrusive_pointer_cast<PsgOptions>(context->saved_data["options"].toCapsule());
+    const variable_list saved = context->get_saved_variables();
+    const at::Tensor &grad = grads[0], &input = saved[0], &weight = saved[1], &mask = saved[2];
+    at::Tensor grad_input, grad_weight, grad_bias;
+    if (context->needs_input_grad(0)) {
+      grad_input = conv_gradient(grad, input, weight * mask, *options, false);
+    }
+    if (context->needs_input_grad(1)) {
+      grad_weight = weight_gradient(grad, input, weight, mask, *options);
+    }
+    if (context->saved_data["has_bias"].toBool() && context->needs_input_grad(3)) {
+      grad_bias = grad.sum({0, 2, 3});
+    }
+    return {grad_input, grad_weight, at::Tensor(), grad_bias, at::Tensor()};
+  }
+};
+
+}  // namespace
+
+at::Tensor psg_conv2d(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& mask,
+                      const c10::optional<at::Tensor>& bias, const c10::intrusive_ptr<PsgOptions>& options) {
+  check(input, weight, mask, *options);
+  return PsgConv2d::apply(input, weight, mask, bias, options);
+}
+
+}  // namespace peekaboo

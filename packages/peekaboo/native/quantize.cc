@@ -1,0 +1,164 @@
+#include "quantize.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "parallel.h"
+
+namespace peekaboo {
+namespace {
+
+void check(const at::Tensor& input, Role role, int64_t bits) {
+  TORCH_CHECK(input.is_floating_point(), "quantize: input must hold floating-point numbers, received ",
+              input.scalar_type());
+  TORCH_CHECK(role == Role::kGradient || input.dim() > 0,
+              "quantize: input of role activation or weight needs a first dimension, received a scalar");
+  TORCH_CHECK(bits >= 1, "quantize: bits must be at least 1, received ", bits);
+}
+
+// Largest magnitude among `count` floats. Bit patterns of non-negative floats order as the floats do, with NaN above
+// infinity: so the integer maximum vectorises and a NaN is never lost.
+PEEKABOO_MULTIVERSION float max_magnitude(const float* values, int64_t count) {
+  int32_t largest = 0;
+  for (int64_t i = 0; i < count; i++) {
+    int32_t bits;
+    std::memcpy(&bits, values + i, sizeof bits);
+    bits &= 0x7fffffff;
+    largest = bits > largest ? bits : largest;
+  }
+  float result;
+  std::memcpy(&result, &largest, sizeof result);
+  return result;
+}
+
+// Levels of one row: v -> round((v - lo) / step) * step + lo, the rounded number within [0, top].
+struct Levels {
+  Levels(float scale, int64_t bits, bool is_signed)
+      : lo(is_signed ? -scale : 0.0f),
+        step((scale - lo) / std::ldexp(1.0f, static_cast<int>(bits))),
+        top(static_cast<float>(std::ldexp(1.0, static_cast<int>(bits)) - 1.0)) {}
+  float lo;
+  float step;
+  float top;
+};
+
+PEEKABOO_MULTIVERSION void quantize_run(const float* input, float* output, int64_t count, Levels levels) {
+  const float lo = levels.lo, step = levels.step, top = levels.top;
+  constexpr float kInteger = 8388608.0f;  // 2^23: from here on every float is an integer
+  for (int64_t i = 0; i < count; i++) {
+    const float value = input[i];
+    float level = (value - lo) / step;
+    level = level < 0.0f ? 0.0f : level;
+    level = level > top ? top : level;
+    const float rounded = (level + kInteger) - kInteger;  // half to even
+    level = level < kInteger ? rounded : level;
+    const float result = level * step + lo;
+    output[i] = value == 0.0f ? 0.0f : result;
+  }
+}
+
+// Largest magnitude of each run of `length` consecutive floats; the last run may be shorter.
+std::vector<float> max_magnitudes(const float* values, int64_t count, int64_t length) {
+  std::vector<float> result((count + length - 1) / length);
+  at::parallel_for(0, static_cast<int64_t>(result.size()), std::max<int64_t>(1, kGrain / length),
+                   [&](int64_t begin, int64_t end) {
+                     for (int64_t row = begin; row < end; row++) {
+                       const int64_t start = row * length;
+                       result[row] = max_magnitude(values + start, std::min(length, count - start));
+                     }
+                   });
+  return result;
+}
+
+void quantize_runs(const float* input, float* output, int64_t count, int64_t length, const std::vector<Levels>& levels) {
+  at::parallel_for(0, count, kGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t start = begin; start < end;) {
+      const int64_t row = start / length;
+      const int64_t stop = std::min(end, (row + 1) * length);
+      const Levels& level = levels[row];
+      if (level.step == 0.0f) {
+        std::copy(input + start, input + stop, output + start);
+      } else {
+        quantize_run(input + start, output + start, stop - start, level);
+      }
+      start = stop;
+    }
+  });
+}
+
+at::Tensor quantize_native(const at::Tensor& input, Role role, int64_t bits, bool is_signed) {
+  at::Tensor output = at::empty_like(input);
+  const float* values = input.data_ptr<float>();
+  const int64_t count = input.numel();
+  int64_t length = role == Role::kGradient ? kGrain : count / input.size(0);
+  std::vector<float> scales = max_magnitudes(values, count, length);
+  if (role == Role::kGradient) {
+    scales = {max_magnitude(scales.data(), static_cast<int64_t>(scales.size()))};
+  } else if (role == Role::kActivation) {
+    scales = {at::from_blob(scales.data(), {input.size(0)}, at::kFloat).mean().item<float>()};
+  }
+  if (role != Role::kWeight) {
+    length = count;
+  }
+  std::vector<Levels> levels;
+  for (const float scale : scales) {
+    levels.emplace_back(scale, bits, is_signed);
+  }
+  quantize_runs(values, output.data_ptr<float>(), count, length, levels);
+  return output;
+}
+
+at::Tensor reference_scale(const at::Tensor& input, Role role) {
+  const at::Tensor magnitude = input.abs();
+  if (role == Role::kGradient) {
+    return magnitude.amax();
+  }
+  const at::Tensor largest = magnitude.reshape({input.size(0), -1}).amax(1);
+  if (role == Role::kActivation) {
+    return largest.mean();
+  }
+  std::vector<int64_t> shape(input.dim(), 1);
+  shape[0] = input.size(0);
+  return largest.reshape(shape);
+}
+
+}  // namespace
+
+Role parse_role(c10::string_view name) {
+  if (name == "activation") {
+    return Role::kActivation;
+  }
+  if (name == "weight") {
+    return Role::kWeight;
+  }
+  TORCH_CHECK(name == "gradient", "quantize: role must be activation, weight or gradient, received ", name);
+  return Role::kGradient;
+}
+
+at::Tensor quantize(const at::Tensor& input, Role role, int64_t bits, bool is_signed) {
+  check(input, role, bits);
+  const bool rows_are_runs = role == Role::kGradient ? is_dense_float_cpu(input) : is_row_dense_float_cpu(input);
+  if (!rows_are_runs || input.numel() == 0 || bits >= kIdentityBits) {
+    return quantize_reference(input, role, bits, is_signed);
+  }
+  return quantize_native(input, role, bits, is_signed);
+}
+
+at::Tensor quantize_reference(const at::Tensor& input, Role role, int64_t bits, bool is_signed) {
+  check(input, role, bits);
+  if (input.numel() == 0 || bits >= kIdentityBits) {
+    return input;
+  }
+  const double levels = std::ldexp(1.0, static_cast<int>(bits));
+  const at::Tensor scale = reference_scale(input, role);
+  const at::Tensor lo = is_signed ? scale.neg() : at::zeros_like(scale);
+  const at::Tensor step = (scale - lo) / levels;
+  const at::Tensor level = ((input - lo) / step).clamp_(0.0, levels - 1.0).round_();
+  return at::where((input == 0).logical_or_(step == 0), input, level * step + lo);
+}
+
+}  // namespace peekaboo

@@ -1,0 +1,95 @@
+#include "select.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "magnitude.h"
+#include "parallel.h"
+
+namespace peekaboo {
+namespace {
+
+PEEKABOO_MULTIVERSION int64_t count_below(const float* values, int64_t count, float threshold) {
+  int64_t below = 0;
+  for (int64_t i = 0; i < count; i++) {
+    below += std::fabs(values[i]) < threshold ? 1 : 0;
+  }
+  return below;
+}
+
+PEEKABOO_MULTIVERSION void select_run(const float* predicted, const float* full, const float* mask, float* output,
+                                      int64_t count, float threshold, bool take_sign) {
+  for (int64_t i = 0; i < count; i++) {
+    const float other = full ? full[i] : 0.0f;
+    float value = std::fabs(predicted[i]) < threshold ? other : predicted[i];
+    if (take_sign) {
+      value = value > 0.0f ? 1.0f : value < 0.0f ? -1.0f : value;  // of NaN it is NaN
+    }
+    output[i] = mask[i] * value;
+  }
+}
+
+float largest_magnitude(const at::Tensor& tensor) {
+  const std::vector<float> largest = max_magnitudes(tensor.data_ptr<float>(), tensor.numel(), kGrain);
+  return max_magnitude(largest.data(), static_cast<int64_t>(largest.size()));
+}
+
+// `tensor` in `like`'s dtype and memory order, copied only if need be.
+at::Tensor arranged(const at::Tensor& tensor, const at::Tensor& like) {
+  if (tensor.strides() == like.strides() && tensor.scalar_type() == like.scalar_type()) {
+    return tensor;
+  }
+  return at::empty_like(like).copy_(tensor);
+}
+
+}  // namespace
+
+at::Tensor select_gradient(const at::Tensor& predicted, const std::function<at::Tensor()>& full,
+                           const at::Tensor& mask, const Selection& selection) {
+  const at::Tensor factor = mask.to(predicted.scalar_type());
+  if (!is_dense_float_cpu(predicted) || !is_dense_float_cpu(factor)) {
+    return select_gradient_reference(predicted, full, mask, selection);
+  }
+  const at::Tensor main = arranged(predicted, factor);
+  const int64_t count = main.numel();
+  const float* values = main.data_ptr<float>();
+  auto threshold = static_cast<float>(selection.threshold);
+  if (selection.relative) {
+    threshold *= largest_magnitude(main);
+  }
+  at::Tensor other;
+  if (!selection.sparsify && threshold > 0.0f && count_below(values, count, threshold) > 0) {
+    other = arranged(full(), factor);
+  }
+  at::Tensor output = at::empty_like(main);
+  at::parallel_for(0, count, kGrain, [&](int64_t begin, int64_t end) {
+    select_run(values + begin, other.defined() ? other.data_ptr<float>() + begin : nullptr,
+               factor.data_ptr<float>() + begin, output.data_ptr<float>() + begin, end - begin, threshold,
+               selection.take_sign);
+  });
+  return output;
+}
+
+at::Tensor select_gradient_reference(const at::Tensor& predicted, const std::function<at::Tensor()>& full,
+                                     const at::Tensor& mask, const Selection& selection) {
+  at::Tensor gradient = predicted;
+  if (selection.threshold > 0.0 && predicted.numel() > 0) {
+    const at::Tensor magnitude = predicted.abs();
+    const at::Tensor small = selection.relative ? magnitude < magnitude.amax() * selection.threshold
+                                                : magnitude < selection.threshold;
+    if (selection.sparsify) {
+      gradient = predicted.masked_fill(small, 0.0);
+    } else if (small.any().item<bool>()) {
+      gradient = at::where(small, full(), predicted);
+    }
+  }
+  if (selection.take_sign) {
+    gradient = at::where(gradient.isnan(), gradient, gradient.sign());
+  }
+  return gradient * mask;
+}
+
+}  // namespace peekaboo

@@ -1,0 +1,42 @@
+import { UserError } from "@peekaboo/torch/errors";
+import { type Command, Option as CommanderOption } from "commander";
+import { availabilityNote } from "../config/availability.js";
+import { longFlags, type Option, optionsOf, type Table } from "../config/table.js";
+
+/** Gives `command` a flag for each option of the table, under one heading of its help. */
+export function addFlags(command: Command, table: Table, heading = "Options"): void {
+  for (const option of optionsOf(table)) {
+    const help = [option.help, availabilityNote(longFlags(option))].filter((text) => text !== undefined).join(" ");
+    const flag = new CommanderOption(option.flags, help).helpGroup(`${heading}:`);
+    if (/[<[]/.test(option.flags)) {
+      flag.default(option.default, option.defaultText ?? String(option.default));
+      flag.argParser((text) => readValue(command, option, text));
+    }
+    command.addOption(flag);
+  }
+}
+
+/** The options of the table that the command line gives, with their values. */
+export function givenFlags(command: Command, table: Table): Map<Option<unknown>, unknown> {
+  const given = new Map<Option<unknown>, unknown>();
+  for (const option of optionsOf(table)) {
+    const attribute = new CommanderOption(option.flags).attributeName();
+    if (command.getOptionValueSource(attribute) !== "cli") continue;
+    const value: unknown = command.getOptionValue(attribute);
+    given.set(option, value === true ? option.bare : value);
+  }
+  return given;
+}
+
+function readValue(command: Command, option: Option<unknown>, text: string): unknown {
+  const value = option.kind.fromText(text);
+  if (value !== undefined) return value;
+  const remedy = option.kind.remedy?.(text);
+  throw new UserError({
+    operation: command.name(),
+    argument: longFlags(option).join("/"),
+    expected: option.kind.expected,
+    received: JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text),
+    ...(remedy === undefined ? {} : { remedy }),
+  });
+}

@@ -1,0 +1,74 @@
+import type { Command } from "commander";
+import { trainOptions } from "../config/options.js";
+import type { InspectReport } from "../training/inspect.js";
+import { addFlags, givenFlags } from "./flags.js";
+import { formatBytes, formatCount, formatPercent } from "./format.js";
+import type { Io } from "./io.js";
+import { subcommand } from "./subcommand.js";
+import { aligned } from "./table.js";
+
+const options = { json: { ...trainOptions.json, help: "Prints the report as one line of JSON." } };
+
+/** Adds `peekaboo inspect FILE`. */
+export function addInspect(program: Command, io: Io): void {
+  const command = subcommand(program, "inspect <file>", "Show what a checkpoint holds");
+  addFlags(command, options);
+  command.action(async (file: string) => {
+    const { inspectFile } = await import("../training/inspect.js");
+    const report = inspectFile(file);
+    const json = givenFlags(command, options).has(options.json);
+    io.stdout.write(json ? `${JSON.stringify(report)}\n` : formatReport(report));
+  });
+}
+
+/** The report as a person reads it: facts, a table of the layers, and how small the network really is. */
+export function formatReport(report: InspectReport): string {
+  const lines = [...facts(report), "", ...layerTable(report), "", ...sizes(report)];
+  return `${lines.join("\n")}\n`;
+}
+
+function facts({ file, bytes, config, progress }: InspectReport): string[] {
+  const { arch, width, initMethod, seed, dataset, optimizer, pruning } = config;
+  const told = (value: number | null) => (value === null ? "?" : formatCount(value));
+  const best = progress.bestAccuracy === null ? "not tested" : `best accuracy ${progress.bestAccuracy.toFixed(2)} %`;
+  return [
+    `checkpoint  ${file}, ${formatBytes(bytes)}`,
+    `network     ${arch}, width ${width}, ${initMethod} from seed ${seed}`,
+    `training    ${dataset}, ${optimizer}, epoch ${told(progress.epoch)}, step ${told(progress.step)}, ${best}`,
+    `pruning     ${pruning === null ? "none" : `${pruning.pruner} at density ${pruning.density}`}`,
+  ];
+}
+
+function layerTable({ layers, kept, total, flips }: InspectReport): string[] {
+  const row = (name: string, shape: string, k: number, n: number, f: number | null) => [
+    name,
+    shape,
+    formatCount(k),
+    formatCount(n),
+    n === 0 ? "-" : `${formatPercent(k / n)} %`,
+    f === null ? "-" : formatCount(f),
+  ];
+  return aligned(
+    [
+      ["layer", "shape", "kept", "of", "density", "flips"],
+      ...layers.map((layer) => row(layer.name, layer.shape.join("×"), layer.kept, layer.total, layer.flips)),
+      row("together", "", kept, total, flips),
+    ],
+    "llrrrr",
+  );
+}
+
+function sizes({ parameters, denseBytes, idealSize }: InspectReport): string[] {
+  const { seed, masks, signs, floats, total } = idealSize;
+  const parts = [
+    [seed, "seed"],
+    [masks, "masks"],
+    [signs, "signs"],
+    [floats, "other numbers"],
+  ] as const;
+  const listed = parts.filter(([bytes]) => bytes > 0).map(([bytes, what]) => `${what} ${formatBytes(bytes)}`);
+  return [
+    `parameters  ${formatCount(parameters)}, ${formatBytes(denseBytes)} as float32`,
+    `ideal size  ${formatBytes(total)}: ${listed.join(" + ")}; ${(denseBytes / total).toFixed(1)} times smaller`,
+  ];
+}

@@ -1,0 +1,328 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PassThrough } from "node:stream";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { trainOptions } from "../config/options.js";
+import { optionsOf } from "../config/table.js";
+import type { TrainConfig } from "../config.js";
+import { Interrupted } from "../training/interrupt.js";
+import { main } from "./main.js";
+
+const runTrain = vi.hoisted(() => vi.fn<(config: TrainConfig) => Promise<number>>());
+vi.mock("../training/run.js", () => ({ runTrain }));
+const evaluateFile = vi.hoisted(() => vi.fn());
+vi.mock("../training/evaluate-file.js", () => ({ evaluateFile }));
+
+/** Runs the command line and collects what it prints. */
+async function peekaboo(...argv: string[]): Promise<{ status: number; stdout: string; stderr: string }> {
+  const io = { stdout: new PassThrough(), stderr: new PassThrough() };
+  const status = await main(argv, io);
+  const text = (stream: PassThrough) => String(stream.read() ?? "");
+  return { status, stdout: text(io.stdout), stderr: text(io.stderr) };
+}
+
+/** The configuration that `peekaboo train FLAGS` would run, and the notes it prints. */
+async function trained(flags: string): Promise<{ config: TrainConfig; notes: string }> {
+  const { status, stderr } = await peekaboo("train", ...flags.split(/\s+/).filter((word) => word !== ""));
+  expect(status, stderr).toBe(0);
+  const config = runTrain.mock.lastCall?.[0];
+  if (config === undefined) throw new Error("nothing was run");
+  return { config, notes: stderr };
+}
+
+/** The sentence with which a command line is refused, before anything runs. */
+async function refused(...argv: string[]): Promise<string> {
+  const { status, stdout, stderr } = await peekaboo(...argv);
+  expect(status).toBe(2);
+  expect(stdout).toBe("");
+  expect(stderr).toMatch(/^[^\n]+\n$/);
+  expect(runTrain).not.toHaveBeenCalled();
+  return stderr.trimEnd();
+}
+
+beforeEach(() => {
+  runTrain.mockReset();
+  runTrain.mockResolvedValue(0);
+});
+
+describe("peekaboo train", () => {
+  it("understands the original's CIFAR command line", async () => {
+    const { config, notes } = await trained(`
+      --arch PsgResNet18 --init-method kaiming_normal --optimizer BOP --ar 1e-3 --tau 1e-6 --ar-decay-freq 45
+      --ar-decay-ratio 0.15 --epochs 180 --pruner SynFlow --prune-epoch 0 --prune-ratio 3e-1 --prune-iters 100
+      --msb-bits 8 --msb-bits-weight 8 --msb-bits-grad 16 --psg-threshold 1e-7 --psg-no-take-sign --psg-sparsify
+      --exp-name cifar10_resnet18_pab-psg`);
+    expect(notes).toBe("");
+    expect(config).toEqual({
+      arch: "PsgResNet18",
+      width: 1,
+      initMethod: "kaiming_normal",
+      seed: 0,
+      hiddenAct: null,
+      scalingInput: false,
+      loadPretrained: null,
+      dataset: "cifar10",
+      dataFolder: null,
+      trainLimit: null,
+      testLimit: null,
+      epochs: 180,
+      maxSteps: null,
+      batchSize: 128,
+      optimizer: "BOP",
+      sgd: { lr: 0.1, momentum: 0.9, weightDecay: 5e-4, lrSchedule: "step", milestones: [80, 120], lrFinal: 0 },
+      bop: { ar: 1e-3, tau: 1e-6, arSchedule: "step", arDecayFreq: 45, arDecayRatio: 0.15, arFinal: 0 },
+      psg: {
+        backward: true,
+        msbBits: 8,
+        msbBitsWeight: 8,
+        msbBitsGrad: 16,
+        threshold: { mode: "relative", value: 1e-7 },
+        sparsify: true,
+        takeSign: false,
+      },
+      pruning: {
+        pruner: "SynFlow",
+        density: 0.3,
+        epoch: 0,
+        shots: 1,
+        iterations: 100,
+        schedule: "exponential",
+        scope: "global",
+        batchSize: 256,
+        verbose: false,
+      },
+      savedir: "results",
+      expName: "cifar10_resnet18_pab-psg",
+      resume: "never",
+      device: null,
+      useCuda: null,
+      threads: null,
+      json: false,
+    } satisfies TrainConfig);
+  });
+
+  it("understands every other flag", async () => {
+    const { config, notes } = await trained(`
+      --dataset CIFAR10 --lr 0.2 --momentum 0 --weight-decay 1e-4 --batch-size 64 --milestones 3,5 --savedir out
+      --lr-schedule linear --lr-final 1e-3 --ar-schedule cosine --ar-final 5e-4 --optimizer bop --arch PsgResNet20
+      --psg-no-backward --psg-threshold-mode absolute --pruner mag --density 0.5 --prune-batch-size 32
+      --prune-schedule linear --prune-scope local --prune-epoch 4 --prune-shots 2 --prune-verbose --seed 3
+      --use-cuda 1 --width 0.25 --max-steps 9 --train-limit 1000 --test-limit 500 --threads 2 --device cuda
+      --data-folder here --json --resume never`);
+    expect(notes).toBe("");
+    expect(config).toMatchObject({
+      dataset: "cifar10",
+      sgd: { lr: 0.2, momentum: 0, weightDecay: 1e-4, lrSchedule: "linear", milestones: [3, 5], lrFinal: 1e-3 },
+      bop: { arSchedule: "cosine", arFinal: 5e-4 },
+      psg: { backward: false, threshold: { mode: "absolute", value: 0 } },
+      pruning: {
+        pruner: "Mag",
+        density: 0.5,
+        batchSize: 32,
+        schedule: "linear",
+        scope: "local",
+        epoch: 4,
+        shots: 2,
+        verbose: true,
+      },
+      batchSize: 64,
+      savedir: "out",
+      optimizer: "BOP",
+      seed: 3,
+      useCuda: 1,
+      device: "cuda:0",
+      width: 0.25,
+      maxSteps: 9,
+      trainLimit: 1000,
+      testLimit: 500,
+      threads: 2,
+      dataFolder: "here",
+      json: true,
+    });
+  });
+
+  it.each([
+    ["--psg-threshold", "-5e-7"],
+    ["--psg-threshold", " -5e-7"],
+    ["--psg-threshold=-5e-7"],
+    ["--psg-threshold", "5e-7"],
+  ])("reads the threshold %j %j as its magnitude", async (...flags) => {
+    expect((await peekaboo("train", "--arch", "PsgResNet18", ...flags)).status).toBe(0);
+    expect(runTrain.mock.lastCall?.[0].psg.threshold).toEqual({ mode: "relative", value: 5e-7 });
+  });
+
+  it("lets the last of a repeated flag count, an alias included", async () => {
+    const { config } = await trained("--bs 32 --batch-size 64 --bs 16");
+    expect(config.batchSize).toBe(16);
+  });
+
+  it("accepts the original's unused flags with a note each", async () => {
+    const { notes } = await trained("--tsbdir runs --bop-threshold-scale 0.1 --scaled-mag-quantile 0.5");
+    expect(notes.trimEnd().split("\n")).toEqual([
+      "Note: --tsbdir is ignored: the run's figures go to metrics.jsonl in the run folder.",
+      "Note: --bop-threshold-scale is ignored: the reference never uses it.",
+      "Note: --scaled-mag-quantile is ignored: the reference never uses it.",
+    ]);
+  });
+
+  it("notes flags that this run makes no use of", async () => {
+    const { notes } = await trained("--prune-ratio 0.3 --ar 1e-2 --psg-sparsify");
+    expect(notes).toContain("--prune-ratio: no effect");
+    expect(notes).toContain("--ar: no effect");
+    expect(notes).toContain("--psg-sparsify: no effect");
+  });
+
+  it.each([
+    ["--prune-ratio", "0", "above 0 and at most 1"],
+    ["--prune-ratio", "1.1", "above 0 and at most 1"],
+    ["--density", "-0.3", "--prune-ratio/--density"],
+    ["--tau", "-1e-6", "of at least 0"],
+    ["--ar", "0", "above 0 and below 1"],
+    ["--ar", "1", "above 0 and below 1"],
+    ["--msb-bits", "0", "an integer from 1 to 32"],
+    ["--msb-bits-grad", "33", "an integer from 1 to 32"],
+    ["--msb-bits-weight", "7.5", "an integer from 1 to 32"],
+    ["--epochs", "0", "an integer of at least 1"],
+    ["--bs", "-1", "--bs/--batch-size"],
+    ["--epochs", "1e", 'received "1e"'],
+    ["--lr", "abc", 'received "abc"'],
+    ["--lr", "NaN", 'received "NaN"'],
+    ["--lr", "", 'received ""'],
+    ["--lr", "--epochs", 'received "--epochs"'],
+    ["--milestones", "120,80", "ascending positive integers"],
+    ["--exp-name", "--json", "--exp-name"],
+    ["--pruner", "SynFow", "did you mean SynFlow?"],
+    ["--optimizer", "SDG", "did you mean SGD?"],
+    ["--init-method", "kaiming-normal", "did you mean kaiming_normal?"],
+    ["--device", "gpu", "cpu or cuda:N"],
+    ["--seed", "-1", "an integer of at least 0"],
+    ["--arch", "PsgResNet19", "did you mean PsgResNet18?"],
+    ["--epoch", "3", "unknown flag --epoch; did you mean --epochs?"],
+    ["--prune-ration=0.3", "--json", "unknown flag --prune-ration; did you mean --prune-ratio?"],
+    ["--learning-rate", "3", "unknown flag --learning-rate; see `peekaboo train --help`."],
+  ])("refuses %s %j", async (flag, value, words) => {
+    expect(await refused("train", flag, value)).toContain(words);
+  });
+
+  it("refuses a flag without its value, and arguments that belong to none", async () => {
+    expect(await refused("train", "--lr")).toBe("peekaboo train: option '--lr <rate>' argument missing.");
+    expect(await refused("train", "--milestones", "80,", "120")).toContain("--milestones");
+    expect(await refused("train", "cifar10", "x")).toBe(
+      'peekaboo train: unexpected "cifar10", "x"; see `peekaboo train --help`.',
+    );
+  });
+
+  it.each([
+    [["--resume"]],
+    [["-r"]],
+    [["--resume", "auto"]],
+    [["--pruner", "GraSP"]],
+    [["--load-pretrained", "x.pth"]],
+  ])("says that %j is not available yet", async (flags) =>
+    expect(await refused("train", ...flags)).toContain("not available yet"),
+  );
+});
+
+describe("the exit status", () => {
+  it("is 0 for help and the version, on stdout", async () => {
+    for (const argv of [[], ["--help"], ["-h"], ["help"], ["train", "--help"], ["help", "train"], ["data", "--help"]]) {
+      const { status, stdout, stderr } = await peekaboo(...argv);
+      expect([status, stderr]).toEqual([0, ""]);
+      expect(stdout).toContain("Usage: peekaboo");
+    }
+    expect(await peekaboo("--version")).toEqual({ status: 0, stdout: "0.1.0\n", stderr: "" });
+  });
+
+  it("is 2 for an unknown command or a missing argument", async () => {
+    expect(await refused("trian")).toBe("peekaboo: unknown command trian; did you mean train?");
+    expect(await refused("frobnicate")).toBe("peekaboo: unknown command frobnicate; see `peekaboo --help`.");
+    expect(await refused("--jsn")).toContain("peekaboo: unknown flag --jsn");
+    expect(await refused("inspect")).toBe("peekaboo inspect: missing required argument 'file'.");
+    expect(await refused("evaluate", "a", "b")).toContain('unexpected "b"');
+    expect(await refused("inspect", "no-such-file.safetensors")).toContain("no-such-file.safetensors");
+    expect(await refused("data", "cifar11")).toContain("cifar10");
+    expect(await refused("data", "list", "x")).toContain('unexpected "x"');
+  });
+
+  it("is 1 for a fault of ours, whose stack is told", async () => {
+    runTrain.mockRejectedValue(new TypeError("x is not a function"));
+    const { status, stderr } = await peekaboo("train");
+    expect(status).toBe(1);
+    expect(stderr).toContain("should not have happened");
+    expect(stderr).toContain("TypeError: x is not a function\n    at ");
+  });
+
+  it("is the run's own when a signal stopped it", async () => {
+    runTrain.mockResolvedValueOnce(130);
+    expect(await peekaboo("train")).toEqual({ status: 130, stdout: "", stderr: "" });
+    runTrain.mockRejectedValueOnce(new Interrupted("SIGTERM"));
+    expect(await peekaboo("train")).toEqual({ status: 143, stdout: "", stderr: "" });
+  });
+});
+
+describe("help", () => {
+  it("shows each flag of training under a heading, with its sentence and its default", async () => {
+    const { stdout } = await peekaboo("train", "--help");
+    const flat = stdout.replace(/\s+/g, " ");
+    for (const option of optionsOf(trainOptions)) {
+      expect(flat).toContain(option.flags);
+      expect(flat).toContain(option.help);
+      if (option.default !== false && option.default !== true) {
+        expect(flat).toContain(`(default: ${option.defaultText ?? option.default})`);
+      }
+    }
+    expect(flat).toContain("--bs, --batch-size <n> Images per training step. (default: 128)");
+    expect(flat).toContain("or SynFlow. SNIP and GraSP are not available yet. (default: no pruning)");
+    for (const heading of ["Network:", "Pruning:", "Run:"]) expect(stdout).toContain(`\n${heading}\n`);
+    expect(stdout).toContain("Density: the fraction of weights kept.");
+  });
+
+  it("shows an example that the command itself accepts", async () => {
+    for (const argv of [["--help"], ["train", "--help"]]) {
+      const { stdout } = await peekaboo(...argv);
+      const example = stdout.replaceAll("\\\n", " ").match(/\$ peekaboo train (.*)/)?.[1] ?? "";
+      expect(example).toContain("--pruner SynFlow");
+      expect((await trained(example)).notes).toBe("");
+    }
+  });
+});
+
+describe("peekaboo evaluate", () => {
+  const result = { file: "f", arch: "ResNet20", dataset: "cifar10", images: 10_000, accuracy: 55.666, loss: 1.23456 };
+
+  it("prints accuracy and loss", async () => {
+    evaluateFile.mockResolvedValue(result);
+    const { status, stdout } = await peekaboo("evaluate", "f", "--bs", "500", "--threads", "1");
+    expect(status).toBe(0);
+    expect(stdout).toBe("ResNet20 on 10,000 test images of cifar10: accuracy 55.67 %, loss 1.2346\n");
+    expect(evaluateFile.mock.lastCall?.slice(0, 2)).toEqual([
+      "f",
+      { dataFolder: null, testLimit: null, batchSize: 500, device: null, useCuda: null, threads: 1, json: false },
+    ]);
+  });
+
+  it("prints all as JSON on demand", async () => {
+    evaluateFile.mockResolvedValue(result);
+    expect(JSON.parse((await peekaboo("evaluate", "--json", "f")).stdout)).toEqual(result);
+  });
+});
+
+describe("peekaboo data list", () => {
+  let folder = "";
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "peekaboo-cli-"));
+  });
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  it.each([["data", "list"], ["data"]])("tells what is missing and how to get it: %s %s", async (...argv) => {
+    const { status, stdout } = await peekaboo(...argv, "--data-folder", folder);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^cifar10 +CIFAR-10 +10 +50,000 +10,000 +- +not fetched: peekaboo data cifar10$/m);
+  });
+
+  it("is JSON on demand", async () => {
+    const { stdout } = await peekaboo("data", "list", "--json", "--data-folder", folder);
+    expect(JSON.parse(stdout)).toMatchObject([{ name: "cifar10", train: 50_000, test: 10_000 }]);
+  });
+});

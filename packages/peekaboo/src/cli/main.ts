@@ -1,0 +1,60 @@
+import { readFileSync } from "node:fs";
+import { Command } from "commander";
+import { addData } from "./data.js";
+import { addEvaluate } from "./evaluate.js";
+import { addInspect } from "./inspect.js";
+import type { Io } from "./io.js";
+import { strict } from "./subcommand.js";
+import { addTrain } from "./train.js";
+import { EXIT, reportFailure } from "./usage.js";
+
+const EXAMPLE = `
+Example, small enough for two cores:
+  $ peekaboo train --arch PsgResNet18 --width 0.25 --init-method kaiming_normal --optimizer BOP \\
+      --pruner SynFlow --prune-ratio 0.3 --prune-iters 100 --epochs 4 --psg-no-take-sign --psg-sparsify
+  $ peekaboo inspect results/Peek-a-Boo/best.safetensors
+
+\`peekaboo COMMAND --help\` explains a command's flags.
+`;
+
+/**
+ * Runs the command line `argv` (without node and script) and returns its exit status: 0, 1 after a bug of ours, 2 after
+ * the user's mistake, 130 after Ctrl-C. It loads libtorch only when the command needs it.
+ */
+export async function main(argv: readonly string[], io: Io = process): Promise<number> {
+  let status: number = EXIT.ok;
+  const program = createProgram(io, (value) => {
+    status = value;
+  });
+  try {
+    await program.parseAsync(argv.length === 0 ? ["--help"] : argv, { from: "user" });
+    return status;
+  } catch (error) {
+    return reportFailure(error, io);
+  }
+}
+
+function createProgram(io: Io, exit: (status: number) => void): Command {
+  const program = strict(new Command("peekaboo"))
+    .description("Peek-a-Boo: prune a random CNN, learn only the signs of what is left.")
+    .version(version(), "-V, --version", "Print the version.")
+    .helpOption("-h, --help", "Print this help.")
+    .helpCommand("help [command]", "Print a command's help")
+    .configureOutput({
+      writeOut: (text) => io.stdout.write(text),
+      writeErr: (text) => io.stderr.write(text),
+      outputError: () => {},
+    })
+    .addHelpText("after", EXAMPLE);
+  addTrain(program, io, exit);
+  addEvaluate(program, io);
+  addInspect(program, io);
+  addData(program, io);
+  return program;
+}
+
+function version(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+  const known = typeof manifest === "object" && manifest !== null && "version" in manifest;
+  return known ? String(manifest.version) : "unknown";
+}

@@ -1,0 +1,56 @@
+import { UserError } from "@peekaboo/torch/errors";
+import { type Command, CommanderError } from "commander";
+import { nearest } from "../nearest.js";
+import { Interrupted } from "../training/interrupt.js";
+import type { Io } from "./io.js";
+
+/** The exit statuses of the command line. */
+export const EXIT = { ok: 0, bug: 1, usage: 2 } as const;
+
+/** A command line that isn't one: an unknown command or flag, a value missing, an argument too many. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+/** What commander reports, as one sentence with the nearest name; its end after `--help` and `--version` as it is. */
+export function usageError(command: Command, error: CommanderError): Error {
+  if (error.exitCode === 0 || error.code === "commander.help") return error;
+  const path = commandPath(command);
+  const complaint = error.message.replace(/^error: /, "").replaceAll("\n", " ");
+  const named = complaint.match(/^unknown (option|command) '([^=]+?)(=.*)?'$/s);
+  if (named === null) return new UsageError(`${path}: ${complaint}.`);
+  const [, kind, name = ""] = named;
+  const near = nearest(name, kind === "option" ? flagsOf(command) : command.commands.map((known) => known.name()));
+  const advice = near === undefined ? `see \`${path} --help\`.` : `did you mean ${near}?`;
+  return new UsageError(`${path}: unknown ${kind === "option" ? "flag" : kind} ${name}; ${advice}`);
+}
+
+/** @throws {UsageError} when the command line holds more arguments than `command` takes. */
+export function refuseExcess(command: Command): void {
+  const excess = command.args.slice(command.registeredArguments.length);
+  if (excess.length === 0) return;
+  const list = excess.map((argument) => JSON.stringify(argument)).join(", ");
+  throw new UsageError(`${commandPath(command)}: unexpected ${list}; see \`${commandPath(command)} --help\`.`);
+}
+
+/** Tells a failure on stderr and returns the exit status: 2 for the user's mistakes, 1 for ours, 128 + n after signal n. */
+export function reportFailure(error: unknown, { stderr }: Io): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  if (error instanceof Interrupted) return error.exitStatus;
+  if (error instanceof UserError || error instanceof UsageError) {
+    stderr.write(`${error.message}\n`);
+    return EXIT.usage;
+  }
+  const trace = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  stderr.write(`peekaboo: this should not have happened; please report it with these lines:\n${trace}\n`);
+  return EXIT.bug;
+}
+
+function commandPath(command: Command): string {
+  return command.parent === null ? command.name() : `${commandPath(command.parent)} ${command.name()}`;
+}
+
+function flagsOf(command: Command): string[] {
+  const flags = command.options.flatMap(({ short, long }) => [short, long]);
+  return ["--help", ...flags.filter((flag) => flag !== undefined)].filter((flag) => flag.startsWith("--"));
+}

@@ -1,0 +1,140 @@
+import { nearest } from "../nearest.js";
+
+/** A kind of value: which values are valid, and how they are written on a command line. */
+export interface Kind<V> {
+  /** Completes "expected …". */
+  readonly expected: string;
+  /** The value that `text` stands for; undefined when it stands for none. */
+  fromText(text: string): V | undefined;
+  /** `value`, come from JSON, if it is valid; else undefined. */
+  fromJson(value: unknown): V | undefined;
+  /** What to advise somebody who wrote `text`. */
+  remedy?(text: string): string | undefined;
+}
+
+/** The bounds of a number; those left out don't bind. */
+export interface Range {
+  readonly above?: number;
+  readonly atLeast?: number;
+  readonly below?: number;
+  readonly atMost?: number;
+}
+
+const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+
+function numeral(text: string): number {
+  const trimmed = text.trim();
+  return DECIMAL.test(trimmed) ? Number(trimmed) : Number.NaN;
+}
+
+function within(value: number, { above, atLeast, below, atMost }: Range): boolean {
+  return (
+    Number.isFinite(value) &&
+    (above === undefined || value > above) &&
+    (atLeast === undefined || value >= atLeast) &&
+    (below === undefined || value < below) &&
+    (atMost === undefined || value <= atMost)
+  );
+}
+
+function describeRange({ above, atLeast, below, atMost }: Range): string {
+  const bounds: string[] = [];
+  if (above !== undefined) bounds.push(`above ${above}`);
+  if (atLeast !== undefined) bounds.push(`of at least ${atLeast}`);
+  if (below !== undefined) bounds.push(`below ${below}`);
+  if (atMost !== undefined) bounds.push(`at most ${atMost}`);
+  return bounds.length === 0 ? "" : ` ${bounds.join(" and ")}`;
+}
+
+/** A finite decimal number in `range`. */
+export function number(range: Range = {}): Kind<number> {
+  const accept = (value: number) => (within(value, range) ? value : undefined);
+  return {
+    expected: `a number${describeRange(range)}`,
+    fromText: (text) => accept(numeral(text)),
+    fromJson: (value) => (typeof value === "number" ? accept(value) : undefined),
+  };
+}
+
+/** A number whose sign, if somebody writes one, doesn't count: `-5e-7` is 5e-7. */
+export function magnitude(): Kind<number> {
+  const positive = number({ atLeast: 0 });
+  return {
+    ...positive,
+    expected: "a number",
+    fromText: (text) => positive.fromText(text.trim().replace(/^-/, "")),
+  };
+}
+
+/** A whole number from `least` to `most`. */
+export function integer(least: number, most: number = Number.MAX_SAFE_INTEGER): Kind<number> {
+  const accept = (value: number) => (Number.isInteger(value) && value >= least && value <= most ? value : undefined);
+  return {
+    expected:
+      most === Number.MAX_SAFE_INTEGER ? `an integer of at least ${least}` : `an integer from ${least} to ${most}`,
+    fromText: (text) => accept(numeral(text)),
+    fromJson: (value) => (typeof value === "number" ? accept(value) : undefined),
+  };
+}
+
+/** Integers of at least 1 in ascending order, written 80,120. */
+export function ascendingIntegers(): Kind<readonly number[]> {
+  const item = integer(1);
+  const accept = (values: readonly (number | undefined)[]): readonly number[] | undefined => {
+    const integers = values.filter((value) => value !== undefined);
+    const ascending = integers.every((value, i) => i === 0 || value > (integers[i - 1] ?? value));
+    return integers.length === values.length && ascending ? integers : undefined;
+  };
+  return {
+    expected: "ascending positive integers with commas between",
+    fromText: (text) => accept(text.split(",").map((part) => item.fromText(part))),
+    fromJson: (value) => (Array.isArray(value) ? accept(value.map((part) => item.fromJson(part))) : undefined),
+  };
+}
+
+/** One of a few names; on the command line in upper or lower case. */
+export function choice<const Name extends string>(names: readonly Name[]): Kind<Name> {
+  return {
+    expected: names.length === 1 ? `${names[0]}` : `one of ${names.join(", ")}`,
+    fromText: (text) => names.find((name) => name.toLowerCase() === text.trim().toLowerCase()),
+    fromJson: (value) => names.find((name) => name === value),
+    remedy: (text) => {
+      const near = nearest(text, names);
+      return near === undefined ? undefined : `did you mean ${near}?`;
+    },
+  };
+}
+
+/** Text that isn't empty; on the command line it can't begin with `--`, which would be the next flag. */
+export function text(expected = "a name"): Kind<string> {
+  const accept = (value: string) => (value.trim() === "" || value.includes("\0") ? undefined : value);
+  return {
+    expected,
+    fromText: (value) => (value.startsWith("--") ? undefined : accept(value)),
+    fromJson: (value) => (typeof value === "string" ? accept(value) : undefined),
+  };
+}
+
+/** `cpu` or `cuda:N`; `cuda` alone is `cuda:0`. */
+export function device(): Kind<string> {
+  const accept = (value: string) => (/^(cpu|cuda:(0|[1-9]\d{0,2}))$/.test(value) ? value : undefined);
+  return {
+    expected: "cpu or cuda:N",
+    fromText: (value) => accept(value === "cuda" ? "cuda:0" : value),
+    fromJson: (value) => (typeof value === "string" ? accept(value) : undefined),
+  };
+}
+
+/** A flag that takes no value. */
+export function flag(): Kind<boolean> {
+  return {
+    expected: "true or false",
+    fromText: () => undefined,
+    fromJson: (value) => (typeof value === "boolean" ? value : undefined),
+  };
+}
+
+/** A value that may be absent, which is null. */
+export function optional<V>(kind: Kind<V>): Kind<V | null> {
+  return { ...kind, fromJson: (value) => (value === null ? null : kind.fromJson(value)) };
+}

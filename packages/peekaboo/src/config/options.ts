@@ -1,0 +1,395 @@
+import { INIT_METHODS } from "../init/weights.js";
+import { architectureNames } from "../models/registry.js";
+import { ascendingIntegers, choice, device, flag, integer, magnitude, number, optional, text } from "./kinds.js";
+import { option } from "./table.js";
+
+function listed(names: readonly string[]): string {
+  return `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`;
+}
+
+const network = {
+  arch: option({
+    flags: "--arch <name>",
+    kind: text("an architecture"),
+    default: "ResNet18",
+    help: `Network: ${listed(architectureNames)}.`,
+  }),
+  width: option({
+    flags: "--width <factor>",
+    kind: number({ above: 0, atMost: 16 }),
+    default: 1,
+    help: "Multiplies every layer's channels; 0.25 gives 16 where the paper has 64.",
+  }),
+  initMethod: option({
+    flags: "--init-method <method>",
+    kind: choice(INIT_METHODS),
+    default: "standard",
+    help: `Distribution of the random convolution weights: ${listed(INIT_METHODS)}; standard is PyTorch's default.`,
+  }),
+  seed: option({
+    flags: "--seed <n>",
+    kind: integer(0),
+    default: 0,
+    help: "Every random draw (weights, order, augmentation) follows from this number.",
+  }),
+  hiddenAct: option({
+    flags: "--hidden-act <name>",
+    kind: optional(choice(["pruning", "flipping", "ternary", "none"])),
+    default: null,
+    defaultText: "none given",
+    help: "What a Seed network's latent scores do to its weights: pruning, flipping, ternary or none.",
+  }),
+  scalingInput: option({
+    flags: "--scaling-input",
+    kind: flag(),
+    default: false,
+    bare: true,
+    help: "Gives a Seed network a learnable scale per input channel.",
+  }),
+  loadPretrained: option({
+    flags: "--load-pretrained <file>",
+    kind: optional(text("a file")),
+    default: null,
+    defaultText: "random weights",
+    help: "Starts from the weights in this file.",
+  }),
+};
+
+const data = {
+  dataset: option({
+    flags: "--dataset <name>",
+    kind: choice(["cifar10", "cifar100"]),
+    default: "cifar10",
+    help: "Images to learn; `peekaboo data list` tells what is there.",
+  }),
+  dataFolder: option({
+    flags: "--data-folder <folder>",
+    kind: optional(text("a folder")),
+    default: null,
+    defaultText: "PEEKABOO_DATA, else the user's cache",
+    help: "Folder where data sets are kept.",
+  }),
+  trainLimit: option({
+    flags: "--train-limit <n>",
+    kind: optional(integer(1)),
+    default: null,
+    defaultText: "all",
+    help: "Trains on the first n training images only.",
+  }),
+  testLimit: option({
+    flags: "--test-limit <n>",
+    kind: optional(integer(1)),
+    default: null,
+    defaultText: "all",
+    help: "Tests on the first n test images only.",
+  }),
+};
+
+const training = {
+  epochs: option({ flags: "--epochs <n>", kind: integer(1), default: 350, help: "Passes over the training images." }),
+  maxSteps: option({
+    flags: "--max-steps <n>",
+    kind: optional(integer(1)),
+    default: null,
+    defaultText: "no limit",
+    help: "Stops after n optimiser steps, then still evaluates and saves.",
+  }),
+  batchSize: option({
+    flags: "--bs, --batch-size <n>",
+    kind: integer(1),
+    default: 128,
+    help: "Images per training step.",
+  }),
+  optimizer: option({
+    flags: "--optimizer <SGD|BOP>",
+    kind: choice(["SGD", "BOP"]),
+    default: "SGD",
+    help: "SGD trains everything; BOP flips the signs of the convolution weights and leaves the rest to SGD.",
+  }),
+};
+
+const sgd = {
+  lr: option({ flags: "--lr <rate>", kind: number({ atLeast: 0 }), default: 0.1, help: "Learning rate of SGD." }),
+  momentum: option({
+    flags: "--momentum <m>",
+    kind: number({ atLeast: 0, below: 1 }),
+    default: 0.9,
+    help: "Momentum of SGD.",
+  }),
+  weightDecay: option({
+    flags: "--weight-decay <d>",
+    kind: number({ atLeast: 0 }),
+    default: 5e-4,
+    defaultText: "5e-4",
+    help: "L2 penalty that SGD adds to the gradient.",
+  }),
+  lrSchedule: option({
+    flags: "--lr-schedule <shape>",
+    kind: choice(["step", "cosine", "linear"]),
+    default: "step",
+    help: "How the learning rate falls: step (to a tenth at each milestone), cosine or linear (to --lr-final).",
+  }),
+  milestones: option({
+    flags: "--milestones <epochs>",
+    kind: ascendingIntegers(),
+    default: [80, 120],
+    defaultText: "80,120",
+    help: "Epochs after which the step schedule multiplies the learning rate by 0.1.",
+  }),
+  lrFinal: option({
+    flags: "--lr-final <rate>",
+    kind: number({ atLeast: 0 }),
+    default: 0,
+    help: "Learning rate at the end of a cosine or linear schedule.",
+  }),
+};
+
+const bop = {
+  ar: option({
+    flags: "--ar <gamma>",
+    kind: number({ above: 0, below: 1 }),
+    default: 1e-3,
+    defaultText: "1e-3",
+    help: "Adaptivity rate γ: how much of each gradient enters the average that decides flips.",
+  }),
+  tau: option({
+    flags: "--tau <threshold>",
+    kind: number({ atLeast: 0 }),
+    default: 1e-6,
+    defaultText: "1e-6",
+    help: "A weight flips when that average has its sign and at least this magnitude.",
+  }),
+  arSchedule: option({
+    flags: "--ar-schedule <shape>",
+    kind: choice(["step", "cosine", "linear"]),
+    default: "step",
+    help: "How γ falls: step (by --ar-decay-ratio every --ar-decay-freq epochs), cosine or linear (to --ar-final).",
+  }),
+  arDecayFreq: option({
+    flags: "--ar-decay-freq <epochs>",
+    kind: integer(1),
+    default: 100,
+    help: "Epochs between two decays of γ in the step schedule.",
+  }),
+  arDecayRatio: option({
+    flags: "--ar-decay-ratio <ratio>",
+    kind: number({ above: 0, atMost: 1 }),
+    default: 0.1,
+    help: "Factor of each such decay.",
+  }),
+  arFinal: option({
+    flags: "--ar-final <gamma>",
+    kind: number({ atLeast: 0, below: 1 }),
+    default: 0,
+    help: "γ at the end of a cosine or linear schedule.",
+  }),
+};
+
+const bits = integer(1, 32);
+
+const psg = {
+  backward: option({
+    flags: "--psg-no-backward",
+    kind: flag(),
+    default: true,
+    bare: false,
+    help: "Uses the plain weight gradient instead of the predicted one.",
+  }),
+  msbBits: option({
+    flags: "--msb-bits <bits>",
+    kind: bits,
+    default: 4,
+    help: "Bits of a layer's input in the predicted gradient; 32 leaves it as it is.",
+  }),
+  msbBitsWeight: option({
+    flags: "--msb-bits-weight <bits>",
+    kind: bits,
+    default: 4,
+    help: "Recorded only: the weight's bits change no result, here as in the reference.",
+  }),
+  msbBitsGrad: option({
+    flags: "--msb-bits-grad <bits>",
+    kind: bits,
+    default: 8,
+    help: "Bits of the output gradient in the predicted gradient; 32 leaves it as it is.",
+  }),
+  threshold: {
+    mode: option({
+      flags: "--psg-threshold-mode <mode>",
+      kind: choice(["relative", "absolute"]),
+      default: "relative",
+      help: "relative: the threshold is a fraction of a layer's largest predicted gradient; absolute: a gradient itself.",
+    }),
+    value: option({
+      flags: "--psg-threshold <t>",
+      kind: magnitude(),
+      default: 0,
+      help: "Predicted gradients from this magnitude on are trusted; a minus sign is ignored.",
+    }),
+  },
+  sparsify: option({
+    flags: "--psg-sparsify",
+    kind: flag(),
+    default: false,
+    bare: true,
+    help: "Sets gradients below the threshold to zero instead of computing them exactly.",
+  }),
+  takeSign: option({
+    flags: "--psg-no-take-sign",
+    kind: flag(),
+    default: true,
+    bare: false,
+    help: "Keeps the gradient's magnitude instead of its sign alone.",
+  }),
+};
+
+const pruning = {
+  pruner: option({
+    flags: "--pruner <name>",
+    kind: optional(choice(["Mag", "SNIP", "GraSP", "SynFlow"])),
+    default: null,
+    defaultText: "no pruning",
+    help: "Score that decides which weights stay: Mag, SNIP, GraSP or SynFlow.",
+  }),
+  density: option({
+    flags: "--prune-ratio, --density <d>",
+    kind: number({ above: 0, atMost: 1 }),
+    default: 1,
+    help: "Density: the fraction of weights kept.",
+  }),
+  epoch: option({
+    flags: "--prune-epoch <n>",
+    kind: integer(0),
+    default: 0,
+    help: "Epoch before which the pruning is complete.",
+  }),
+  shots: option({
+    flags: "--prune-shots <n>",
+    kind: integer(1),
+    default: 1,
+    help: "Prunes in n equal steps, spread over the epochs up to --prune-epoch.",
+  }),
+  iterations: option({
+    flags: "--prune-iters <n>",
+    kind: integer(1),
+    default: 1,
+    help: "Rounds of scoring and masking per shot; SynFlow wants 100, the others 1.",
+  }),
+  schedule: option({
+    flags: "--prune-schedule <shape>",
+    kind: choice(["exponential", "linear"]),
+    default: "exponential",
+    help: "How the density falls from round to round: exponential or linear.",
+  }),
+  scope: option({
+    flags: "--prune-scope <scope>",
+    kind: choice(["global", "local"]),
+    default: "global",
+    help: "global: the scores of all layers compete; local: each layer keeps the same fraction.",
+  }),
+  batchSize: option({
+    flags: "--prune-batch-size <n>",
+    kind: integer(1),
+    default: 256,
+    help: "Images per batch for the pruners that look at data.",
+  }),
+  verbose: option({
+    flags: "--prune-verbose",
+    kind: flag(),
+    default: false,
+    bare: true,
+    help: "Prints what each layer kept.",
+  }),
+};
+
+const run = {
+  savedir: option({
+    flags: "--savedir <folder>",
+    kind: text("a folder"),
+    default: "results",
+    help: "Folder of all runs.",
+  }),
+  expName: option({
+    flags: "--exp-name <name>",
+    kind: text("a name"),
+    default: "Peek-a-Boo",
+    help: "This run's folder inside --savedir.",
+  }),
+  resume: option({
+    flags: "-r, --resume [from]",
+    kind: text("auto, never or a file"),
+    default: "never",
+    bare: "auto",
+    help: "Continues a run: auto (from the run folder's checkpoint), never, or from this file.",
+  }),
+  device: option({
+    flags: "--device <cpu|cuda:N>",
+    kind: optional(device()),
+    default: null,
+    defaultText: "cpu",
+    help: "Where to compute; fails when it isn't there.",
+  }),
+  useCuda: option({
+    flags: "--use-cuda <id>",
+    kind: optional(integer(0, 999)),
+    default: null,
+    defaultText: "not used",
+    help: "Computes on this GPU if there is one, else on the CPU.",
+  }),
+  threads: option({
+    flags: "--threads <n>",
+    kind: optional(integer(1, 1024)),
+    default: null,
+    defaultText: "all cores",
+    help: "CPU threads.",
+  }),
+  json: option({
+    flags: "--json",
+    kind: flag(),
+    default: false,
+    bare: true,
+    help: "Prints the summary as one line of JSON, the last on stdout.",
+  }),
+};
+
+/**
+ * Every setting of a training run, nested as in `config.json`. The flags, the help, the validation and the type of the
+ * configuration all come from this table.
+ */
+export const trainOptions = { ...network, ...data, ...training, sgd, bop, psg, pruning, ...run };
+
+/** The settings of an evaluation, a checkpoint's own configuration telling the rest. */
+export const evaluateOptions = {
+  dataFolder: data.dataFolder,
+  testLimit: data.testLimit,
+  batchSize: { ...training.batchSize, help: "Images per batch; the result doesn't depend on it." },
+  device: run.device,
+  useCuda: run.useCuda,
+  threads: run.threads,
+  json: run.json,
+};
+
+/** The settings of training under the headings of `--help`. */
+export const trainHelp = {
+  Network: network,
+  Data: data,
+  Pruning: pruning,
+  Training: training,
+  "SGD (BatchNorm and Linear; everything with --optimizer SGD)": sgd,
+  "Bop (--optimizer BOP)": bop,
+  "PSG (the Psg networks' weight gradients)": psg,
+  Run: run,
+};
+
+/** A flag of the original that its program reads and never uses, or whose subject doesn't exist here. */
+export interface IgnoredFlag {
+  readonly flags: string;
+  readonly why: string;
+}
+
+/** Flags accepted so that the original's command lines run; each is answered with a note. */
+export const ignoredFlags: readonly IgnoredFlag[] = [
+  { flags: "--tsbdir <folder>", why: "the run's figures go to metrics.jsonl in the run folder" },
+  { flags: "--bop-threshold-scale <s>", why: "the reference never uses it" },
+  { flags: "--scaled-mag-quantile <q>", why: "the reference never uses it" },
+];

@@ -1,0 +1,74 @@
+import { createReadStream } from "node:fs";
+import { posix } from "node:path";
+import { UserError } from "@peekaboo/torch/errors";
+import type { ReadEntry } from "tar";
+import type { Files } from "./source.js";
+
+/**
+ * The wanted regular files of a tar archive (gzipped or not), read into memory and keyed by base name. Nothing is written,
+ * so names like "../x" and links do no harm. `limits` gives each wanted file's most bytes.
+ *
+ * Throws UserError when the archive is damaged, or holds a wanted name twice, as a link, or larger than its limit.
+ * Files that are missing are simply not in the result.
+ */
+export async function readArchive(file: string, limits: Readonly<Record<string, number>>): Promise<Files> {
+  const { Parser } = await import("tar");
+  const found = new Map<string, Uint8Array>();
+  let refusal: UserError | undefined;
+  const collect = (entry: ReadEntry): void => {
+    const name = posix.basename(entry.path);
+    refusal ??= refuse(file, entry, limits[name] ?? 0, found.has(name));
+    if (refusal !== undefined) {
+      entry.resume();
+      return;
+    }
+    const content = new Uint8Array(entry.size);
+    found.set(name, content);
+    let filled = 0;
+    entry.on("data", (chunk) => {
+      content.set(chunk, filled);
+      filled += chunk.length;
+    });
+  };
+  const parser = new Parser({
+    strict: true,
+    maxDecompressionRatio: 100,
+    filter: (path) => Object.hasOwn(limits, posix.basename(path)),
+    onReadEntry: collect,
+  });
+  const parsed = new Promise<void>((resolve, reject) => {
+    parser.on("end", resolve);
+    parser.on("error", reject);
+  });
+  const fed = (async () => {
+    for await (const chunk of createReadStream(file, { highWaterMark: 2 ** 20 })) {
+      parser.write(chunk);
+      if (refusal !== undefined) throw refusal;
+    }
+    parser.end();
+  })();
+  try {
+    await Promise.all([parsed, fed]);
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    const unreadable = error instanceof Error && "syscall" in error;
+    const expected = unreadable ? "a readable file" : "a whole tar archive";
+    throw archiveError(file, expected, error instanceof Error ? error.message : String(error));
+  }
+  if (refusal !== undefined) throw refusal;
+  return found;
+}
+
+function refuse(file: string, entry: ReadEntry, limit: number, seen: boolean): UserError | undefined {
+  const name = posix.basename(entry.path);
+  if (seen) return archiveError(file, `one entry called ${name}`, "a second one");
+  if (!["File", "OldFile", "ContiguousFile"].includes(entry.type)) {
+    return archiveError(file, `${name} to be a regular file`, `an entry of type ${entry.type}`);
+  }
+  if (entry.size > limit) return archiveError(file, `${name} to have at most ${limit} bytes`, `${entry.size} bytes`);
+  return undefined;
+}
+
+function archiveError(file: string, expected: string, received: string): UserError {
+  return new UserError({ operation: "read archive", argument: file, expected, received });
+}

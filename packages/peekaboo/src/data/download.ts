@@ -1,0 +1,97 @@
+import { createHash } from "node:crypto";
+import { createReadStream, rmSync, statSync } from "node:fs";
+import { open } from "node:fs/promises";
+import type { IncomingMessage } from "node:http";
+import { bodyOf, openUrl } from "./http.js";
+import { type FetchContext, SourceUnavailable } from "./source.js";
+
+/** A digest by which a file's contents are known. */
+export interface Checksum {
+  algorithm: "md5" | "sha256" | "sha512";
+  encoding: "hex" | "base64";
+  value: string;
+}
+
+/** A file on the network whose size and checksum are known beforehand. */
+export interface RemoteFile {
+  url: string;
+  bytes: number;
+  checksum: Checksum;
+}
+
+const ATTEMPTS = 4;
+
+/**
+ * Downloads a file to `path`, going on from the bytes that an interrupted download left there. A connection that breaks
+ * is taken up again; a file whose checksum is wrong is removed.
+ *
+ * Throws {@link SourceUnavailable} when the file can't be had, and the signal's reason on abort (`path` is kept).
+ */
+export async function download(remote: RemoteFile, path: string, context: FetchContext): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    const before = sizeOf(path);
+    try {
+      if (before !== remote.bytes) await append(remote, path, before < remote.bytes ? before : 0, context);
+    } catch (error) {
+      if (!(error instanceof SourceUnavailable) || attempt === ATTEMPTS || sizeOf(path) <= before) throw error;
+      continue;
+    }
+    try {
+      await verifyFile(path, remote.checksum);
+      return;
+    } catch (error) {
+      // What was continued may have begun as another file: then once more, from nothing.
+      if (!(error instanceof SourceUnavailable) || attempt === ATTEMPTS || before === 0) throw error;
+    }
+  }
+}
+
+/** Checks a file's checksum; a wrong one removes the file and throws {@link SourceUnavailable}. */
+export async function verifyFile(path: string, { algorithm, encoding, value }: Checksum): Promise<void> {
+  const hash = createHash(algorithm);
+  for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) hash.update(chunk);
+  const found = hash.digest(encoding);
+  if (found === value) return;
+  rmSync(path);
+  throw new SourceUnavailable(`its ${algorithm.toUpperCase()} is ${found} instead of ${value}`);
+}
+
+async function append(remote: RemoteFile, path: string, from: number, context: FetchContext): Promise<void> {
+  const headers: Record<string, string> = from > 0 ? { range: `bytes=${from}-` } : {};
+  const response = await openUrl(remote.url, headers, context);
+  try {
+    let size = startOf(response, from, remote.bytes);
+    const file = await open(path, size > 0 ? "a" : "w");
+    try {
+      for await (const chunk of bodyOf(response, context.signal)) {
+        if (size + chunk.length > remote.bytes) throw new SourceUnavailable(`it has more than ${remote.bytes} bytes`);
+        await file.writeFile(chunk);
+        size += chunk.length;
+        context.onProgress({ stage: "download", location: remote.url, bytes: size, total: remote.bytes });
+      }
+    } finally {
+      await file.close();
+    }
+    if (size < remote.bytes) throw new SourceUnavailable(`it ended after ${size} of ${remote.bytes} bytes`);
+  } finally {
+    response.destroy();
+  }
+}
+
+/** The byte of the file at which the response begins: `from`, or 0 when the server sends the whole. */
+function startOf({ statusCode = 0, headers }: IncomingMessage, from: number, bytes: number): number {
+  const whole = statusCode === 200;
+  if (!whole && !(statusCode === 206 && headers["content-range"]?.startsWith(`bytes ${from}-`))) {
+    throw new SourceUnavailable(`HTTP status ${statusCode}`);
+  }
+  const start = whole ? 0 : from;
+  const length = headers["content-length"];
+  if (length !== undefined && start + Number(length) !== bytes) {
+    throw new SourceUnavailable(`it has ${start + Number(length)} bytes instead of ${bytes}`);
+  }
+  return start;
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}

@@ -1,0 +1,111 @@
+import { createHash } from "node:crypto";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { send, serve, sheetFiles, tarOf, tinyPackage } from "../../../../tests/support/data.js";
+import type { Checksum } from "./download.js";
+import { npmArchiveName, npmArchiveUrl, npmPack } from "./npm.js";
+import { npmArchive } from "./origins.js";
+import type { FetchContext } from "./source.js";
+
+let folder: string;
+let context: FetchContext;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "peekaboo-origins-"));
+  vi.stubEnv("npm_config_cache", join(folder, "npm-cache"));
+  context = { folder, onProgress: () => {}, connectTimeout: 2000, stallTimeout: 2000 };
+});
+afterEach(() => {
+  vi.unstubAllEnvs();
+  rmSync(folder, { recursive: true });
+});
+
+const sha512 = (content: Uint8Array) => createHash("sha512").update(content).digest("base64");
+
+function tinyOrigin(content: Uint8Array) {
+  const checksum: Checksum = { algorithm: "sha512", encoding: "base64", value: sha512(content) };
+  return npmArchive({ package: "tiny-data", version: "1.0.0", bytes: content.length, checksum, files: sheetFiles });
+}
+
+/** What a registry tells about the package, with its archive at `tarball`. */
+function manifest(tarball: string, content: Uint8Array): string {
+  const dist = { tarball, integrity: `sha512-${sha512(content)}` };
+  const versions = { "1.0.0": { name: "tiny-data", version: "1.0.0", dist } };
+  return JSON.stringify({ name: "tiny-data", "dist-tags": { latest: "1.0.0" }, versions });
+}
+
+describe("npmArchive", () => {
+  it("comes from the registry that npm is configured for", async () => {
+    const content = await tinyPackage();
+    await using server = await serve((request, response) => send(content, request, response));
+    vi.stubEnv("npm_config_registry", `${server.url}/mirror`);
+    const files = await tinyOrigin(content).load(context);
+    expect(server.requests).toEqual(["/mirror/tiny-data/-/tiny-data-1.0.0.tgz"]);
+    expect([...files.keys()].sort()).toEqual(Object.keys(sheetFiles).sort());
+  });
+
+  it("is left to npm where the registry keeps its archives elsewhere", async () => {
+    const content = await tinyPackage();
+    await using server = await serve((request, response) => {
+      if (request.url === "/tiny-data") response.end(manifest(`${server.url}/elsewhere.tgz`, content));
+      else if (request.url === "/elsewhere.tgz") send(content, request, response);
+      else response.writeHead(404).end();
+    });
+    vi.stubEnv("npm_config_registry", server.url);
+    const files = await tinyOrigin(content).load(context);
+    expect([...files.keys()].sort()).toEqual(Object.keys(sheetFiles).sort());
+  });
+
+  it("refuses what npm brings when it isn't the known package", async () => {
+    const content = await tinyPackage();
+    const other = tarOf([{ path: "package/package.json", content: '{"name":"tiny-data","version":"1.0.0"}' }]);
+    await using server = await serve((request, response) => {
+      if (request.url === "/tiny-data") response.end(manifest(`${server.url}/elsewhere.tgz`, other));
+      else if (request.url === "/elsewhere.tgz") send(other, request, response);
+      else response.writeHead(404).end();
+    });
+    vi.stubEnv("npm_config_registry", server.url);
+    await expect(tinyOrigin(content).load(context)).rejects.toThrow(`its SHA512 is ${sha512(other)} instead of`);
+    expect(readdirSync(folder)).toEqual(["npm-cache"]);
+  });
+
+  it("tells what both ways ran into", async () => {
+    await using server = await serve((_, response) => response.writeHead(403).end());
+    vi.stubEnv("npm_config_registry", server.url);
+    const loading = tinyOrigin(await tinyPackage()).load(context);
+    await expect(loading).rejects.toThrow(/^HTTP status 403; npm: code E403, 403 403 Forbidden/);
+  });
+});
+
+describe("npmPack", () => {
+  it("doesn't wait for a registry that stays silent", async () => {
+    await using server = await serve(() => {});
+    vi.stubEnv("npm_config_registry", server.url);
+    const packing = npmPack({ package: "tiny-data", version: "1.0.0" }, { ...context, connectTimeout: 400 });
+    await expect(packing).rejects.toThrow("npm: no answer in time");
+  });
+
+  it("stops when it is aborted", async () => {
+    const controller = new AbortController();
+    await using server = await serve(() => controller.abort(new Error("enough")));
+    vi.stubEnv("npm_config_registry", server.url);
+    const packing = npmPack({ package: "tiny-data", version: "1.0.0" }, { ...context, signal: controller.signal });
+    await expect(packing).rejects.toThrow("enough");
+  });
+});
+
+describe("npmArchiveUrl", () => {
+  it("follows the registry's layout, scoped packages too", async () => {
+    vi.stubEnv("npm_config_registry", "https://registry.example/npm/");
+    const scoped = { package: "@scope/name", version: "2.0.0" };
+    expect(await npmArchiveUrl(scoped)).toBe("https://registry.example/npm/@scope/name/-/name-2.0.0.tgz");
+    expect(npmArchiveName(scoped)).toBe("scope-name-2.0.0.tgz");
+  });
+
+  it("asks npm for its registry where the environment doesn't tell", async () => {
+    vi.stubEnv("npm_config_registry", undefined);
+    vi.stubEnv("NPM_CONFIG_REGISTRY", "https://other.example/");
+    expect(await npmArchiveUrl({ package: "a", version: "1.0.0" })).toBe("https://other.example/a/-/a-1.0.0.tgz");
+  });
+});

@@ -1,0 +1,61 @@
+import { basename, join } from "node:path";
+import { readArchive } from "./archive.js";
+import { type Checksum, download, type RemoteFile, verifyFile } from "./download.js";
+import { type NpmPackage, npmArchiveName, npmArchiveUrl, npmPack } from "./npm.js";
+import { type Candidate, type FetchContext, SourceUnavailable } from "./source.js";
+
+/** A candidate without its decoder. */
+export type Origin = Omit<Candidate, "decode">;
+
+/** A tar archive at a fixed address. */
+export function urlArchive({ files, ...remote }: RemoteFile & Pick<Candidate, "files">): Origin {
+  return {
+    location: remote.url,
+    files,
+    async load(context) {
+      const path = join(context.folder, basename(new URL(remote.url).pathname));
+      await download(remote, path, context);
+      return unpack(path, files, context);
+    },
+  };
+}
+
+/**
+ * An npm package, from the registry that the user's npm is configured for: downloaded directly (resumable, with
+ * progress), else by `npm pack`, which knows the user's proxies, certificates and tokens.
+ */
+export function npmArchive(
+  options: NpmPackage & Pick<Candidate, "files"> & { bytes: number; checksum: Checksum },
+): Origin {
+  const { files, bytes, checksum } = options;
+  return {
+    location: `npm package ${options.package}@${options.version}`,
+    files,
+    async load(context) {
+      const { folder, signal } = context;
+      const packed = join(folder, npmArchiveName(options));
+      const partial = `${packed}.part`;
+      try {
+        await download({ url: await npmArchiveUrl(options, signal), bytes, checksum }, partial, context);
+        return await unpack(partial, files, context);
+      } catch (error) {
+        if (!(error instanceof SourceUnavailable)) throw error;
+        await npmPack(options, context).catch((second: Error) => {
+          throw second instanceof SourceUnavailable ? combined(error, second) : second;
+        });
+      }
+      await verifyFile(packed, checksum);
+      return unpack(packed, files, context);
+    },
+  };
+}
+
+async function unpack(path: string, files: Candidate["files"], context: FetchContext) {
+  context.signal?.throwIfAborted();
+  context.onProgress({ stage: "unpack" });
+  return readArchive(path, files);
+}
+
+function combined(first: Error, second: Error): SourceUnavailable {
+  return new SourceUnavailable(`${first.message}; ${second.message}`, { cause: second });
+}

@@ -1,0 +1,28 @@
+import { describe, expect, it } from "vitest";
+import { findSource, SOURCES } from "./sources.js";
+
+describe("SOURCES", () => {
+  it.each(SOURCES.map((source) => [source.name, source] as const))(
+    "describes %s without contradiction",
+    (name, source) => {
+      expect(findSource(name)).toBe(source);
+      expect(source.normalisation.mean).toHaveLength(source.image.channels);
+      expect(source.normalisation.std).toHaveLength(source.image.channels);
+      expect(new Set(source.classes).size).toBe(source.classes.length);
+      for (const { count, histogram, firstLabels } of Object.values(source.splits)) {
+        expect(histogram).toHaveLength(source.classes.length);
+        expect(histogram.reduce((sum, images) => sum + images, 0)).toBe(count);
+        expect(firstLabels.every((label) => label < source.classes.length)).toBe(true);
+      }
+    },
+  );
+});
+
+describe("findSource", () => {
+  it("lists the names when none is near", () => {
+    expect(() => findSource("zzzzzzzzzzzzzzzzzzzz")).toThrow(
+      /^open data set: expected .*cifar10.* for the data set's name/,
+    );
+    expect(() => findSource("zzzzzzzzzzzzzzzzzzzz")).not.toThrow("did you mean");
+  });
+});

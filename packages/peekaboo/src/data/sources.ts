@@ -1,0 +1,25 @@
+import { UserError } from "@peekaboo/torch/errors";
+import { nearest } from "../nearest.js";
+import { cifar10 } from "./cifar10.js";
+import type { DatasetSource } from "./source.js";
+
+/** Every data set that `openDataset` knows. */
+export const SOURCES: readonly DatasetSource[] = [cifar10];
+
+/** The source called `name` ("cifar10", "CIFAR-10", …); an unknown one is a UserError with the nearest name. */
+export function findSource(name: string): DatasetSource {
+  const wanted = name.toLowerCase().replace(/[^a-z0-9]/g, "");
+  const source = SOURCES.find((candidate) => candidate.name === wanted);
+  if (source === undefined) {
+    const names = SOURCES.map((known) => known.name);
+    const near = nearest(name, names);
+    throw new UserError({
+      operation: "open data set",
+      argument: "the data set's name",
+      expected: names.length === 1 ? `"${names[0]}"` : `one of ${names.join(", ")}`,
+      received: JSON.stringify(name),
+      ...(near === undefined ? {} : { remedy: `did you mean ${near}?` }),
+    });
+  }
+  return source;
+}

@@ -1,0 +1,55 @@
+import { ops, type Tensor } from "@peekaboo/torch";
+import { pabOps } from "../native/library.js";
+import { MaskedConv2d, type MaskedConv2dOptions } from "./masked-conv2d.js";
+
+/** The predictive sign gradient's settings (ALGORITHM §4), as the configuration has them. */
+export interface PsgOptions {
+  /** False uses the plain weight gradient. */
+  readonly backward: boolean;
+  readonly msbBits: number;
+  readonly msbBitsGrad: number;
+  readonly threshold: { readonly mode: "relative" | "absolute"; readonly value: number };
+  readonly sparsify: boolean;
+  readonly takeSign: boolean;
+}
+
+/** A masked convolution whose weight gradient is predicted from quantised tensors (E2-Train, Wang et al. 2019, §3.3). */
+export class PsgConv2d extends MaskedConv2d {
+  readonly psg: PsgOptions;
+
+  constructor(options: MaskedConv2dOptions, psg: PsgOptions) {
+    super(options);
+    this.psg = psg;
+  }
+
+  #maskOrOnes(): Tensor {
+    const known = this.mask ?? this.ownOrNull("ones");
+    if (known !== null) return known;
+    const ones = ops.onesLike(this.weight.detach(), { dtype: "uint8" });
+    this.registerBuffer("ones", ones, { persistent: false });
+    return ones;
+  }
+
+  override forward(input: Tensor): Tensor {
+    const { stride, padding, dilation, groups } = this.options;
+    const { msbBits, msbBitsGrad, threshold, sparsify, takeSign, backward } = this.psg;
+    return pabOps().psgConv2d(
+      input,
+      this.weight,
+      this.#maskOrOnes(),
+      this.bias,
+      stride,
+      padding,
+      dilation,
+      groups,
+      this.inputSigned,
+      msbBits,
+      msbBitsGrad,
+      threshold.value,
+      threshold.mode === "relative",
+      sparsify,
+      takeSign,
+      backward,
+    );
+  }
+}

@@ -1,0 +1,17 @@
+/** Peek-a-Boo's own operators that get a typed wrapper: the function's name → the operator's. */
+export const PAB_OPERATORS: Readonly<Record<string, string>> = {
+  quantize: "peekaboo::quantize",
+  quantizeReference: "peekaboo::quantize_reference",
+  psgConv2d: "peekaboo::psg_conv2d",
+  psgConv2dReference: "peekaboo::psg_conv2d_reference",
+  bopStep_: "peekaboo::bop_step_",
+  bopStepReference_: "peekaboo::bop_step_reference_",
+  augment: "peekaboo::augment",
+  augmentReference: "peekaboo::augment_reference",
+  kthSmallest: "peekaboo::kth_smallest",
+  keepAbove: "peekaboo::keep_above",
+};
+
+/** The imports of src/generated/ops.ts. */
+export const PAB_HEADER = `import { type Handle, handleOf, Operator, Tensor } from "@peekaboo/torch";
+`;

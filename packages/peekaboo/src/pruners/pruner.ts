@@ -1,0 +1,27 @@
+import type { Tensor } from "@peekaboo/torch";
+import type { Network } from "../models/network.js";
+
+/** Images [N, C, H, W] and their classes, int64 [N]. */
+export interface Batch {
+  input: Tensor;
+  target: Tensor;
+}
+
+/** What a pruner scores: the loop's own float64 copy of the network, in evaluation mode, with the masks so far. */
+export interface ScoreContext {
+  network: Network;
+  /** [C, H, W] of an image. */
+  imageShape: readonly number[];
+  /** A hundred training images, for the pruners that look at data. */
+  batches: readonly Batch[];
+}
+
+/** A way to tell which weights matter. */
+export interface Pruner {
+  readonly name: string;
+  readonly needsData: boolean;
+  /** Changes the copy once, before the first round. */
+  prepare?(network: Network): void;
+  /** A score of each prunable weight, by state name; the largest stay. */
+  score(context: ScoreContext): Map<string, Tensor>;
+}

@@ -1,0 +1,106 @@
+import { scope, type Tensor, UserError } from "@peekaboo/torch";
+import type { Network } from "../models/network.js";
+import type { Batch, Pruner } from "../pruners/pruner.js";
+import { densityOfRound, type PruneSchedule } from "./schedule.js";
+import { type PruneScope, type Selected, selectMasks } from "./selection.js";
+
+export interface PruneOptions {
+  pruner: Pruner;
+  /** The fraction of prunable weights to keep, in (0, 1]. */
+  density: number;
+  iterations: number;
+  schedule: PruneSchedule;
+  scope: PruneScope;
+  /** [C, H, W] of an image. */
+  imageShape: readonly number[];
+  /** Called for pruners that need data. */
+  batches?: () => readonly Batch[];
+  /** After each round; may wait, and stops the loop by throwing. */
+  onRound?(done: number): Promise<void> | void;
+}
+
+/** What one layer keeps. */
+export interface LayerKept {
+  name: string;
+  kept: number;
+  total: number;
+}
+
+export interface PruneReport {
+  kept: number;
+  total: number;
+  layers: LayerKept[];
+  /** Layers with nothing left. */
+  emptied: string[];
+}
+
+/**
+ * Prunes in rounds of scoring and masking (ALGORITHM §2), in float64 and evaluation mode on a plain copy of the network,
+ * and sets the network's masks.
+ *
+ * Throws UserError when nothing is left, when a score is not finite, or when the kept count is off by 5 or more for a
+ * reason other than ties.
+ */
+export async function prune(network: Network, options: PruneOptions): Promise<PruneReport> {
+  const { pruner, density, iterations, schedule, imageShape, onRound } = options;
+  const copy = network.plainTwin();
+  try {
+    const [first] = network.module.stateDict().values();
+    copy.module.to({ dtype: "float64", device: first?.device ?? "cpu" }).eval();
+    copy.module.loadStateDict(network.module.stateDict());
+    copy.setMasks(network.masks());
+    pruner.prepare?.(copy);
+    const batches = pruner.needsData ? (options.batches?.() ?? []) : [];
+    for (let i = 0; i < iterations; i++) {
+      const goal = densityOfRound(schedule, density, i, iterations);
+      scope(() => {
+        const scores = pruner.score({ network: copy, imageShape, batches });
+        const { masks, groups } = selectMasks(scores, goal, options.scope);
+        if (i === iterations - 1) checkCounts(groups);
+        copy.setMasks(masks);
+      });
+      await onRound?.(i + 1);
+    }
+    network.setMasks(copy.masks());
+    return reportOf(network, pruner);
+  } finally {
+    copy.dispose();
+  }
+}
+
+/** Ties with the threshold may take more weights than asked; nothing else may. */
+function checkCounts(groups: readonly Selected[]): void {
+  for (const { expected, kept, ties } of groups) {
+    const off = Math.abs(expected - kept);
+    if (off < 5 || (kept < expected && off <= ties)) continue;
+    throw new UserError({
+      operation: "prune",
+      argument: "the number of kept weights",
+      expected: String(expected),
+      received: String(kept),
+      remedy: "the scores are broken (NaN, or too small to tell apart): try another pruner or --init-method",
+    });
+  }
+}
+
+function reportOf(network: Network, pruner: Pruner): PruneReport {
+  const layers = [...network.prunable()].map(([name, { mask, weight }]) => {
+    const total = weight.numel;
+    return { name, kept: mask === null ? total : countOnes(mask), total };
+  });
+  const sum = (key: "kept" | "total") => layers.reduce((value, layer) => value + layer[key], 0);
+  const report = { kept: sum("kept"), total: sum("total"), layers, emptied: [] as string[] };
+  report.emptied = layers.filter(({ kept }) => kept === 0).map(({ name }) => name);
+  if (report.kept > 0) return report;
+  throw new UserError({
+    operation: "prune",
+    argument: "the network",
+    expected: "some weights to keep",
+    received: `none of ${report.total}`,
+    remedy: `${pruner.name} cannot tell the weights apart (all scores are equal): choose another --init-method or pruner, or a higher density`,
+  });
+}
+
+function countOnes(mask: Tensor): number {
+  return scope(() => mask.sum().item());
+}

@@ -1,0 +1,110 @@
+import { entryOf, type Tensor, tensorOf, UserError } from "@peekaboo/torch";
+import { readSafetensors, type SafetensorsFile, type TensorEntry, writeSafetensors } from "@peekaboo/torch/safetensors";
+import { parseConfig, type TrainConfig } from "../config.js";
+import { Network } from "../models/network.js";
+import type { Trainer } from "./trainer.js";
+
+/** The mark of a checkpoint's layout, in its metadata. */
+export const CHECKPOINT_FORMAT = "peekaboo-checkpoint/1";
+
+/** Where the run stood when the checkpoint was written. */
+export interface Progress {
+  /** Epochs begun. */
+  epoch: number;
+  /** Optimiser steps done. */
+  step: number;
+  /** Percent; null before the first test. */
+  bestAccuracy: number | null;
+}
+
+/** Writes the network, its masks and both optimisers' states as one file, atomically. */
+export function writeCheckpoint(path: string, trainer: Trainer, config: TrainConfig, progress: Progress): void {
+  const { network, bop, sgd } = trainer;
+  const entries: [string, TensorEntry][] = [];
+  const add = (name: string, tensor: Tensor) => entries.push([name, entryOf(tensor)]);
+  for (const [name, tensor] of network.module.stateDict()) add(name, tensor);
+  for (const [name, mask] of network.masks()) add(`mask.${name}`, mask);
+  for (const [name, { momentum, flips }] of bop?.stateDict() ?? []) {
+    add(`bop.momentum.${name}`, momentum);
+    add(`bop.flips.${name}`, flips);
+  }
+  for (const [key, tensor] of sgd.stateDict().tensors) add(`sgd.${key}`, tensor);
+  writeSafetensors(path, entries, {
+    format: CHECKPOINT_FORMAT,
+    config: JSON.stringify(config),
+    progress: JSON.stringify(progress),
+    numClasses: String(network.options.numClasses),
+  });
+}
+
+/** A checkpoint's network, in evaluation mode. */
+export interface LoadedNetwork {
+  network: Network;
+  config: TrainConfig;
+}
+
+/**
+ * Builds the network that a checkpoint holds.
+ *
+ * Throws UserError when the file is no checkpoint, is damaged, or doesn't fit the architecture that it names.
+ */
+export function loadNetwork(path: string): LoadedNetwork {
+  const file = readSafetensors(path);
+  const config = configOf(path, file);
+  const numClasses = Number(file.metadata.numClasses ?? Number.NaN);
+  if (!Number.isSafeInteger(numClasses) || numClasses < 1)
+    throw damaged(path, "a number of classes", String(numClasses));
+  const network = new Network({ arch: config.arch, width: config.width, numClasses, psg: config.psg });
+  try {
+    loadTensors(network, file);
+  } catch (error) {
+    network.dispose();
+    throw error;
+  }
+  network.module.eval();
+  return { network, config };
+}
+
+function loadTensors(network: Network, { tensors }: SafetensorsFile): void {
+  const own = [...tensors].filter(([name]) => !/^(mask|bop|sgd)\./.test(name));
+  const state = new Map(own.map(([name, entry]) => [name, tensorOf(entry)]));
+  network.module.loadStateDict(state);
+  for (const tensor of state.values()) tensor.dispose();
+  for (const [name, layer] of network.prunable()) {
+    const entry = tensors.get(`mask.${name}`);
+    if (entry === undefined) continue;
+    if (entry.dtype !== "U8" || entry.shape.join() !== layer.weight.shape.join()) {
+      throw new UserError({
+        operation: "load checkpoint",
+        argument: `mask.${name}`,
+        expected: `U8 [${layer.weight.shape}]`,
+        received: `${entry.dtype} [${entry.shape}]`,
+        remedy: "the file is damaged: give a checkpoint that peekaboo wrote",
+      });
+    }
+    layer.setMask(tensorOf(entry));
+  }
+}
+
+function configOf(path: string, { metadata }: SafetensorsFile): TrainConfig {
+  if (metadata.format !== CHECKPOINT_FORMAT) {
+    throw damaged(path, `the mark ${CHECKPOINT_FORMAT}`, metadata.format === undefined ? "none" : metadata.format);
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(metadata.config ?? "");
+  } catch {
+    throw damaged(path, "a configuration in JSON", "text that is not JSON");
+  }
+  return parseConfig(json);
+}
+
+function damaged(path: string, expected: string, received: string): UserError {
+  return new UserError({
+    operation: "load checkpoint",
+    argument: path,
+    expected,
+    received,
+    remedy: "give a checkpoint that peekaboo wrote",
+  });
+}

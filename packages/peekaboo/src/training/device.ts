@@ -1,0 +1,16 @@
+import { availableParallelism } from "node:os";
+import { checkDevice, devices, setThreads } from "@peekaboo/torch";
+import { type TrainConfig, wantedDevice } from "../config.js";
+
+/** Sets the thread count and chooses the device; `note` hears of a GPU that isn't there. */
+export function prepareDevice(
+  config: Pick<TrainConfig, "device" | "useCuda" | "threads">,
+  note: (text: string) => void,
+): string {
+  setThreads(config.threads ?? availableParallelism());
+  const { name, required } = wantedDevice(config);
+  if (required) return checkDevice(name);
+  if (devices().includes(name)) return name;
+  note(`There is no ${name} here: computing on the CPU.`);
+  return "cpu";
+}

@@ -1,0 +1,187 @@
+import { statSync } from "node:fs";
+import { UserError } from "@peekaboo/torch/errors";
+import { asTypedArray, readSafetensors, type TensorEntry } from "@peekaboo/torch/safetensors";
+import { parseConfig, type TrainConfig } from "../config.js";
+
+/** One prunable tensor of a checkpoint. */
+export interface LayerReport {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly kept: number;
+  readonly total: number;
+  /** Sign changes since the start; null when Bop has not touched it. */
+  readonly flips: number | null;
+}
+
+/**
+ * Bytes that an ideal code needs for the trained network: the masks at their entropy per layer; the seed, and a sign for
+ * each kept weight, where Bop trained; float32 for everything else.
+ */
+export interface IdealSize {
+  readonly seed: number;
+  readonly masks: number;
+  readonly signs: number;
+  readonly floats: number;
+  readonly total: number;
+}
+
+/** What a checkpoint holds. */
+export interface InspectReport {
+  readonly file: string;
+  /** Size of the file. */
+  readonly bytes: number;
+  readonly config: TrainConfig;
+  /** Where the run stood; null where the checkpoint doesn't tell. */
+  readonly progress: {
+    readonly epoch: number | null;
+    readonly step: number | null;
+    /** Percent. */
+    readonly bestAccuracy: number | null;
+  };
+  readonly layers: readonly LayerReport[];
+  readonly kept: number;
+  readonly total: number;
+  readonly flips: number | null;
+  /** Learnable numbers, pruned ones included. */
+  readonly parameters: number;
+  /** Bytes of the whole state as dense float32. */
+  readonly denseBytes: number;
+  readonly idealSize: IdealSize;
+}
+
+type Tensors = ReadonlyMap<string, TensorEntry>;
+
+const FORMAT = "peekaboo-checkpoint/1";
+const AUXILIARY = /^(mask|bop|sgd)\./;
+const PER_WEIGHT = /^(mask|bop\.momentum|bop\.flips)\./;
+const STATISTIC = /(^|\.)(running_mean|running_var|num_batches_tracked)$/;
+const SEED_BYTES = 8;
+const FLOAT_BYTES = 4;
+
+/**
+ * Reads what a checkpoint holds, without libtorch.
+ * @throws {UserError} when the file is no checkpoint, or a damaged one.
+ */
+export function inspectFile(file: string): InspectReport {
+  const { tensors, metadata } = readSafetensors(file);
+  if (metadata.format !== FORMAT) {
+    const found = metadata.format === undefined ? "a file without that mark" : JSON.stringify(metadata.format);
+    throw damaged(file, FORMAT, "the metadata's format", found);
+  }
+  const config = parseConfig(parseJson(file, "config", metadata.config));
+  const state = new Map([...tensors].filter(([name]) => !AUXILIARY.test(name)));
+  const layers = layerReports(file, state, tensors);
+  const flips = layers.flatMap((layer) => (layer.flips === null ? [] : [layer.flips]));
+  const learnable = [...state].filter(([name]) => !STATISTIC.test(name));
+  return {
+    file,
+    bytes: statSync(file).size,
+    config,
+    progress: readProgress(file, metadata.progress),
+    layers,
+    kept: sum(layers.map((layer) => layer.kept)),
+    total: sum(layers.map((layer) => layer.total)),
+    flips: flips.length === 0 ? null : sum(flips),
+    parameters: sum(learnable.map(([, { shape }]) => size(shape))),
+    denseBytes: FLOAT_BYTES * sum(floatTensors(state).map(([, { shape }]) => size(shape))),
+    idealSize: idealSize(config, state, layers),
+  };
+}
+
+/** The masked tensors; in a network without masks, the convolution weights. */
+function layerReports(file: string, state: Tensors, tensors: Tensors): LayerReport[] {
+  for (const name of tensors.keys()) {
+    const owner = name.replace(PER_WEIGHT, "");
+    if (owner !== name && !state.has(owner)) throw damaged(file, "a tensor of the network", name, "none");
+  }
+  const masked = [...state].filter(([name]) => tensors.has(`mask.${name}`));
+  const prunable = masked.length > 0 ? masked : [...state].filter(([, { shape }]) => shape.length === 4);
+  return prunable.map(([name, { shape }]) => {
+    const mask = companion(file, tensors, `mask.${name}`, "U8", shape);
+    const flips = companion(file, tensors, `bop.flips.${name}`, "I32", shape);
+    const total = size(shape);
+    const kept = mask === undefined ? total : countOnes(file, name, mask);
+    return { name, shape, kept, total, flips: flips === undefined ? null : sum(flips) };
+  });
+}
+
+/** The elements of a tensor that must have the shape of its weight, if it is there. */
+function companion(file: string, tensors: Tensors, name: string, dtype: "U8" | "I32", shape: readonly number[]) {
+  const entry = tensors.get(name);
+  if (entry === undefined) return undefined;
+  if (entry.dtype !== dtype || entry.shape.join() !== shape.join()) {
+    throw damaged(file, `${dtype} [${shape.join(", ")}]`, name, `${entry.dtype} [${entry.shape.join(", ")}]`);
+  }
+  return dtype === "U8" ? entry.data : Int32Array.from(asTypedArray(entry), Number);
+}
+
+function countOnes(file: string, name: string, mask: Uint8Array | Int32Array): number {
+  let ones = 0;
+  for (const value of mask) {
+    if (value > 1) throw damaged(file, "0 or 1 everywhere", `mask.${name}`, `${value}`);
+    ones += value;
+  }
+  return ones;
+}
+
+function idealSize(config: TrainConfig, state: Tensors, layers: readonly LayerReport[]): IdealSize {
+  const masks = sum(layers.map(({ kept, total }) => (total * entropy(kept / total)) / 8));
+  // Bop owns the convolutions and nothing else.
+  const signed = layers.filter(({ shape }) => config.optimizer === "BOP" && shape.length === 4);
+  const signs = sum(signed.map(({ kept }) => kept)) / 8;
+  const pruned = sum(layers.map(({ kept, total }) => total - kept));
+  const all = sum(floatTensors(state).map(([, { shape }]) => size(shape)));
+  const floats = FLOAT_BYTES * (all - pruned - signs * 8);
+  const seed = signed.length === 0 ? 0 : SEED_BYTES;
+  return { seed, masks, signs, floats, total: seed + masks + signs + floats };
+}
+
+/** Bits that one draw of probability `p` carries. */
+function entropy(p: number): number {
+  return p <= 0 || p >= 1 ? 0 : -p * Math.log2(p) - (1 - p) * Math.log2(1 - p);
+}
+
+function readProgress(file: string, text: string | undefined): InspectReport["progress"] {
+  const progress = parseJson(file, "progress", text ?? "{}");
+  if (typeof progress !== "object" || progress === null) {
+    throw damaged(file, "a JSON object", "the metadata's progress", String(progress));
+  }
+  const fields = new Map<string, unknown>(Object.entries(progress));
+  const numeral = (name: string) => {
+    const value = fields.get(name);
+    return typeof value === "number" ? value : null;
+  };
+  return { epoch: numeral("epoch"), step: numeral("step"), bestAccuracy: numeral("bestAccuracy") };
+}
+
+function parseJson(file: string, key: string, text: string | undefined): unknown {
+  try {
+    return JSON.parse(text ?? "");
+  } catch {
+    throw damaged(file, "JSON", `the metadata's ${key}`, text === undefined ? "nothing" : "text that is not JSON");
+  }
+}
+
+function floatTensors(state: Tensors): [string, TensorEntry][] {
+  return [...state].filter(([, { dtype }]) => dtype.includes("F"));
+}
+
+function size(shape: readonly number[]): number {
+  return shape.reduce((product, extent) => product * extent, 1);
+}
+
+function sum(values: Iterable<number>): number {
+  let total = 0;
+  for (const value of values) total += value;
+  return total;
+}
+
+function damaged(file: string, expected: string, argument: string, received: string): UserError {
+  return new UserError({
+    operation: `read checkpoint ${JSON.stringify(file)}`,
+    argument,
+    expected,
+    received,
+    remedy: "give a checkpoint that peekaboo wrote",
+  });
+}

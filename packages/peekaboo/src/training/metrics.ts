@@ -1,0 +1,276 @@
+import fs from "node:fs";
+import { UserError } from "@peekaboo/torch/errors";
+import { type OpenFile, withFile } from "@peekaboo/torch/files";
+import { z } from "zod";
+
+const count = z.int().nonnegative();
+const percent = z.number().min(0).max(100);
+const nonNegative = z.number().nonnegative();
+
+const layerKept = z
+  .object({ name: z.string().max(200), kept: count, total: count })
+  .refine(({ kept, total }) => kept <= total, { message: "kept is more than total" });
+
+/** What the training lines share: the position in the run and the two rates in force. */
+const position = {
+  /** The epoch, from 0. */
+  epoch: count,
+  /** Optimiser steps so far, this one included. */
+  step: count,
+};
+const rates = {
+  imagesPerSecond: nonNegative,
+  /** SGD's learning rate. */
+  lr: nonNegative,
+  /** Bop's adaptivity rate γ; absent where Bop takes no part. */
+  ar: z.exactOptional(nonNegative),
+};
+
+const pruneLine = z.object({
+  kind: z.literal("prune"),
+  epoch: count,
+  shot: count,
+  pruner: z.string().max(200),
+  /** The fraction of weights that this shot aims to keep. */
+  density: z.number().min(0).max(1),
+  kept: count,
+  total: count,
+  seconds: nonNegative,
+  layers: z.array(layerKept),
+});
+
+const stepLine = z.object({
+  kind: z.literal("step"),
+  ...position,
+  loss: z.number(),
+  /** Of this batch, in percent. */
+  accuracy: percent,
+  /** Weights whose sign this step changed; 0 without Bop. */
+  flips: count,
+  ...rates,
+});
+
+const epochLine = z.object({
+  kind: z.literal("epoch"),
+  ...position,
+  loss: z.number(),
+  accuracy: percent,
+  /** Mean per step. */
+  flips: nonNegative,
+  ...rates,
+  seconds: nonNegative,
+});
+
+const evalLine = z.object({
+  kind: z.literal("eval"),
+  ...position,
+  loss: z.number(),
+  accuracy: percent,
+  /** Whether this is the highest accuracy so far. */
+  best: z.boolean(),
+});
+
+const metricsLine = z.discriminatedUnion("kind", [pruneLine, stepLine, epochLine, evalLine]);
+
+/** How many weights of one prunable tensor are kept, of how many. */
+export type LayerKept = z.infer<typeof layerKept>;
+/** One shot of pruning: the whole network's kept/total and each layer's. */
+export type PruneMetrics = z.infer<typeof pruneLine>;
+/** One optimiser step on one batch. */
+export type StepMetrics = z.infer<typeof stepLine>;
+/** The means of one epoch of training; `step` is the epoch's last. */
+export type EpochMetrics = z.infer<typeof epochLine>;
+/** One evaluation on the test images. */
+export type EvalMetrics = z.infer<typeof evalLine>;
+/** One line of `metrics.jsonl`, told apart by `kind`. */
+export type Metrics = z.infer<typeof metricsLine>;
+
+/**
+ * Appends metrics to a run's `metrics.jsonl`: one JSON object a line, one write a line, so that a run
+ * that dies leaves whole lines and at most one torn end.
+ */
+export class MetricsWriter {
+  readonly path: string;
+  readonly #descriptor: number;
+  #offset: number;
+  #open = true;
+
+  /**
+   * Opens `path`, keeps its first `offset` bytes and cuts what lies beyond; 0, the default, starts the file anew.
+   *
+   * @throws UserError when the file can't be written, or `offset` is not the end of one of its lines.
+   */
+  constructor(path: string, { offset = 0 }: { offset?: number } = {}) {
+    this.path = path;
+    this.#offset = offset;
+    this.#descriptor = this.#attempt(() => fs.openSync(path, "a+"));
+    try {
+      this.#cutTo(offset);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** The length of the file in bytes: what a checkpoint records, to be given back on resume. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /**
+   * Appends one line. When the disk is full, no part of the line stays behind.
+   *
+   * @throws UserError when the line can't be written; RangeError when a number is not finite (JSON has none such).
+   */
+  write(metrics: Metrics): void {
+    if (!this.#open) throw new Error("metrics: the writer is closed");
+    const line = Buffer.from(`${JSON.stringify(metrics, finiteOnly)}\n`);
+    this.#attempt(() => {
+      try {
+        for (let done = 0; done < line.length; ) done += fs.writeSync(this.#descriptor, line, done);
+      } catch (error) {
+        fs.ftruncateSync(this.#descriptor, this.#offset);
+        throw error;
+      }
+    });
+    this.#offset += line.length;
+  }
+
+  /** Waits until every line written so far is on the disk; call it before a checkpoint records {@link offset}. */
+  flush(): void {
+    this.#attempt(() => fs.fsyncSync(this.#descriptor));
+  }
+
+  /** Flushes and closes; closing again does nothing. */
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    try {
+      this.flush();
+    } finally {
+      fs.closeSync(this.#descriptor);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #cutTo(offset: number): void {
+    const { size } = this.#attempt(() => fs.fstatSync(this.#descriptor));
+    const before = Buffer.alloc(1);
+    const whole =
+      offset === 0 ||
+      (offset <= size && fs.readSync(this.#descriptor, before, 0, 1, offset - 1) === 1 && before[0] === NEWLINE);
+    if (!whole) {
+      throw new UserError({
+        operation: "resume metrics",
+        argument: this.path,
+        expected: `a line that ends at byte ${offset}, as the checkpoint says`,
+        received: `${size} bytes that have none`,
+        remedy: "the file belongs to another run or was changed: put the right one back, or start the run anew",
+      });
+    }
+    this.#attempt(() => fs.ftruncateSync(this.#descriptor, offset));
+  }
+
+  #attempt<T>(action: () => T): T {
+    try {
+      return action();
+    } catch (error) {
+      throw writeError(this.path, error);
+    }
+  }
+}
+
+/**
+ * Reads a run's `metrics.jsonl`. A torn last line, which a killed run leaves, is passed over; unknown fields are dropped.
+ *
+ * @throws UserError when the file can't be read, or naming the first line that is not a metrics line.
+ */
+export function readMetrics(path: string): Metrics[] {
+  return withFile("read metrics", path, (file) => {
+    const metrics: Metrics[] = [];
+    let number = 0;
+    for (const { bytes, torn } of linesOf(file)) {
+      number++;
+      const result = bytes.length > MAX_LINE_BYTES ? "more than a mebibyte without an end" : parseLine(bytes);
+      if (typeof result === "object") metrics.push(result);
+      else if (!torn) throw lineError(path, number, result);
+    }
+    return metrics;
+  });
+}
+
+const NEWLINE = 0x0a;
+const CHUNK_BYTES = 64 * 1024;
+/** Far above what the largest network's prune line takes (some 20 kB); it bounds the memory that a damaged file can ask for. */
+const MAX_LINE_BYTES = 1024 * 1024;
+
+/** The file's lines without their newlines; one that grows beyond MAX_LINE_BYTES comes unfinished. */
+function* linesOf(file: OpenFile): Generator<{ bytes: Buffer; torn: boolean }> {
+  let rest = Buffer.alloc(0);
+  for (let position = 0; position < file.size; position += CHUNK_BYTES) {
+    rest = Buffer.concat([rest, file.read(position, Math.min(CHUNK_BYTES, file.size - position))]);
+    let start = 0;
+    for (let end = rest.indexOf(NEWLINE); end >= 0; end = rest.indexOf(NEWLINE, start)) {
+      yield { bytes: rest.subarray(start, end), torn: false };
+      start = end + 1;
+    }
+    rest = rest.subarray(start);
+    if (rest.length > MAX_LINE_BYTES) yield { bytes: rest, torn: false };
+  }
+  if (rest.length > 0) yield { bytes: rest, torn: true };
+}
+
+/** The line's metrics, or what is wrong with it. */
+function parseLine(bytes: Buffer): Metrics | string {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch {
+    return "text that is not JSON";
+  }
+  const result = metricsLine.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const field = issue === undefined || issue.path.length === 0 ? "" : `"${issue.path.join(".")}": `;
+  return `JSON that is not one (${field}${issue?.message ?? "unknown"})`;
+}
+
+function lineError(path: string, number: number, received: string): UserError {
+  return new UserError({
+    operation: "read metrics",
+    argument: `line ${number} of ${path}`,
+    expected: "a metrics line",
+    received,
+    remedy: "the file is damaged there: delete that line, or all from it on",
+  });
+}
+
+function finiteOnly(key: string, value: unknown): unknown {
+  if (typeof value === "number" && !Number.isFinite(value)) throw new RangeError(`metrics: ${key} is ${value}`);
+  return value;
+}
+
+/** What the user sees of a failed write; an error that is no failure of the file system is returned as it came. */
+function writeError(path: string, error: unknown): unknown {
+  const code = error instanceof Error && "code" in error ? String(error.code) : undefined;
+  const told = code === undefined ? undefined : WRITE_ERRORS[code];
+  if (code === undefined || told === undefined) return error;
+  const [expected, received, remedy] = told;
+  return new UserError({ operation: "write metrics", argument: path, expected, received, remedy, cause: error });
+}
+
+const DISK_FULL = ["free disk space", "a full disk", "free some, or choose another folder"] as const;
+const FORBIDDEN = ["permission to write", "none", "change the permissions, or choose another folder"] as const;
+const WRITE_ERRORS: Readonly<Record<string, readonly [expected: string, received: string, remedy: string]>> = {
+  ENOSPC: DISK_FULL,
+  EDQUOT: DISK_FULL,
+  EACCES: FORBIDDEN,
+  EPERM: FORBIDDEN,
+  EROFS: FORBIDDEN,
+  ENOENT: ["an existing folder", "none", "create the folder, or correct the path"],
+  ENOTDIR: ["folders all along the path", "a file in a folder's place", "correct the path"],
+  EISDIR: ["a file", "a folder", "remove or rename that folder"],
+};

@@ -1,0 +1,58 @@
+import { accessSync, constants, existsSync, mkdirSync } from "node:fs";
+import { arch, platform } from "node:os";
+import { join } from "node:path";
+import { getThreads, torchVersion, UserError } from "@peekaboo/torch";
+import { writeFileAtomic } from "@peekaboo/torch/files";
+import type { TrainConfig } from "../config.js";
+
+/** The files of one run. */
+export interface RunFolder {
+  readonly path: string;
+  readonly config: string;
+  readonly metrics: string;
+  readonly checkpoint: string;
+  readonly best: string;
+  readonly pruned: string;
+  /** Whether an earlier run's checkpoint was there. */
+  readonly used: boolean;
+}
+
+/** Makes `<savedir>/<exp-name>`. Throws UserError when that can't be done or written to. */
+export function openRunFolder({ savedir, expName }: Pick<TrainConfig, "savedir" | "expName">): RunFolder {
+  const path = join(savedir, expName);
+  try {
+    mkdirSync(path, { recursive: true });
+    accessSync(path, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw new UserError({
+      operation: "train",
+      argument: "the run folder (--savedir and --exp-name)",
+      expected: "a folder that can be written to",
+      received: `${path} (${error instanceof Error && "code" in error ? error.code : error})`,
+      remedy: "choose another --savedir, or change the permissions",
+      cause: error,
+    });
+  }
+  const file = (name: string) => join(path, name);
+  return {
+    path,
+    config: file("config.json"),
+    metrics: file("metrics.jsonl"),
+    checkpoint: file("checkpoint.safetensors"),
+    best: file("best.safetensors"),
+    pruned: file("pruned.safetensors"),
+    used: existsSync(file("checkpoint.safetensors")),
+  };
+}
+
+/** Writes the settings of the run and what it runs on. */
+export function writeConfig(folder: RunFolder, config: TrainConfig, device: string): void {
+  const environment = {
+    node: process.versions.node,
+    libtorch: torchVersion(),
+    platform: `${platform()}-${arch()}`,
+    threads: getThreads(),
+    device,
+  };
+  writeFileAtomic(folder.config, [Buffer.from(`${JSON.stringify({ ...config, environment }, null, 2)}\n`)]);
+}

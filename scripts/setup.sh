@@ -1,0 +1,169 @@
+#!/usr/bin/env bash
+# Everything between a fresh clone and a running peekaboo: system packages, npm packages, the native libraries,
+# TypeScript. Does only what is missing, and says nothing when nothing is.
+#
+# Usage: bash scripts/setup.sh [SYSTEM-PACKAGE…]     further packages to install, as CI does with clang-format
+# Exit status: 0 ready; 1 a step failed; 2 the machine lacks something that only its user can add.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+readonly logs=.setup
+
+main() {
+  check_node
+  mkdir -p "$logs"
+  exec 9>"$logs/lock"
+  flock 9 2>/dev/null || true # Two set-ups at once would build into the same folders.
+  install_system_packages "$@"
+  install_npm_packages
+  build_native packages/torch
+  build_native packages/peekaboo
+  build_typescript
+}
+
+say() { printf '%s\n' "$*"; }
+
+# stop STATUS SENTENCE [CURE…]
+stop() {
+  printf '\nset-up: %s\n' "$2" >&2
+  (($# < 3)) || printf '  %s\n' "${@:3}" >&2
+  exit "$1"
+}
+
+check_node() {
+  local version major minor
+  local cure="Install version 20.19 or newer: https://nodejs.org"
+  version=$(node --version 2>/dev/null) || stop 2 "Node.js is not here." "$cure"
+  IFS=. read -r major minor _ <<<"${version#v}"
+  ((major >= 20)) || stop 2 "Node.js $version is too old." "$cure"
+  ((major > 20 || minor >= 19)) || say "Node.js $version: the tests' tools ask for 20.19 or newer; going on."
+}
+
+# ---- System packages -----------------------------------------------------------------------------------------------
+
+install_system_packages() {
+  local missing as_root=()
+  mapfile -t missing < <(missing_packages "$@")
+  ((${#missing[@]} > 0)) || return 0
+
+  local install="apt-get install -y --no-install-recommends ${missing[*]}"
+  if ! command -v apt-get >/dev/null; then
+    stop 2 "this machine has no apt-get, and these are missing: ${missing[*]}." \
+      "Install a C++17 compiler, make and Python 3 by its own means; unpack a libtorch from https://pytorch.org" \
+      "and set LIBTORCH to its folder."
+  fi
+  if (($(id -u) != 0)); then
+    sudo -n true 2>/dev/null || stop 2 "system packages are missing, and only root can install them." \
+      "Run this, then try again:" "  sudo apt-get update && sudo $install"
+    as_root=(sudo -n)
+  fi
+  say "Installing system packages: ${missing[*]}"
+  if [[ " ${missing[*]} " == *" libtorch-dev "* ]]; then
+    say "  libtorch-dev brings some 390 packages with it, about 600 MB to download: several minutes."
+    say "  (A libtorch of your own serves as well: set LIBTORCH to its folder.)"
+  fi
+  run_apt update || stop 1 "apt-get update failed:" "$(tail -n 15 "$logs/apt.log")"
+  run_apt install --no-install-recommends "${missing[@]}" ||
+    stop 1 "apt-get install failed:" "$(tail -n 15 "$logs/apt.log")" "" "Try by hand: $install"
+}
+
+# The packages that are neither installed nor replaced by something else, one a line.
+missing_packages() {
+  local package
+  for package in g++ make python3 "$@"; do
+    command -v "$package" >/dev/null || say "$package"
+  done
+  if [[ -n ${LIBTORCH-} ]]; then return; fi
+  case $(package_state libtorch-dev) in
+    installed) ;;
+    absent) if find_libtorch >/dev/null 2>&1; then return; else say libtorch-dev; fi ;;
+    *) say libtorch-dev ;; # An interrupted installation: apt finishes it.
+  esac
+  [[ $(package_state libgloo-dev) == installed ]] || say libgloo-dev
+}
+
+package_state() {
+  local state
+  state=$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null) || state=absent
+  case $state in not-installed | config-files | '') say absent ;; *) say "$state" ;; esac
+}
+
+find_libtorch() { node packages/torch/scripts/find-libtorch.mjs include; }
+
+# apt-get with what it says in a log, and a line for each tenth of its way.
+run_apt() {
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "$1" -y -o DPkg::Lock::Timeout=600 -o APT::Status-Fd=1 \
+    "${@:2}" </dev/null 2>&1 | tee "$logs/apt.log" | show_apt_progress
+}
+
+show_apt_progress() {
+  local kind id percent text tenth shown=
+  while IFS=: read -r kind id percent text; do
+    case $kind in dlstatus) kind=download ;; pmstatus) kind=install ;; *) continue ;; esac
+    tenth=$kind-$((${percent%%.*} / 10))
+    [[ $tenth == "$shown" ]] || say "  $kind: ${percent%%.*} %"
+    shown=$tenth
+  done
+}
+
+# ---- npm packages --------------------------------------------------------------------------------------------------
+
+install_npm_packages() {
+  node scripts/packages-installed.mjs && return
+  say "Installing npm packages…"
+  # Without install scripts: what has to be compiled is compiled below, where a failure can be explained.
+  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error ||
+    stop 1 "npm ci failed." "Its reason stands above; a network failure goes away by trying again."
+}
+
+# ---- Native libraries ----------------------------------------------------------------------------------------------
+
+build_native() {
+  local folder=$1 name=${1##*/} libtorch sources built="$1/build/.setup" log start=$SECONDS
+  libtorch=$(libtorch_fingerprint) || stop 2 "${libtorch:-libtorch was not found.}"
+  sources=$(fingerprint "$folder/binding.gyp" scripts/node-api/common.gypi "$folder"/native/*)
+  [[ $(cat "$built" 2>/dev/null) != "$libtorch $sources" ]] || return 0
+
+  say "Compiling $folder…"
+  log=$logs/build-$name.log
+  # Objects of another libtorch look up to date to make; its headers may be older than they are.
+  [[ $(cat "$built" 2>/dev/null) == "$libtorch "* ]] || rm -rf "$folder/build"
+  # node-gyp prefers what npm's settings say to its own flags, but not to this variable.
+  npm_package_config_node_gyp_nodedir=$PWD/scripts/node-api node_modules/.bin/node-gyp configure build -C "$folder" \
+    --jobs "${JOBS:-max}" --force-process-config </dev/null >"$log" 2>&1 || explain_build_failure "$folder" "$log"
+  say "$libtorch $sources" >"$built"
+  say "  $((SECONDS - start)) s"
+}
+
+# Where libtorch is, and which one.
+libtorch_fingerprint() {
+  local folders
+  folders=$(find_libtorch 2>&1) || { grep -m1 'Error: ' <<<"$folders" | sed 's/^Error: //'; return 1; }
+  {
+    say "$folders"
+    while read -r folder; do cat "$folder/torch/version.h" 2>/dev/null || true; done <<<"$folders"
+  } | digest
+}
+
+fingerprint() { { say "$@"; cat "$@"; } | digest; }
+
+digest() { sha256sum | cut -c 1-64; }
+
+explain_build_failure() {
+  local folder=$1 log=$2 cure="Mend the first error and try again; after a change of compiler, npm run clean first."
+  if grep -q 'Killed signal\|Cannot allocate memory\|out of memory' "$log"; then
+    cure="The compiler ran out of memory: it needs about 1.5 GB a core. Try again with JOBS=1."
+  elif grep -q 'No space left on device' "$log"; then
+    cure="The disk is full: free about 200 MB, then try again."
+  fi
+  grep -m 5 -E '(error|Error):' "$log" | sed 's/^/  /' >&2 || true
+  stop 1 "compiling $folder failed; the log's last lines:" "$(tail -n 15 "$log")" "" "The whole log: $log" "$cure"
+}
+
+# ---- TypeScript ----------------------------------------------------------------------------------------------------
+
+build_typescript() {
+  [[ -e packages/peekaboo/dist/cli/main.js ]] || say "Compiling TypeScript…"
+  node_modules/.bin/tsc -b packages/peekaboo || stop 1 "compiling TypeScript failed." "The errors stand above."
+}
+
+main "$@"
