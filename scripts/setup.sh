@@ -15,8 +15,7 @@ main() {
   flock 9 2>/dev/null || true # Two set-ups at once would build into the same folders.
   install_system_packages "$@"
   install_npm_packages
-  build_native packages/torch
-  build_native packages/peekaboo
+  build_native_libraries packages/torch packages/peekaboo
   build_typescript
 }
 
@@ -61,7 +60,7 @@ install_system_packages() {
     say "  libtorch-dev brings some 390 packages with it, about 600 MB to download: several minutes."
     say "  (A libtorch of your own serves as well: set LIBTORCH to its folder.)"
   fi
-  run_apt update || stop 1 "apt-get update failed:" "$(tail -n 15 "$logs/apt.log")"
+  run_apt update >/dev/null || stop 1 "apt-get update failed:" "$(tail -n 15 "$logs/apt.log")"
   run_apt install --no-install-recommends "${missing[@]}" ||
     stop 1 "apt-get install failed:" "$(tail -n 15 "$logs/apt.log")" "" "Try by hand: $install"
 }
@@ -117,21 +116,28 @@ install_npm_packages() {
 
 # ---- Native libraries ----------------------------------------------------------------------------------------------
 
-build_native() {
-  local folder=$1 name=${1##*/} libtorch sources built="$1/build/.setup" log start=$SECONDS
+build_native_libraries() {
+  local libtorch folder
   libtorch=$(libtorch_fingerprint) || stop 2 "${libtorch:-libtorch was not found.}"
-  sources=$(fingerprint "$folder/binding.gyp" scripts/node-api/common.gypi "$folder"/native/*)
-  [[ $(cat "$built" 2>/dev/null) != "$libtorch $sources" ]] || return 0
+  for folder in "$@"; do build_native "$folder" "$libtorch"; done
+}
 
-  say "Compiling $folder…"
-  log=$logs/build-$name.log
-  # Objects of another libtorch look up to date to make; its headers may be older than they are.
-  [[ $(cat "$built" 2>/dev/null) == "$libtorch "* ]] || rm -rf "$folder/build"
-  # node-gyp prefers what npm's settings say to its own flags, but not to this variable.
+build_native() {
+  local folder=$1 libtorch=$2 sources stamp=$1/build/.setup log=$logs/build-${1##*/}.log start=$SECONDS
+  sources=$(fingerprint "$folder/binding.gyp" scripts/node-api/common.gypi "$folder"/native/*)
+  [[ $(cat "$stamp" 2>/dev/null) != "$libtorch $sources" ]] || return 0
+
+  say "Compiling $folder (a minute or two)…"
+  # Objects of another libtorch look up to date to make: its headers may be older than they are.
+  [[ $(cat "$stamp" 2>/dev/null) == "$libtorch "* ]] || rm -rf "$folder/build"
+  mkdir -p "$folder/build"
+  say "$libtorch unfinished" >"$stamp"
+  # node-gyp puts npm's settings above its own flags, but this variable above both.
   npm_package_config_node_gyp_nodedir=$PWD/scripts/node-api node_modules/.bin/node-gyp configure build -C "$folder" \
-    --jobs "${JOBS:-max}" --force-process-config </dev/null >"$log" 2>&1 || explain_build_failure "$folder" "$log"
-  say "$libtorch $sources" >"$built"
-  say "  $((SECONDS - start)) s"
+    --jobs "${JOBS:-max}" --force-process-config </dev/null 2>&1 | tee "$log" |
+    sed --unbuffered --quiet 's/^ *CXX.*\(native.*\)\.o$/  \1.cc/p' || explain_build_failure "$folder" "$log"
+  say "$libtorch $sources" >"$stamp"
+  say "  done in $((SECONDS - start)) s"
 }
 
 # Where libtorch is, and which one.

@@ -134,11 +134,11 @@ at::Tensor augment_reference(const at::Tensor& images, const at::Tensor& index, 
   const at::Tensor mirrored = at::where(batch.flip.unsqueeze(1) != 0, batch.width - 1 - x, x);
   const at::Tensor rows = batch.dy.unsqueeze(1) + at::arange(batch.height, options);
   const at::Tensor columns = batch.dx.unsqueeze(1) + mirrored;
-  const at::Tensor picked = at::index(padded, {at::arange(batch.size, options).reshape({-1, 1, 1}),
-                                               rows.unsqueeze(2), columns.unsqueeze(1)});
+  const at::Tensor picked =
+      at::index(padded, {at::arange(batch.size, options).reshape({-1, 1, 1}), rows.unsqueeze(2), columns.unsqueeze(1)});
   const auto floats = images.options().dtype(at::kFloat);
-  const at::Tensor normalised = picked.to(at::kFloat).div_(255.0).sub_(at::tensor(mean, floats)).div_(
-      at::tensor(std, floats));
+  const at::Tensor normalised =
+      picked.to(at::kFloat).div_(255.0).sub_(at::tensor(mean, floats)).div_(at::tensor(std, floats));
   return normalised.permute({0, 3, 1, 2})
       .contiguous(channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
 }

@@ -16,8 +16,8 @@ void check(const at::Tensor& weight, const at::Tensor& momentum, const at::Tenso
               weight.scalar_type());
   for (const auto* other : {&momentum, &grad}) {
     TORCH_CHECK(other->sizes() == weight.sizes() && other->scalar_type() == weight.scalar_type(),
-                "bop_step_: ", other == &grad ? "grad" : "momentum", " must be ", weight.scalar_type(),
-                weight.sizes(), " like weight, received ", other->scalar_type(), other->sizes());
+                "bop_step_: ", other == &grad ? "grad" : "momentum", " must be ", weight.scalar_type(), weight.sizes(),
+                " like weight, received ", other->scalar_type(), other->sizes());
   }
   TORCH_CHECK(!flips.defined() || (flips.sizes() == weight.sizes() && flips.scalar_type() == at::kInt),
               "bop_step_: flips must be int32 of weight's shape ", weight.sizes(), ", received ",
@@ -27,8 +27,7 @@ void check(const at::Tensor& weight, const at::Tensor& momentum, const at::Tenso
 }
 
 // True where one raw loop over all four visits the same element of each.
-bool same_order(const at::Tensor& weight, const at::Tensor& momentum, const at::Tensor& grad,
-                const at::Tensor& flips) {
+bool same_order(const at::Tensor& weight, const at::Tensor& momentum, const at::Tensor& grad, const at::Tensor& flips) {
   return is_dense_float_cpu(weight) && momentum.device().is_cpu() && grad.device().is_cpu() &&
          momentum.strides() == weight.strides() && grad.strides() == weight.strides() &&
          (!flips.defined() || (flips.device().is_cpu() && flips.strides() == weight.strides()));
@@ -40,8 +39,8 @@ struct Rates {
   float tau;
 };
 
-PEEKABOO_MULTIVERSION int64_t step_run(float* weight, float* momentum, const float* grad, int32_t* flips,
-                                       int64_t count, Rates rates, bool first) {
+PEEKABOO_MULTIVERSION int64_t step_run(float* weight, float* momentum, const float* grad, int32_t* flips, int64_t count,
+                                       Rates rates, bool first) {
   int64_t total = 0;
   for (int64_t i = 0; i < count; i++) {
     const float before = first ? grad[i] : momentum[i] * rates.keep;
@@ -96,7 +95,8 @@ int64_t bop_step_reference(const at::Tensor& weight, const at::Tensor& momentum,
     momentum.mul_(1.0 - ar);
   }
   momentum.add_(grad * ar);
-  const at::Tensor flip = (momentum.abs() >= tau).logical_and_(momentum.sign() == weight.sign()).logical_and_(weight != 0);
+  const at::Tensor flip =
+      (momentum.abs() >= tau).logical_and_(momentum.sign() == weight.sign()).logical_and_(weight != 0);
   weight.copy_(at::where(flip, -weight, weight));
   if (counts.defined()) {
     counts.add_(flip);

@@ -13,44 +13,83 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-void save(AutogradContext* context, const at::Tensor& first, const at::Tensor& second, const ConvGeometry& geometry) {
-  context->save_for_backward({first, second});
-  context->saved_data["geometry"] =
-      std::vector<int64_t>{geometry.stride[0],  geometry.stride[1],   geometry.padding[0],
-                           geometry.padding[1], geometry.dilation[0], geometry.dilation[1]};
-}
+// <x ∗ w, g> is linear in each of x, w and g. These are its gradients: of g (the convolution's output), x and w.
+enum Wanted : int64_t { kOutput, kInput, kWeight };
 
-ConvGeometry saved_geometry(const AutogradContext* context) {
-  const std::vector<int64_t> g = context->saved_data.at("geometry").toIntVector();
-  return {{g[0], g[1]}, {g[2], g[3]}, {g[4], g[5]}};
-}
+// A gradient of <x ∗ w, g> from its two other tensors, (x, w), (g, w) or (g, x). Each one's backward consists of the
+// other two, so any order of derivative is made of the same three products.
+struct Convolution : torch::autograd::Function<Convolution> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& first, const at::Tensor& second, Wanted wanted,
+                            at::IntArrayRef sizes, const ConvGeometry& geometry) {
+    context->save_for_backward({first, second});
+    context->saved_data["wanted"] = static_cast<int64_t>(wanted);
+    context->saved_data["stride"] = std::vector<int64_t>(geometry.stride.begin(), geometry.stride.end());
+    context->saved_data["padding"] = std::vector<int64_t>(geometry.padding.begin(), geometry.padding.end());
+    context->saved_data["dilation"] = std::vector<int64_t>(geometry.dilation.begin(), geometry.dilation.end());
+    switch (wanted) {
+      case kInput:
+        return conv_input_gradient(first, second, sizes, geometry);
+      case kWeight:
+        return conv_weight_gradient(first, second, sizes, geometry);
+      default:
+        return conv_output(first, second, geometry);
+    }
+  }
 
-// <y(x, w), g> is linear in each of x, w and g. Each of its three gradients is a function below, and each one's
-// backward calls the other two: so any order of derivative is made of the same three products.
-
-template <class Derived>
-struct ConvFunction : torch::autograd::Function<Derived> {
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
     const variable_list saved = context->get_saved_variables();
-    const ConvGeometry geometry = saved_geometry(context);
-    const auto wanted = [&](size_t i) { return context->needs_input_grad(i); };
-    return {wanted(0) ? Derived::first_gradient(grads[0], saved[0], saved[1], geometry) : at::Tensor(),
-            wanted(1) ? Derived::second_gradient(grads[0], saved[0], saved[1], geometry) : at::Tensor(), at::Tensor(),
-            at::Tensor()};
+    const at::Tensor &first = saved[0], &second = saved[1], &grad = grads[0];
+    const auto pair = [&](const char* name) {
+      const std::vector<int64_t> values = context->saved_data.at(name).toIntVector();
+      return std::array<int64_t, 2>{values[0], values[1]};
+    };
+    const ConvGeometry geometry{pair("stride"), pair("padding"), pair("dilation")};
+    const auto wanted = static_cast<Wanted>(context->saved_data.at("wanted").toInt());
+    variable_list result(5);
+    if (context->needs_input_grad(0)) {
+      result[0] = wanted == kOutput  ? apply(grad, second, kInput, first.sizes(), geometry)
+                  : wanted == kInput ? apply(grad, second, kOutput, first.sizes(), geometry)
+                                     : apply(second, grad, kOutput, first.sizes(), geometry);
+    }
+    if (context->needs_input_grad(1)) {
+      result[1] = wanted == kOutput  ? apply(grad, first, kWeight, second.sizes(), geometry)
+                  : wanted == kInput ? apply(first, grad, kWeight, second.sizes(), geometry)
+                                     : apply(first, grad, kInput, second.sizes(), geometry);
+    }
+    return result;
   }
 };
 
-at::Tensor differentiable_output(const at::Tensor& x, const at::Tensor& w, const ConvGeometry& geometry);
-at::Tensor differentiable_input_gradient(const at::Tensor& g, const at::Tensor& w, at::IntArrayRef x_sizes,
-                                         const ConvGeometry& geometry);
-at::Tensor differentiable_weight_gradient(const at::Tensor& g, const at::Tensor& x, at::IntArrayRef w_sizes,
-                                          const ConvGeometry& geometry);
+bool is_native(const at::Tensor& tensor) {
+  return tensor.device().is_cpu() && tensor.scalar_type() == at::kDouble && tensor.layout() == at::kStrided &&
+         tensor.dim() == 4 && tensor.numel() > 0;
+}
 
-struct Output : ConvFunction<Output> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& w, const ConvGeometry& geometry, bool) {
-    save(context, x, w, geometry);
-    return conv_output(x, w, geometry);
+// Whether the products above can do it; what is not a valid convolution is left to ATen to refuse.
+bool is_supported(const at::Tensor& input, const at::Tensor& weight, const ConvGeometry& geometry, int64_t groups) {
+  if (!is_native(input) || !is_native(weight) || groups != 1 || input.size(1) != weight.size(1)) {
+    return false;
   }
-};
+  for (int axis = 0; axis < 2; axis++) {
+    const int64_t reach = geometry.dilation[axis] * (weight.size(2 + axis) - 1);
+    if (geometry.stride[axis] < 1 || geometry.dilation[axis] < 1 || geometry.padding[axis] < 0 ||
+        input.size(2 + axis) + 2 * geometry.padding[axis] <= reach) {
+      return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
+
+at::Tensor conv2d(const at::Tensor& input, const at::Tensor& weight, const c10::optional<at::Tensor>& bias,
+                  at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation, int64_t groups) {
+  const ConvGeometry geometry{{stride[0], stride[1]}, {padding[0], padding[1]}, {dilation[0], dilation[1]}};
+  if (!is_supported(input, weight, geometry, groups)) {
+    return at::conv2d(input, weight, bias, stride, padding, dilation, groups);
+  }
+  const at::Tensor output = Convolution::apply(input, weight, kOutput, at::IntArrayRef(), geometry);
+  return bias.has_value() && bias->defined() ? output + bias->reshape({1, -1, 1, 1}) : output;
+}
+
 }  // namespace peekaboo

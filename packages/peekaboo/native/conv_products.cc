@@ -102,8 +102,8 @@ struct RowFactor {
 class ConvProduct : public Product {
  public:
   ConvProduct(int64_t rows, int64_t columns, int64_t depth, const RowFactor& factor, const Patches& patches,
-              double* result, int64_t result_run)
-      : Product(rows, columns, depth), factor_(factor), patches_(patches), result_(result), result_run_(result_run) {}
+              double* result, int64_t plane)
+      : Product(rows, columns, depth), factor_(factor), patches_(patches), result_(result), plane_(plane) {}
 
   void pack_rows(int64_t row, int64_t first, int64_t count, double* target) const override {
     const int64_t present = std::min(kTileRows, rows - row);
@@ -113,8 +113,8 @@ class ConvProduct : public Product {
     for (int64_t k = 0; k < count;) {
       const int64_t inner = (first + k) % factor_.inner;
       const int64_t length = std::min(factor_.inner - inner, count - k);
-      const double* source = factor_.data + row * factor_.row_stride +
-                             (first + k) / factor_.inner * factor_.outer_stride + inner;
+      const double* source =
+          factor_.data + row * factor_.row_stride + (first + k) / factor_.inner * factor_.outer_stride + inner;
       for (int64_t i = 0; i < present; i++) {
         for (int64_t offset = 0; offset < length; offset++) {
           target[(k + offset) * kTileRows + i] = source[i * factor_.row_stride + offset];
@@ -125,11 +125,10 @@ class ConvProduct : public Product {
   }
 
   // Columns [image, pixel] of the result lie in planes [image, row, pixel].
-  double* at(int64_t row, int64_t column) const override {
-    return result_ + (column / result_run_ * rows + row) * result_run_ + column % result_run_;
+  Target target(int64_t column) const override {
+    const int64_t image = column / plane_, pixel = column % plane_;
+    return {result_ + image * rows * plane_ + pixel, plane_, plane_ - pixel};
   }
-
-  int64_t run(int64_t column) const override { return result_run_ - column % result_run_; }
 
  protected:
   const RowFactor factor_;
@@ -137,7 +136,7 @@ class ConvProduct : public Product {
 
  private:
   double* const result_;
-  const int64_t result_run_;
+  const int64_t plane_;
 };
 
 // B has a row for each (channel, tap) and a column for each (image, pixel).
@@ -222,10 +221,9 @@ at::Tensor conv_input_gradient(const at::Tensor& g_given, const at::Tensor& w_gi
   const at::Tensor g = g_given.contiguous(), w = w_given.contiguous();
   const int64_t plane = x_sizes[2] * x_sizes[3], channels = x_sizes[1], taps = w.size(2) * w.size(3);
   at::Tensor x = at::empty(x_sizes, g.options());
-  multiply(PatchColumns(channels, x_sizes[0] * plane, w.size(0) * taps,
-                        {w.data_ptr<double>(), taps, taps, channels * taps},
-                        backward_patches(g, w.sizes().slice(2), x_sizes.slice(2), geometry), x.data_ptr<double>(),
-                        plane));
+  multiply(
+      PatchColumns(channels, x_sizes[0] * plane, w.size(0) * taps, {w.data_ptr<double>(), taps, taps, channels * taps},
+                   backward_patches(g, w.sizes().slice(2), x_sizes.slice(2), geometry), x.data_ptr<double>(), plane));
   return x;
 }
 

@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <cstring>
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
@@ -12,20 +13,34 @@
 namespace peekaboo {
 namespace {
 
-// Block sizes: a packed block of rows (128 KB) and of columns (1 MB) fit the second-level cache of common processors.
-constexpr int64_t kBlockDepth = 256;
+// Block sizes: a packed block of rows (64 KB) and one of columns (512 KB) fit the second-level cache of common
+// processors.
+constexpr int64_t kBlockDepth = 128;
 constexpr int64_t kBlockRows = 64;
 constexpr int64_t kBlockColumns = 512;
 
 // tile[i * kTileColumns + j] = Σ_k rows[k * kTileRows + i] · columns[k * kTileColumns + j]
 using Kernel = void (*)(int64_t depth, const double* rows, const double* columns, double* tile);
 
+// Two doubles: the width that every 64-bit processor has.
+using Pair = double __attribute__((vector_size(16)));
+
+// A part of the tile at a time, small enough for 16 registers: 4 rows, 4 columns.
 void multiply_tile(int64_t depth, const double* rows, const double* columns, double* tile) {
-  std::fill(tile, tile + kTileRows * kTileColumns, 0.0);
-  for (int64_t k = 0; k < depth; k++) {
-    for (int64_t i = 0; i < kTileRows; i++) {
-      for (int64_t j = 0; j < kTileColumns; j++) {
-        tile[i * kTileColumns + j] += rows[k * kTileRows + i] * columns[k * kTileColumns + j];
+  for (int64_t top = 0; top < kTileRows; top += 4) {
+    for (int64_t side = 0; side < kTileColumns; side += 4) {
+      Pair sums[4][2] = {};
+      for (int64_t k = 0; k < depth; k++) {
+        Pair factors[2];
+        std::memcpy(factors, columns + k * kTileColumns + side, sizeof factors);
+        for (int64_t i = 0; i < 4; i++) {
+          const double factor = rows[k * kTileRows + top + i];
+          sums[i][0] += factor * factors[0];
+          sums[i][1] += factor * factors[1];
+        }
+      }
+      for (int64_t i = 0; i < 4; i++) {
+        std::memcpy(tile + (top + i) * kTileColumns + side, sums[i], sizeof sums[i]);
       }
     }
   }
@@ -99,13 +114,14 @@ Kernel best_kernel() {
 
 // Adds a tile to C (or stores it), leaving out what lies beyond C's edges.
 void store_tile(const Product& product, const double* tile, int64_t row, int64_t column, bool add) {
-  const int64_t last_row = std::min(row + kTileRows, product.rows);
-  const int64_t last_column = std::min(column + kTileColumns, product.columns);
-  for (int64_t j = column; j < last_column;) {
-    const int64_t length = std::min(product.run(j), last_column - j);
-    for (int64_t i = row; i < last_row; i++) {
-      double* target = product.at(i, j);
-      const double* source = tile + (i - row) * kTileColumns + (j - column);
+  const int64_t count = std::min(kTileRows, product.rows - row);
+  const int64_t last = std::min(column + kTileColumns, product.columns);
+  for (int64_t j = column; j < last;) {
+    const Product::Target place = product.target(j);
+    const int64_t length = std::min(place.length, last - j);
+    for (int64_t i = 0; i < count; i++) {
+      double* target = place.first + (row + i) * place.row_stride;
+      const double* source = tile + i * kTileColumns + (j - column);
       for (int64_t offset = 0; offset < length; offset++) {
         target[offset] = add ? target[offset] + source[offset] : source[offset];
       }
@@ -154,7 +170,8 @@ void multiply(const Product& product) {
   const int64_t row_tiles = (product.rows + kTileRows - 1) / kTileRows;
   const int64_t column_tiles = (product.columns + kTileColumns - 1) / kTileColumns;
   int64_t row_shares = 1, column_shares = 1;
-  while (row_shares * column_shares < at::get_num_threads()) {  // cut the longer side: it is cheaper to pack the other twice
+  while (row_shares * column_shares <
+         at::get_num_threads()) {  // cut the longer side: it is cheaper to pack the other twice
     const bool by_rows = product.rows / row_shares >= product.columns / column_shares;
     int64_t& shares = by_rows ? row_shares : column_shares;
     if (shares >= (by_rows ? row_tiles : column_tiles)) {

@@ -21,11 +21,12 @@ class Product {
   /// target[k * kTileColumns + j] = B(first + k, column + j) for `count` k and the tile's columns.
   virtual void pack_columns(int64_t column, int64_t first, int64_t count, double* target) const = 0;
 
-  /// Where C(row, column) is stored; elements of a row within one `run(column)` are neighbours in memory.
-  virtual double* at(int64_t row, int64_t column) const = 0;
-
-  /// How many columns from `column` on are neighbours in memory.
-  virtual int64_t run(int64_t column) const = 0;
+  /// Where columns of C from `column` on are stored: C(i, column + j) is first[i * row_stride + j] for j < length.
+  struct Target {
+    double* first;
+    int64_t row_stride, length;
+  };
+  virtual Target target(int64_t column) const = 0;
 
   const int64_t rows, columns, depth;
 };

@@ -8,6 +8,8 @@
 
 #include "augment.h"
 #include "bop.h"
+#include "conv2d.h"
+#include "memory.h"
 #include "psg_conv2d.h"
 #include "quantize.h"
 
@@ -45,6 +47,9 @@ constexpr auto kPsgArguments =
     "(Tensor input, Tensor weight, Tensor mask, Tensor? bias=None, int[2] stride=1, int[2] padding=0, "
     "int[2] dilation=1, int groups=1, bool input_signed=False, int msb_bits=4, int msb_bits_grad=8, "
     "float threshold=0., bool relative=True, bool sparsify=False, bool take_sign=True, bool predictive=True) -> Tensor";
+constexpr auto kConvArguments =
+    "(Tensor input, Tensor weight, Tensor? bias=None, int[2] stride=1, int[2] padding=0, int[2] dilation=1, "
+    "int groups=1) -> Tensor";
 constexpr auto kQuantizeArguments = "(Tensor input, str role, int bits, bool signed) -> Tensor";
 constexpr auto kBopArguments =
     "(Tensor(a!) weight, Tensor(b!) momentum, Tensor grad, Tensor(c!)? flips, float ar, float tau, bool first) -> int";
@@ -60,10 +65,12 @@ TORCH_LIBRARY(peekaboo, m) {
   define("quantize_reference", kQuantizeArguments);
   define("psg_conv2d", kPsgArguments);
   define("psg_conv2d_reference", kPsgArguments);
+  define("conv2d", kConvArguments);
   define("bop_step_", kBopArguments);
   define("bop_step_reference_", kBopArguments);
   define("augment", kAugmentArguments);
   define("augment_reference", kAugmentArguments);
+  m.def("reuse_memory(bool on) -> ()", reuse_memory);
 }
 
 TORCH_LIBRARY_IMPL(peekaboo, CompositeExplicitAutograd, m) {
@@ -75,10 +82,11 @@ TORCH_LIBRARY_IMPL(peekaboo, CompositeExplicitAutograd, m) {
   m.impl("augment_reference", augment_reference);
 }
 
-// A composite of differentiable parts: its own autograd function decides what is recorded.
+// Their own autograd functions decide what is recorded.
 TORCH_LIBRARY_IMPL(peekaboo, CompositeImplicitAutograd, m) {
   m.impl("psg_conv2d", psg_conv2d_op<true>);
   m.impl("psg_conv2d_reference", psg_conv2d_op<false>);
+  m.impl("conv2d", conv2d);
 }
 
 }  // namespace peekaboo

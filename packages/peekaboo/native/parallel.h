@@ -6,7 +6,8 @@
 #include <cstdint>
 
 // One build runs everywhere: the loops marked with this are compiled for several x86 vector widths and chosen when the
-// library is loaded. Every build must pass -ffp-contract=off: a fused multiply-add rounds once where PyTorch rounds twice.
+// library is loaded. Every build must pass -ffp-contract=off: a fused multiply-add rounds once where PyTorch rounds
+// twice.
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__)
 #define PEEKABOO_MULTIVERSION __attribute__((target_clones("avx512f", "avx2", "default")))
 #else

@@ -18,9 +18,9 @@ void check(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& 
   TORCH_CHECK(weight.dim() == 4, "psg_conv2d: weight must be [O, C / groups, K, K], received ", weight.sizes());
   TORCH_CHECK(mask.sizes() == weight.sizes(), "psg_conv2d: mask must have the weight's shape ", weight.sizes(),
               ", received ", mask.sizes());
-  TORCH_CHECK(mask.scalar_type() == weight.scalar_type() || mask.scalar_type() == at::kByte ||
-                  mask.scalar_type() == at::kBool,
-              "psg_conv2d: mask must be uint8, bool or ", weight.scalar_type(), ", received ", mask.scalar_type());
+  TORCH_CHECK(
+      mask.scalar_type() == weight.scalar_type() || mask.scalar_type() == at::kByte || mask.scalar_type() == at::kBool,
+      "psg_conv2d: mask must be uint8, bool or ", weight.scalar_type(), ", received ", mask.scalar_type());
   TORCH_CHECK(options.msb_bits >= 1 && options.msb_bits_grad >= 1,
               "psg_conv2d: msb_bits and msb_bits_grad must be at least 1, received ", options.msb_bits, " and ",
               options.msb_bits_grad);
@@ -31,10 +31,9 @@ void check(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& 
 // One product of the convolution's backward: with respect to its input or to its weight.
 at::Tensor conv_gradient(const at::Tensor& grad, const at::Tensor& input, const at::Tensor& weight,
                          const PsgOptions& options, bool of_weight) {
-  const auto gradients =
-      at::convolution_backward(grad, input, weight, c10::nullopt, options.stride, options.padding, options.dilation,
-                               /*transposed=*/false, /*output_padding=*/{0, 0}, options.groups,
-                               {!of_weight, of_weight, false});
+  const auto gradients = at::convolution_backward(
+      grad, input, weight, c10::nullopt, options.stride, options.padding, options.dilation,
+      /*transposed=*/false, /*output_padding=*/{0, 0}, options.groups, {!of_weight, of_weight, false});
   return of_weight ? std::get<1>(gradients) : std::get<0>(gradients);
 }
 
@@ -68,8 +67,7 @@ struct PsgConv2d : torch::autograd::Function<PsgConv2d> {
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
     TORCH_CHECK(!at::GradMode::is_enabled(),
                 "psg_conv2d: its gradient can't be differentiated again; use the plain convolution for that");
-    const auto options =
-        c10::static_intrusive_pointer_cast<PsgOptions>(context->saved_data["options"].toCapsule());
+    const auto options = c10::static_intrusive_pointer_cast<PsgOptions>(context->saved_data["options"].toCapsule());
     const variable_list saved = context->get_saved_variables();
     const at::Tensor &grad = grads[0], &input = saved[0], &weight = saved[1], &mask = saved[2];
     at::Tensor grad_input, grad_weight, grad_bias;

@@ -24,10 +24,10 @@ struct PsgOptions : torch::CustomClassHolder {
   bool native;      // false: only ATen operations
 };
 
-/// Convolution of `input` [N, C, H, W] with mask ⊙ `weight` [O, C / groups, K, K], in full precision forward and for the
-/// gradients of input and bias. The weight's gradient is predicted: G = conv-weight-gradient(quantise(g), quantise(x)),
-/// then as `Selection` says. `mask` has `weight`'s shape and holds 0 or 1, as uint8, bool or `weight`'s dtype.
-/// The result can be differentiated once.
+/// Convolution of `input` [N, C, H, W] with mask ⊙ `weight` [O, C / groups, K, K], in full precision forward and for
+/// the gradients of input and bias. The weight's gradient is predicted: G = conv-weight-gradient(quantise(g),
+/// quantise(x)), then as `Selection` says. `mask` has `weight`'s shape and holds 0 or 1, as uint8, bool or `weight`'s
+/// dtype. The result can be differentiated once.
 at::Tensor psg_conv2d(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& mask,
                       const c10::optional<at::Tensor>& bias, const c10::intrusive_ptr<PsgOptions>& options);
 

@@ -74,7 +74,8 @@ std::vector<float> max_magnitudes(const float* values, int64_t count, int64_t le
   return result;
 }
 
-void quantize_runs(const float* input, float* output, int64_t count, int64_t length, const std::vector<Levels>& levels) {
+void quantize_runs(const float* input, float* output, int64_t count, int64_t length,
+                   const std::vector<Levels>& levels) {
   at::parallel_for(0, count, kGrain, [&](int64_t begin, int64_t end) {
     for (int64_t start = begin; start < end;) {
       const int64_t row = start / length;

@@ -47,8 +47,8 @@ at::Tensor arranged(const at::Tensor& tensor, const at::Tensor& like) {
 
 }  // namespace
 
-at::Tensor select_gradient(const at::Tensor& predicted, const std::function<at::Tensor()>& full,
-                           const at::Tensor& mask, const Selection& selection) {
+at::Tensor select_gradient(const at::Tensor& predicted, const std::function<at::Tensor()>& full, const at::Tensor& mask,
+                           const Selection& selection) {
   const at::Tensor factor = mask.to(predicted.scalar_type());
   if (!is_dense_float_cpu(predicted) || !is_dense_float_cpu(factor)) {
     return select_gradient_reference(predicted, full, mask, selection);
@@ -78,8 +78,8 @@ at::Tensor select_gradient_reference(const at::Tensor& predicted, const std::fun
   at::Tensor gradient = predicted;
   if (selection.threshold > 0.0 && predicted.numel() > 0) {
     const at::Tensor magnitude = predicted.abs();
-    const at::Tensor small = selection.relative ? magnitude < magnitude.amax() * selection.threshold
-                                                : magnitude < selection.threshold;
+    const at::Tensor small =
+        selection.relative ? magnitude < magnitude.amax() * selection.threshold : magnitude < selection.threshold;
     if (selection.sparsify) {
       gradient = predicted.masked_fill(small, 0.0);
     } else if (small.any().item<bool>()) {

@@ -16,8 +16,8 @@ struct Selection {
 
 /// mask ⊙ (big ⊙ predicted + (1 - big) ⊙ full), with sign(…) if taken. `full` is called only when an entry is small and
 /// not sparsified. A NaN in `predicted` is always big, and stays visible through sign and mask.
-at::Tensor select_gradient(const at::Tensor& predicted, const std::function<at::Tensor()>& full,
-                           const at::Tensor& mask, const Selection& selection);
+at::Tensor select_gradient(const at::Tensor& predicted, const std::function<at::Tensor()>& full, const at::Tensor& mask,
+                           const Selection& selection);
 
 /// The same composed of ATen operations: any device, floating dtype and layout.
 at::Tensor select_gradient_reference(const at::Tensor& predicted, const std::function<at::Tensor()>& full,

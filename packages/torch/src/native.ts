@@ -77,12 +77,22 @@ export function diagnoseLoadFailure(message: string, path: string): UserError {
   return failure("a loadable addon", "build it again with `npm run build`");
 }
 
+/**
+ * Makes OpenMP's threads sleep soon where they wait for each other. GNU's runtime otherwise spins for milliseconds,
+ * and a machine with anything else to do then trains ten times slower (bench/contention.ts). It reads the variable when
+ * libtorch brings it in; whoever sets one of the two decides.
+ */
+function sleepInsteadOfSpinning(): void {
+  if (process.env.OMP_WAIT_POLICY === undefined) process.env.GOMP_SPINCOUNT ??= "1000";
+}
+
 let loaded: Native | undefined;
 
 /** The addon, loaded at the first call. Throws UserError with the cause and the cure when that fails. */
 export function native(): Native {
   if (loaded === undefined) {
     try {
+      sleepInsteadOfSpinning();
       loaded = createRequire(import.meta.url)(addonPath) as Native;
     } catch (error) {
       throw diagnoseLoadFailure(

@@ -80,7 +80,7 @@ export class ProgressState {
   #timeText(): string {
     if (this.#ended !== undefined) return `in ${formatDuration((this.#ended - this.#began) / 1000)}`;
     const left = (this.#total - this.#done) / this.#rate;
-    return Number.isFinite(left) && left > 0 ? `${formatDuration(left)} left` : "";
+    return Number.isFinite(left) && left > 0 ? `${formatDuration(Math.ceil(left))} left` : "";
   }
 }
 

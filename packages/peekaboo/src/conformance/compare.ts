@@ -33,7 +33,8 @@ function strain({ error, limit }: Measurement): number {
 }
 
 function short(value: number): string {
-  return String(Number(value.toPrecision(3)));
+  const rounded = Number(value.toPrecision(3));
+  return rounded > 0 && rounded < 0.001 ? rounded.toExponential() : String(rounded);
 }
 
 /** max |actual - expected| / max |expected|; 0 when all are equal, even to zero. */

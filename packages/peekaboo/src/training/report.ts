@@ -2,7 +2,7 @@ import { statSync } from "node:fs";
 import type { Io } from "../cli/io.js";
 import type { TrainConfig } from "../config.js";
 import type { Dataset } from "../data/dataset.js";
-import { writeRunPicture } from "../report/picture.js";
+import { summariseRun } from "../report/summary.js";
 import { inspectFile } from "./inspect.js";
 import type { RunFolder } from "./run-folder.js";
 import type { Outcome } from "./session.js";
@@ -16,7 +16,9 @@ export interface RunReport {
 }
 
 /** Draws the run and prints its summary, for a person or as the last line of JSON. */
-export function reportRun({ config, dataset, folder, outcome, io }: RunReport): void {
+export async function reportRun({ config, dataset, folder, outcome, io }: RunReport): Promise<void> {
+  // The chart library takes half a second to load: not before it is needed.
+  const { writeRunPicture } = await import("../report/picture.js");
   const picture = writeRunPicture(folder.path, { title: `${config.arch} on ${dataset.title}` });
   const { kept, total, idealSize, denseBytes } = inspectFile(folder.checkpoint);
   const summary = {
@@ -47,5 +49,6 @@ export function reportRun({ config, dataset, folder, outcome, io }: RunReport): 
     metrics: folder.metrics,
     picture,
   };
-  if (config.json) io.stdout.write(`${JSON.stringify(summary)}\n`);
+  const told = summariseRun({ ...summary, dataset: dataset.title, idealSize });
+  io.stdout.write(config.json ? `${JSON.stringify(summary)}\n` : `\n${told.join("\n")}\n`);
 }

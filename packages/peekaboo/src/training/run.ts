@@ -40,7 +40,7 @@ export async function runTrain(config: TrainConfig, io: Io): Promise<number> {
     });
     const outcome = await session.run();
     metrics.flush();
-    reportRun({ config, dataset, folder, outcome, io });
+    await reportRun({ config, dataset, folder, outcome, io });
     return 0;
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;

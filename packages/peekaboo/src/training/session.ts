@@ -150,7 +150,10 @@ export class TrainingSession {
       this.#save(folder.pruned);
     } finally {
       bar.stop();
-      for (const { input, target } of batches) [input, target].forEach((tensor) => tensor.dispose());
+      for (const { input, target } of batches) {
+        input.dispose();
+        target.dispose();
+      }
     }
   }
 
@@ -204,9 +207,9 @@ export class TrainingSession {
         this.#count(result, seconds, means);
         bar.update(i + 1, {
           loss: means.loss.toFixed(3),
-          accuracy: `${means.accuracy.toFixed(1)} %`,
+          acc: `${means.accuracy.toFixed(1)} %`,
           flips: result.flips,
-          "images/s": (result.images / seconds).toFixed(0),
+          "img/s": (result.images / seconds).toFixed(0),
         });
         await guard.check();
       }

@@ -1,0 +1,75 @@
+import { scope, type Tensor, tensorOf, UserError } from "@peekaboo/torch";
+import type { TensorEntry } from "@peekaboo/torch/safetensors";
+import { z } from "zod";
+import type { PsgOptions } from "../layers/psg-conv2d.js";
+import { Network } from "../models/network.js";
+import { misshaped } from "./compare.js";
+import type { GoldenFile } from "./golden-file.js";
+
+/** The parameters that name a network. */
+export const networkSchema = z.object({
+  arch: z.string(),
+  numClasses: z.int().positive(),
+  /** How the latent scores of a Seed network act; null for every other. */
+  hiddenAct: z.string().nullable().default(null),
+});
+
+/** PSG layers that take the plain gradient: for a case that tells no options. */
+export const PLAIN_GRADIENT: PsgOptions = {
+  backward: false,
+  msbBits: 32,
+  msbBitsGrad: 32,
+  threshold: { mode: "absolute", value: 0 },
+  sparsify: false,
+  takeSign: false,
+};
+
+/** Builds the network, with zero weights, for as long as `use` runs. Throws UserError for an unknown one. */
+export async function withNetwork<Result>(
+  { arch, numClasses, hiddenAct }: z.output<typeof networkSchema>,
+  psg: PsgOptions,
+  use: (network: Network) => Result | Promise<Result>,
+): Promise<Result> {
+  const options = { arch, numClasses, psg, ...(hiddenAct === null ? {} : { hiddenAct }) };
+  const network = new Network(options);
+  try {
+    return await use(network);
+  } finally {
+    network.dispose();
+  }
+}
+
+/** Gives the network the state that a file holds. Throws UserError where names or shapes differ. */
+export function loadState(network: Network, init: GoldenFile): void {
+  scope(() => {
+    const state = [...init.entries].map(([name, entry]) => [name, tensorOf(entry, { share: true })] as const);
+    network.module.loadStateDict(new Map(state));
+  });
+}
+
+/** Gives the network masks by the names of its weights. Throws UserError where a name or a shape isn't its own. */
+export function loadMasks(network: Network, masks: ReadonlyMap<string, TensorEntry>): void {
+  scope(() => {
+    const layers = network.prunable();
+    for (const [name, { shape }] of masks) {
+      const weight = layers.get(name)?.weight ?? unknownTensor(`mask.${name}`);
+      if (weight.shape.join() !== shape.join()) throw misshaped(`mask.${name}`, weight.shape, shape);
+    }
+    network.setMasks(new Map([...masks].map(([name, entry]) => [name, tensorOf(entry, { share: true })])));
+  });
+}
+
+/** The failure of an expectation for something that the network doesn't have. */
+export function unknownTensor(name: string): never {
+  throw new UserError({
+    operation: "compare with the golden case",
+    argument: name,
+    expected: "the name of one of the network's tensors",
+    received: "another",
+  });
+}
+
+/** The state tensor of that name. Throws UserError when the network has none. */
+export function stateTensor(network: Network, name: string): Tensor {
+  return network.module.stateDict().get(name) ?? unknownTensor(name);
+}

@@ -1,0 +1,58 @@
+import { scope, type Tensor } from "@peekaboo/torch";
+import { asTypedArray, type TensorEntry } from "@peekaboo/torch/safetensors";
+import { z } from "zod";
+import type { Network } from "../models/network.js";
+import { findPruner } from "../pruners/registry.js";
+import { prune as pruneNetwork } from "../pruning/loop.js";
+import { differingFraction, type Measurement, type Numbers, valuesLike } from "./compare.js";
+import { defineKind } from "./kind.js";
+import { loadState, networkSchema, PLAIN_GRADIENT, unknownTensor, withNetwork } from "./network-case.js";
+
+const schema = networkSchema.extend({
+  init: z.string(),
+  pruner: z.string(),
+  ratio: z.number().positive().max(1),
+  iterations: z.int().positive(),
+  schedule: z.enum(["exponential", "linear"]),
+  scope: z.enum(["global", "local"]),
+});
+
+/** The masks that a pruner leaves (ALGORITHM §2). */
+export const prune = defineKind(schema, (params, { file, open, tolerance }) =>
+  withNetwork(params, PLAIN_GRADIENT, async (network) => {
+    const golden = file();
+    loadState(network, open(params.init));
+    const [input, target] = [golden.tensor("input"), golden.tensor("target")];
+    try {
+      await pruneNetwork(network, {
+        pruner: findPruner(params.pruner),
+        density: params.ratio,
+        iterations: params.iterations,
+        schedule: params.schedule,
+        scope: params.scope,
+        imageShape: input.shape.slice(1),
+        batches: () => [{ input, target }],
+      });
+    } finally {
+      input.dispose();
+      target.dispose();
+    }
+    return [compareMasks(network, golden.group("mask"), tolerance)];
+  }),
+);
+
+/** The differing part of all mask bits; the kept counts cannot differ by more. */
+function compareMasks(network: Network, expected: ReadonlyMap<string, TensorEntry>, limit: number): Measurement {
+  const layers = network.prunable();
+  for (const name of expected.keys()) if (!layers.has(name)) unknownTensor(`mask.${name}`);
+  const pairs = [...layers].map(([name, { mask, weight }]): [Numbers, Numbers] => {
+    const entry = expected.get(name) ?? unknownTensor(`mask.${name}`);
+    return [bitsLike(entry, mask, weight, `mask.${name}`), asTypedArray(entry)];
+  });
+  return { what: "of the mask bits", error: differingFraction(pairs), limit };
+}
+
+/** A layer's mask; all ones where it has none. */
+function bitsLike(entry: TensorEntry, mask: Tensor | null, weight: Tensor, name: string): Numbers {
+  return scope(() => (mask === null ? new Uint8Array(weight.numel).fill(1) : valuesLike(entry, mask, name)));
+}

@@ -1,0 +1,20 @@
+import { scope } from "@peekaboo/torch";
+import { z } from "zod";
+import { pabOps } from "../native/library.js";
+import { compareTensor } from "./compare.js";
+import { defineKind } from "./kind.js";
+
+const schema = z.object({
+  role: z.enum(["activation", "weight", "gradient"]),
+  bits: z.int().positive(),
+  signed: z.boolean(),
+});
+
+/** Quantisation of one tensor by its role (ALGORITHM §4). */
+export const quantize = defineKind(schema, ({ role, bits, signed }, { file, tolerance }) => {
+  const golden = file();
+  return scope(() => {
+    const quantized = pabOps().quantize(golden.tensor("input"), role, bits, signed);
+    return [compareTensor("quantized values", quantized, golden.entry("expected"), tolerance)];
+  });
+});

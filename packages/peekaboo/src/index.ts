@@ -1,0 +1,20 @@
+export {
+  type BopConfig,
+  type PruningConfig,
+  type PsgConfig,
+  parseConfig,
+  type SgdConfig,
+  type TrainConfig,
+} from "./config.js";
+export { type Dataset, openDataset, type Split } from "./data/dataset.js";
+export { INIT_METHODS, type InitMethod, initialiseWeight } from "./init/weights.js";
+export { Network, type NetworkOptions } from "./models/network.js";
+export { architectureNames } from "./models/registry.js";
+export { Bop, type BopOptions } from "./optim/bop.js";
+export type { Pruner, ScoreContext } from "./pruners/pruner.js";
+export { findPruner } from "./pruners/registry.js";
+export { type PruneOptions, type PruneReport, prune } from "./pruning/loop.js";
+export { type LoadedNetwork, loadNetwork } from "./training/checkpoint.js";
+export { type InspectReport, inspectFile } from "./training/inspect.js";
+export { runTrain } from "./training/run.js";
+export { Trainer } from "./training/trainer.js";

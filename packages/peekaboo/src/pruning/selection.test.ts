@@ -1,0 +1,70 @@
+import { scope, Tensor, UserError } from "@peekaboo/torch";
+import { describe, expect, it } from "vitest";
+import { selectMasks } from "./selection.js";
+
+const double = (values: number[]) => Tensor.from(Float64Array.from(values));
+
+function masksOf(scores: Record<string, number[]>, density: number, how: "global" | "local") {
+  return scope(() => {
+    const tensors = new Map(Object.entries(scores).map(([name, values]) => [name, double(values)]));
+    const { masks, groups } = selectMasks(tensors, density, how);
+    return { masks: Object.fromEntries([...masks].map(([name, mask]) => [name, mask.toArray()])), groups };
+  });
+}
+
+describe("selecting masks", () => {
+  it("keeps what is above the k-th smallest score of all tensors together", () => {
+    const { masks, groups } = masksOf({ a: [5, 1, 4], b: [2, 6, 3, 0] }, 0.5, "global");
+    // k = floor(0.5·7) = 3: the third smallest of 0 1 2 3 4 5 6 is 2.
+    expect(masks).toEqual({ a: [1, 0, 1], b: [0, 1, 1, 0] });
+    expect(groups).toEqual([{ expected: 4, kept: 4, ties: 1 }]);
+  });
+
+  it("keeps the same fraction of every tensor with local scope", () => {
+    const { masks } = masksOf({ a: [1, 2, 3, 4], b: [40, 30, 20, 10] }, 0.5, "local");
+    expect(masks).toEqual({ a: [0, 0, 1, 1], b: [1, 1, 0, 0] });
+  });
+
+  it("drops every score that equals the threshold", () => {
+    const { masks, groups } = masksOf({ a: [1, 1, 1, 2] }, 0.75, "global");
+    expect(masks).toEqual({ a: [0, 0, 0, 1] });
+    expect(groups).toEqual([{ expected: 3, kept: 1, ties: 3 }]);
+  });
+
+  it("leaves the masks alone where k is below 1", () => {
+    expect(masksOf({ a: [3, 1, 2] }, 0.9, "global").masks).toEqual({});
+  });
+
+  it("orders negative scores and zeros as numbers", () => {
+    expect(masksOf({ a: [0, 0.5, -2, -1, 1, -3] }, 0.5, "global").masks).toEqual({
+      a: [1, 1, 0, 0, 1, 0],
+    });
+  });
+
+  it("refuses scores that are not numbers", () => {
+    expect(() => masksOf({ a: [1, Number.NaN, 2] }, 0.5, "global")).toThrow(UserError);
+    expect(() => masksOf({ a: [1, Number.NaN, 2] }, 0.5, "global")).toThrow("received NaN");
+  });
+
+  it("agrees with sorting on many values over several tensors, float32 ones too", () => {
+    let state = 12345;
+    const draw = () => {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+      return (state / 2 ** 32 - 0.5) * 10 ** ((state % 9) - 4);
+    };
+    const values = Array.from({ length: 200_000 }, draw);
+    const sorted = Float64Array.from(values).sort();
+    const threshold = sorted[Math.floor(0.7 * values.length) - 1] ?? Number.NaN;
+    scope(() => {
+      const scores = new Map([
+        ["a", double(values.slice(0, 70_000)).view(700, 100)],
+        ["b", double(values.slice(70_000))],
+      ]);
+      const { masks } = selectMasks(scores, 0.3, "global");
+      const kept = ["a", "b"].flatMap((name) => Array.from(masks.get(name)?.toFloat32Array() ?? []));
+      expect(kept).toEqual(values.map((value) => (value > threshold ? 1 : 0)));
+      const single = new Map([["a", Tensor.from(Float32Array.of(4, 3, 2, 1))]]);
+      expect(selectMasks(single, 0.5, "global").masks.get("a")?.toArray()).toEqual([1, 1, 0, 0]);
+    });
+  });
+});

@@ -1,0 +1,100 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ops, scope, Tensor, UserError } from "@peekaboo/torch";
+import { readSafetensors, writeSafetensors } from "@peekaboo/torch/safetensors";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { parseConfig } from "../config.js";
+import { Network } from "../models/network.js";
+import { magnitude } from "../pruners/magnitude.js";
+import { prune } from "../pruning/loop.js";
+import { loadNetwork, writeCheckpoint } from "./checkpoint.js";
+import { inspectFile } from "./inspect.js";
+import { Trainer } from "./trainer.js";
+
+let folder: string;
+let path: string;
+let trainer: Trainer;
+let input: Tensor;
+
+const config = parseConfig({
+  arch: "PsgResNet20",
+  width: 0.25,
+  seed: 4,
+  optimizer: "BOP",
+  pruning: { pruner: "Mag", density: 0.5 },
+  psg: { takeSign: false },
+});
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), "peekaboo-checkpoint-"));
+  path = join(folder, "checkpoint.safetensors");
+  const { arch, width, psg } = config;
+  const network = new Network({ arch, width, psg, numClasses: 10 });
+  network.initialise("kaiming_normal", 4);
+  await prune(network, {
+    pruner: magnitude,
+    density: 0.5,
+    iterations: 1,
+    schedule: "exponential",
+    scope: "global",
+    imageShape: [3, 16, 16],
+  });
+  trainer = new Trainer(network, config);
+  input = ops.randn([4, 3, 16, 16]);
+  const target = Tensor.from(BigInt64Array.of(0n, 1n, 2n, 3n));
+  trainer.step({ input, target }, { epoch: 0, step: 0, totalSteps: 1 });
+  writeCheckpoint(path, trainer, config, { epoch: 1, step: 1, bestAccuracy: 12.5 });
+});
+
+afterEach(() => {
+  trainer.dispose();
+  trainer.network.dispose();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe("a checkpoint", () => {
+  it("gives back a network with the same logits", () => {
+    const { network, config: saved } = loadNetwork(path);
+    expect(saved).toEqual(config);
+    trainer.network.module.eval();
+    scope(() => expect(network.call(input).toArray()).toEqual(trainer.network.call(input).toArray()));
+    network.dispose();
+  });
+
+  it("holds masks, momenta and flip counts beside the state", () => {
+    const { tensors, metadata } = readSafetensors(path);
+    const kinds = new Set(
+      [...tensors.keys()].map((name) => /^(mask|bop\.momentum|bop\.flips|sgd\.momentum)\./.exec(name)?.[1]),
+    );
+    expect(kinds).toEqual(new Set([undefined, "mask", "bop.momentum", "bop.flips", "sgd.momentum"]));
+    expect(JSON.parse(metadata.progress ?? "")).toEqual({ epoch: 1, step: 1, bestAccuracy: 12.5 });
+    expect(tensors.get("mask.conv1.weight")?.dtype).toBe("U8");
+  });
+
+  it("is what inspect reports", () => {
+    const report = inspectFile(path);
+    expect(report.config.arch).toBe("PsgResNet20");
+    expect(report.progress).toEqual({ epoch: 1, step: 1, bestAccuracy: 12.5 });
+    expect(report.kept).toBe(report.total - Math.floor(report.total / 2));
+    expect(report.layers).toHaveLength(21);
+  });
+
+  it("is refused when it is cut, belongs to another architecture, or is no checkpoint", () => {
+    const whole = readFileSync(path);
+    const cut = join(folder, "cut.safetensors");
+    writeFileSync(cut, whole.subarray(0, whole.length - 100));
+    expect(() => loadNetwork(cut)).toThrow(UserError);
+
+    const { tensors, metadata } = readSafetensors(path);
+    const other = join(folder, "other.safetensors");
+    const renamed = { ...metadata, config: JSON.stringify({ ...config, arch: "PsgResNet18" }) };
+    writeSafetensors(other, tensors, renamed);
+    expect(() => loadNetwork(other)).toThrow(/load state: expected the network's own names and shapes/);
+
+    const foreign = join(folder, "foreign.safetensors");
+    writeSafetensors(foreign, tensors, {});
+    expect(() => loadNetwork(foreign)).toThrow("expected the mark peekaboo-checkpoint/1");
+    expect(() => loadNetwork(join(folder, "absent.safetensors"))).toThrow(UserError);
+  });
+});

@@ -1,0 +1,45 @@
+import { describe, expect, it } from "vitest";
+import type { BopConfig, SgdConfig } from "../config.js";
+import { adaptivityRate, learningRate } from "./rates.js";
+
+const sgd: SgdConfig = {
+  lr: 0.1,
+  momentum: 0.9,
+  weightDecay: 5e-4,
+  lrSchedule: "step",
+  milestones: [80, 120],
+  lrFinal: 0,
+};
+const bop: BopConfig = { ar: 1e-3, tau: 1e-6, arSchedule: "step", arDecayFreq: 45, arDecayRatio: 0.15, arFinal: 0 };
+const at = (epoch: number, step = 0) => ({ epoch, step, totalSteps: 100 });
+
+describe("the learning rate", () => {
+  it("falls to a tenth from each milestone epoch on", () => {
+    const rates = [0, 79, 80, 119, 120, 300].map((epoch) => learningRate(sgd, at(epoch)));
+    [0.1, 0.1, 0.01, 0.01, 0.001, 0.001].forEach((expected, i) => {
+      expect(rates[i]).toBeCloseTo(expected, 15);
+    });
+  });
+
+  it("goes straight or along half a cosine to its final value over the run's steps", () => {
+    const linear = { ...sgd, lr: 0.5, lrSchedule: "linear", lrFinal: 0.25 } as const;
+    expect([0, 50, 100].map((step) => learningRate(linear, at(0, step)))).toEqual([0.5, 0.375, 0.25]);
+    const cosine = { ...sgd, lrSchedule: "cosine" } as const;
+    expect(learningRate(cosine, at(0, 50))).toBeCloseTo(0.05, 15);
+    expect(learningRate(cosine, at(0, 25))).toBeCloseTo(0.1 * (0.5 + Math.SQRT2 / 4), 15);
+    expect(learningRate(cosine, at(0, 100))).toBeCloseTo(0, 15);
+  });
+});
+
+describe("Bop's adaptivity rate", () => {
+  it("decays after every arDecayFreq epochs", () => {
+    const rates = [0, 44, 45, 89, 90].map((epoch) => adaptivityRate(bop, at(epoch)));
+    expect(rates).toEqual([1e-3, 1e-3, 1e-3 * 0.15, 1e-3 * 0.15, 1e-3 * 0.15 * 0.15]);
+  });
+
+  it("goes straight to its final value on the linear schedule", () => {
+    const linear = { ...bop, ar: 1e-2, arSchedule: "linear", arFinal: 5e-4 } as const;
+    expect(adaptivityRate(linear, at(0, 0))).toBe(1e-2);
+    expect(adaptivityRate(linear, at(3, 50))).toBeCloseTo(5.25e-3, 12);
+  });
+});
