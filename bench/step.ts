@@ -2,6 +2,7 @@
 // node bench/dist/step.js [ARCH=ResNet20] [BATCH=128] [REPETITIONS=7] [dense|psg: that one alone, for its memory]
 import { ops, optim, scope } from "@peekaboo/torch";
 import { Network } from "peekaboo/models/network";
+import { pabOps } from "peekaboo/native/library";
 import { Bop } from "peekaboo/optim/bop";
 import { median, peakMemory, seconds } from "./statistics.js";
 
@@ -16,6 +17,7 @@ const psg = {
   takeSign: false,
 } as const;
 
+pabOps().reuseMemory(process.env.REUSE !== "0");
 const input = ops.randn([batch, 3, 32, 32]);
 const target = ops.zeros([batch], { dtype: "int64" });
 

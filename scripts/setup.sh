@@ -24,7 +24,7 @@ say() { printf '%s\n' "$*"; }
 # stop STATUS SENTENCE [CURE…]
 stop() {
   printf '\nset-up: %s\n' "$2" >&2
-  (($# < 3)) || printf '  %s\n' "${@:3}" >&2
+  (($# < 3)) || printf '%s\n' "${@:3}" | sed 's/^/  /' >&2
   exit "$1"
 }
 
@@ -57,7 +57,7 @@ install_system_packages() {
   fi
   say "Installing system packages: ${missing[*]}"
   if [[ " ${missing[*]} " == *" libtorch-dev "* ]]; then
-    say "  libtorch-dev brings some 390 packages with it, about 600 MB to download: several minutes."
+    say "  libtorch-dev brings some 375 packages with it: about 330 MB to download, 1.4 GB on disk."
     say "  (A libtorch of your own serves as well: set LIBTORCH to its folder.)"
   fi
   run_apt update >/dev/null || stop 1 "apt-get update failed:" "$(tail -n 15 "$logs/apt.log")"
@@ -161,8 +161,9 @@ explain_build_failure() {
   elif grep -q 'No space left on device' "$log"; then
     cure="The disk is full: free about 200 MB, then try again."
   fi
-  grep -m 5 -E '(error|Error):' "$log" | sed 's/^/  /' >&2 || true
-  stop 1 "compiling $folder failed; the log's last lines:" "$(tail -n 15 "$log")" "" "The whole log: $log" "$cure"
+  stop 1 "compiling $folder failed; the log's last lines:" \
+    "$(grep -vE '^gyp (info|ERR! (stack at|System|command|cwd|node|not ok))' "$log" | tail -n 20)" \
+    "" "The whole log: $log" "$cure"
 }
 
 # ---- TypeScript ----------------------------------------------------------------------------------------------------

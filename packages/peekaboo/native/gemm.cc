@@ -1,10 +1,10 @@
 #include "gemm.h"
 
-#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
@@ -130,6 +130,12 @@ void store_tile(const Product& product, const double* tile, int64_t row, int64_t
   }
 }
 
+// A thread's packed blocks, kept from one product to the next.
+struct Packed {
+  alignas(64) double rows[kBlockRows * kBlockDepth];
+  alignas(64) double columns[kBlockColumns * kBlockDepth];
+};
+
 struct Range {
   int64_t begin, end;
 };
@@ -137,9 +143,8 @@ struct Range {
 // One thread's share of C: rows × columns, both starting at multiples of the tile's size.
 void multiply_share(const Product& product, Range rows, Range columns) {
   static const Kernel kernel = best_kernel();
-  const auto packed = [](int64_t extent) { return at::empty({extent * kBlockDepth}, at::kDouble); };
-  const at::Tensor row_block = packed(kBlockRows), column_block = packed(kBlockColumns);
-  double *row_panels = row_block.data_ptr<double>(), *column_panels = column_block.data_ptr<double>();
+  thread_local const auto packed = std::make_unique<Packed>();
+  double *row_panels = packed->rows, *column_panels = packed->columns;
   double tile[kTileRows * kTileColumns];
   for (int64_t column = columns.begin; column < columns.end; column += kBlockColumns) {
     const int64_t last_column = std::min(column + kBlockColumns, columns.end);

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <vector>
 
+#include "magnitude.h"
 #include "parallel.h"
 
 namespace peekaboo {
@@ -18,21 +18,6 @@ void check(const at::Tensor& input, Role role, int64_t bits) {
   TORCH_CHECK(role == Role::kGradient || input.dim() > 0,
               "quantize: input of role activation or weight needs a first dimension, received a scalar");
   TORCH_CHECK(bits >= 1, "quantize: bits must be at least 1, received ", bits);
-}
-
-// Largest magnitude among `count` floats. Bit patterns of non-negative floats order as the floats do, with NaN above
-// infinity: so the integer maximum vectorises and a NaN is never lost.
-PEEKABOO_MULTIVERSION float max_magnitude(const float* values, int64_t count) {
-  int32_t largest = 0;
-  for (int64_t i = 0; i < count; i++) {
-    int32_t bits;
-    std::memcpy(&bits, values + i, sizeof bits);
-    bits &= 0x7fffffff;
-    largest = bits > largest ? bits : largest;
-  }
-  float result;
-  std::memcpy(&result, &largest, sizeof result);
-  return result;
 }
 
 // Levels of one row: v -> round((v - lo) / step) * step + lo, the rounded number within [0, top].
@@ -61,19 +46,6 @@ PEEKABOO_MULTIVERSION void quantize_run(const float* input, float* output, int64
   }
 }
 
-// Largest magnitude of each run of `length` consecutive floats; the last run may be shorter.
-std::vector<float> max_magnitudes(const float* values, int64_t count, int64_t length) {
-  std::vector<float> result((count + length - 1) / length);
-  at::parallel_for(0, static_cast<int64_t>(result.size()), std::max<int64_t>(1, kGrain / length),
-                   [&](int64_t begin, int64_t end) {
-                     for (int64_t row = begin; row < end; row++) {
-                       const int64_t start = row * length;
-                       result[row] = max_magnitude(values + start, std::min(length, count - start));
-                     }
-                   });
-  return result;
-}
-
 void quantize_runs(const float* input, float* output, int64_t count, int64_t length,
                    const std::vector<Levels>& levels) {
   at::parallel_for(0, count, kGrain, [&](int64_t begin, int64_t end) {
@@ -95,21 +67,21 @@ at::Tensor quantize_native(const at::Tensor& input, Role role, int64_t bits, boo
   at::Tensor output = at::empty_like(input);
   const float* values = input.data_ptr<float>();
   const int64_t count = input.numel();
-  int64_t length = role == Role::kGradient ? kGrain : count / input.size(0);
-  std::vector<float> scales = max_magnitudes(values, count, length);
+  const int64_t row = role == Role::kGradient ? count : count / input.size(0);
+  std::vector<float> scales;
   if (role == Role::kGradient) {
-    scales = {max_magnitude(scales.data(), static_cast<int64_t>(scales.size()))};
-  } else if (role == Role::kActivation) {
-    scales = {at::from_blob(scales.data(), {input.size(0)}, at::kFloat).mean().item<float>()};
+    scales = {max_magnitude(values, count)};
+  } else {
+    scales = max_magnitudes(values, count, row);
   }
-  if (role != Role::kWeight) {
-    length = count;
+  if (role == Role::kActivation) {
+    scales = {at::from_blob(scales.data(), {input.size(0)}, at::kFloat).mean().item<float>()};
   }
   std::vector<Levels> levels;
   for (const float scale : scales) {
     levels.emplace_back(scale, bits, is_signed);
   }
-  quantize_runs(values, output.data_ptr<float>(), count, length, levels);
+  quantize_runs(values, output.data_ptr<float>(), count, role == Role::kWeight ? row : count, levels);
   return output;
 }
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 #include "magnitude.h"
 #include "parallel.h"
@@ -32,11 +31,6 @@ PEEKABOO_MULTIVERSION void select_run(const float* predicted, const float* full,
   }
 }
 
-float largest_magnitude(const at::Tensor& tensor) {
-  const std::vector<float> largest = max_magnitudes(tensor.data_ptr<float>(), tensor.numel(), kGrain);
-  return max_magnitude(largest.data(), static_cast<int64_t>(largest.size()));
-}
-
 // `tensor` in `like`'s dtype and memory order, copied only if need be.
 at::Tensor arranged(const at::Tensor& tensor, const at::Tensor& like) {
   if (tensor.strides() == like.strides() && tensor.scalar_type() == like.scalar_type()) {
@@ -58,7 +52,7 @@ at::Tensor select_gradient(const at::Tensor& predicted, const std::function<at::
   const float* values = main.data_ptr<float>();
   auto threshold = static_cast<float>(selection.threshold);
   if (selection.relative) {
-    threshold *= largest_magnitude(main);
+    threshold *= max_magnitude(values, count);
   }
   at::Tensor other;
   if (!selection.sparsify && threshold > 0.0f && count_below(values, count, threshold) > 0) {

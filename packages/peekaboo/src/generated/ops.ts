@@ -29,6 +29,20 @@ export function psgConv2dReference(input: Tensor, weight: Tensor, mask: Tensor, 
   return new Tensor(psgConv2dReferenceOp.call(input.handle, weight.handle, mask.handle, handleOf(bias), stride, padding, dilation, groups, inputSigned, msbBits, msbBitsGrad, threshold, relative, sparsify, takeSign, predictive) as Handle);
 }
 
+const conv2dOp = new Operator("peekaboo::conv2d");
+
+/** peekaboo::conv2d(Tensor input, Tensor weight, Tensor? bias=None, int[2] stride=1, int[2] padding=0, int[2] dilation=1, int groups=1) -> Tensor */
+export function conv2d(input: Tensor, weight: Tensor, bias?: Tensor | null, stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], groups?: number): Tensor {
+  return new Tensor(conv2dOp.call(input.handle, weight.handle, handleOf(bias), stride, padding, dilation, groups) as Handle);
+}
+
+const reuseMemoryOp = new Operator("peekaboo::reuse_memory");
+
+/** peekaboo::reuse_memory(bool on) -> () */
+export function reuseMemory(on: boolean): void {
+  reuseMemoryOp.call(on);
+}
+
 const bopStep_Op = new Operator("peekaboo::bop_step_");
 
 /** peekaboo::bop_step_(Tensor(a!) weight, Tensor(b!) momentum, Tensor grad, Tensor(c!)? flips, float ar, float tau, bool first) -> int */

@@ -4,6 +4,8 @@ export const PAB_OPERATORS: Readonly<Record<string, string>> = {
   quantizeReference: "peekaboo::quantize_reference",
   psgConv2d: "peekaboo::psg_conv2d",
   psgConv2dReference: "peekaboo::psg_conv2d_reference",
+  conv2d: "peekaboo::conv2d",
+  reuseMemory: "peekaboo::reuse_memory",
   bopStep_: "peekaboo::bop_step_",
   bopStepReference_: "peekaboo::bop_step_reference_",
   augment: "peekaboo::augment",

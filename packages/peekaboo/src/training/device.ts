@@ -1,13 +1,15 @@
 import { availableParallelism } from "node:os";
 import { checkDevice, devices, setThreads } from "@peekaboo/torch";
 import { type TrainConfig, wantedDevice } from "../config.js";
+import { pabOps } from "../native/library.js";
 
-/** Sets the thread count and chooses the device; `note` hears of a GPU that isn't there. */
+/** Sets the thread count, lets tensors take over freed memory, and chooses the device; `note` hears of a GPU that isn't there. */
 export function prepareDevice(
   config: Pick<TrainConfig, "device" | "useCuda" | "threads">,
   note: (text: string) => void,
 ): string {
   setThreads(config.threads ?? availableParallelism());
+  pabOps().reuseMemory(true);
   const { name, required } = wantedDevice(config);
   if (required) return checkDevice(name);
   if (devices().includes(name)) return name;
