@@ -12,7 +12,7 @@ const busy: ChildProcess[] = Array.from({ length: Number(neighbours) }, () =>
 try {
   for (const [name, spins] of [
     ["spinning", "300000"],
-    ["sleeping", "1000"],
+    ["sleeping", "10000"],
   ] as const) {
     const env = { ...process.env, GOMP_SPINCOUNT: spins };
     const output = execFileSync(process.execPath, [step, "ResNet20", "32", steps, "psg"], { encoding: "utf8", env });

@@ -18,7 +18,9 @@ const psg = {
 } as const;
 
 pabOps().reuseMemory(process.env.REUSE !== "0");
-const input = ops.randn([batch, 3, 32, 32]);
+// The layout of the trainer's batches, or libtorch's default.
+const memoryFormat = process.env.LAYOUT === "nchw" ? "contiguous" : "channelsLast";
+const input = ops.contiguous(ops.randn([batch, 3, 32, 32]), { memoryFormat });
 const target = ops.zeros([batch], { dtype: "int64" });
 
 /** One step of a network whose convolutions Bop trains, or of one that SGD trains alone. */

@@ -79,11 +79,11 @@ export function diagnoseLoadFailure(message: string, path: string): UserError {
 
 /**
  * Makes OpenMP's threads sleep soon where they wait for each other. GNU's runtime otherwise spins for milliseconds,
- * and a machine with anything else to do then trains ten times slower (bench/contention.ts). It reads the variable when
- * libtorch brings it in; whoever sets one of the two decides.
+ * which slows a machine with anything else to do (bench/contention.ts). It reads the variable when libtorch brings it
+ * in; whoever sets one of the two decides.
  */
 function sleepInsteadOfSpinning(): void {
-  if (process.env.OMP_WAIT_POLICY === undefined) process.env.GOMP_SPINCOUNT ??= "1000";
+  if (process.env.OMP_WAIT_POLICY === undefined) process.env.GOMP_SPINCOUNT ??= "10000";
 }
 
 let loaded: Native | undefined;

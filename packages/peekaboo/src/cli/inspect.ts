@@ -34,7 +34,7 @@ function facts({ file, bytes, config, progress }: InspectReport): string[] {
   return [
     `checkpoint  ${file}, ${formatBytes(bytes)}`,
     `network     ${arch}, width ${width}, ${initMethod} from seed ${seed}`,
-    `training    ${dataset}, ${optimizer}, epoch ${told(progress.epoch)}, step ${told(progress.step)}, ${best}`,
+    `training    ${dataset}, ${optimizer}, in epoch ${told(progress.epoch === null ? null : progress.epoch + 1)}, step ${told(progress.step)}, ${best}`,
     `pruning     ${pruning === null ? "none" : `${pruning.pruner} at density ${pruning.density}`}`,
   ];
 }

@@ -45,7 +45,8 @@ export class Batches {
       const { device } = this.#images;
       const index = Tensor.from(indices, { device });
       const [dy = null, dx = null, flip = null] = moves?.map((values) => Tensor.from(values, { device })) ?? [];
-      const input = pabOps().augment(this.#images, index, dy, dx, flip, PADDING, this.#mean, this.#std);
+      // Channels last in memory: oneDNN's convolutions then need no reordering, and the layout carries through the net.
+      const input = pabOps().augment(this.#images, index, dy, dx, flip, PADDING, this.#mean, this.#std, true);
       return { input, target: this.#labels.indexSelect(0, index) };
     });
   }

@@ -9,7 +9,7 @@ export const CHECKPOINT_FORMAT = "peekaboo-checkpoint/1";
 
 /** Where the run stood when the checkpoint was written. */
 export interface Progress {
-  /** Epochs begun. */
+  /** The epoch it was written in, from 0. */
   epoch: number;
   /** Optimiser steps done. */
   step: number;

@@ -170,7 +170,7 @@ describe("formatReport", () => {
     expect(formatReport(report).split("\n")).toEqual([
       "checkpoint  best.safetensors, 1.5 kB",
       "network     PsgResNet18, width 1, standard from seed 7",
-      "training    cifar10, BOP, epoch 3, step 1,200, best accuracy 55.70 %",
+      "training    cifar10, BOP, in epoch 4, step 1,200, best accuracy 55.70 %",
       "pruning     SynFlow at density 0.5",
       "",
       "layer         shape    kept  of  density  flips",
@@ -188,7 +188,7 @@ describe("formatReport", () => {
     const lines = formatReport(inspectFile(checkpoint(withoutCompanions(), { progress: "{}", config: "{}" }))).split(
       "\n",
     );
-    expect(lines[2]).toBe("training    cifar10, SGD, epoch ?, step ?, not tested");
+    expect(lines[2]).toBe("training    cifar10, SGD, in epoch ?, step ?, not tested");
     expect(lines[3]).toBe("pruning     none");
     expect(lines[6]).toMatch(/^conv1\.weight +2×1×2×2 +8 +8 +100 % +-$/);
     expect(lines.at(-2)).toBe("ideal size  116 B: other numbers 116 B; 1.0 times smaller");
