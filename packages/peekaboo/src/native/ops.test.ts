@@ -1,0 +1,299 @@
+// Peek-a-Boo's own operators: hand-computed values, and equality with their twins made of ATen operations.
+
+import { readFileSync } from "node:fs";
+import { grad, ops, scope, Tensor, TorchError } from "@peekaboo/torch";
+import { generateWrappers, liveSchemas } from "@peekaboo/torch/generate";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { RandomStream } from "../random/stream.js";
+import { pabOps } from "./library.js";
+import { PAB_HEADER, PAB_OPERATORS } from "./operators.js";
+
+/** Seeded values in (-1, 1), a fifth of them zero as after a ReLU. */
+function random(
+  name: string,
+  shape: readonly number[],
+  options: { positive?: boolean; dtype?: "float32" | "float64" } = {},
+) {
+  const words = new Uint32Array(shape.reduce((product, extent) => product * extent, 1));
+  new RandomStream(7, name).fillUint32(words);
+  const values = Float64Array.from(words, (word) => {
+    const value = word / 2 ** 31 - 1;
+    if (word % 5 === 0) return 0;
+    return options.positive === true ? Math.abs(value) : value;
+  });
+  return Tensor.from(values, { shape, dtype: options.dtype ?? "float32" });
+}
+
+function mask(name: string, shape: readonly number[]): Tensor {
+  return random(name, shape).gt(0).to({ dtype: "uint8" });
+}
+
+describe("quantize", () => {
+  const { quantize, quantizeReference } = pabOps();
+
+  it("rounds half to even on 2^b levels between 0 or -s and s, and keeps zeros", () => {
+    // Unsigned, 2 bits, s = 4: Δ = 1, so 0.5 → 0, 1.5 → 2, 2.5 → 2, and 4 is clamped to 3.
+    const activation = Tensor.of([[[[0.5, 1.5, 2.5, 4, 0]]]]);
+    expect(quantize(activation, "activation", 2, false).toArray()).toEqual([[[[0, 2, 2, 3, 0]]]]);
+    // Signed, 2 bits, s = 4: Δ = 2, levels -4 -2 0 2.
+    const signed = Tensor.of([[[[-4, -3, 1, 4, 0]]]]);
+    expect(quantize(signed, "gradient", 2, true).toArray()).toEqual([[[[-4, -4, 0, 2, 0]]]]);
+  });
+
+  it("takes for activations the mean over the batch of each sample's maximum, for weights each channel's", () => {
+    // Maxima 2 and 6: s = 4, Δ = 1.
+    const activation = Tensor.of([[[[2, 1.4]]], [[[6, 2.6]]]]);
+    expect(quantize(activation, "activation", 2, false).toArray()).toEqual([[[[2, 1]]], [[[3, 3]]]]);
+    const weight = Tensor.of([[[[1, -0.6]]], [[[8, -3]]], [[[0, 0]]]]);
+    expect(quantize(weight, "weight", 1, true).toArray()).toEqual([[[[0, -1]]], [[[0, 0]]], [[[0, 0]]]]);
+  });
+
+  it("equals its twin of ATen operations bit for bit, in every role and layout", () => {
+    const input = random("quantize", [6, 5, 9, 7]);
+    const layouts = [input, ops.contiguous(input, { memoryFormat: "channelsLast" }), input.permute(1, 0, 3, 2)];
+    for (const tensor of layouts) {
+      for (const role of ["activation", "weight", "gradient"]) {
+        for (const [bits, signed] of [
+          [1, true],
+          [4, false],
+          [8, true],
+          [16, true],
+          [32, false],
+        ] as const) {
+          expect(ops.equal(quantize(tensor, role, bits, signed), quantizeReference(tensor, role, bits, signed))).toBe(
+            true,
+          );
+        }
+      }
+    }
+  });
+
+  it("leaves an all-zero tensor, takes an empty one, and refuses an unknown role or no bits", () => {
+    expect(quantize(Tensor.of([[[[0, 0]]]]), "activation", 4, true).toArray()).toEqual([[[[0, 0]]]]);
+    expect(quantize(ops.zeros([0, 3, 2, 2]), "gradient", 4, true).shape).toEqual([0, 3, 2, 2]);
+    expect(() => quantize(Tensor.of([1]), "bias", 4, true)).toThrow(TorchError);
+    expect(() => quantize(Tensor.of([1]), "gradient", 0, true)).toThrow(TorchError);
+  });
+});
+
+interface PsgCase {
+  bits?: readonly [number, number];
+  threshold?: number;
+  relative?: boolean;
+  sparsify?: boolean;
+  takeSign?: boolean;
+  predictive?: boolean;
+  signed?: boolean;
+  stride?: number;
+  bias?: boolean;
+  layout?: "contiguous" | "channelsLast";
+}
+
+describe("psg_conv2d", () => {
+  const { psgConv2d, psgConv2dReference } = pabOps();
+
+  /** Output, and gradients of input, weight and bias. */
+  function run(call: typeof psgConv2d, options: PsgCase): Tensor[] {
+    const { bits = [8, 16], threshold = 0, relative = true, sparsify = true, takeSign = false } = options;
+    const { predictive = true, signed = false, stride = 1, bias = false, layout = "contiguous" } = options;
+    const source = random("psg input", [5, 4, 8, 8], { positive: !signed });
+    const input = ops.contiguous(source, { memoryFormat: layout }).requireGrad();
+    const weight = random("psg weight", [6, 4, 3, 3]).requireGrad();
+    const offset = bias ? random("psg bias", [6]).requireGrad() : null;
+    const output = call(
+      input,
+      weight,
+      mask("psg mask", [6, 4, 3, 3]),
+      offset,
+      stride,
+      1,
+      1,
+      1,
+      signed,
+      bits[0],
+      bits[1],
+      threshold,
+      relative,
+      sparsify,
+      takeSign,
+      predictive,
+    );
+    const wanted = offset === null ? [input, weight] : [input, weight, offset];
+    return [output, ...grad([output], wanted, { gradients: [random("psg gradient", output.shape)] })];
+  }
+
+  const cases: [string, PsgCase][] = [
+    ["relative threshold, sparsified", { threshold: 0.05 }],
+    ["relative threshold, mixed with the full gradient", { threshold: 0.2, sparsify: false }],
+    ["absolute threshold, sign taken", { threshold: 0.5, relative: false, takeSign: true }],
+    ["plain gradient", { predictive: false }],
+    ["plain gradient's sign", { predictive: false, takeSign: true }],
+    ["signed input, stride 2, bias", { signed: true, stride: 2, bias: true }],
+    ["no rounding", { bits: [32, 32], threshold: 0.1 }],
+    ["few bits", { bits: [2, 3] }],
+    ["channels last", { layout: "channelsLast", threshold: 0.01 }],
+  ];
+
+  it.each(cases)("equals its twin of ATen operations: %s", (_, options) => {
+    scope(() => {
+      const twin = run(psgConv2dReference, options);
+      run(psgConv2d, options).forEach((tensor, i) => {
+        expect(ops.allclose(tensor, twin[i] as Tensor, 1e-6, 1e-6)).toBe(true);
+      });
+    });
+  });
+
+  it("has the plain convolution's output and input gradient, and masks the weight's", () => {
+    scope(() => {
+      const [output, byInput, byWeight] = run(psgConv2d, { threshold: 0.3 });
+      const input = random("psg input", [5, 4, 8, 8], { positive: true }).requireGrad();
+      const kept = mask("psg mask", [6, 4, 3, 3]);
+      const weight = ops.mul(random("psg weight", [6, 4, 3, 3]), kept);
+      const plain = ops.conv2d(input, weight, null, 1, 1);
+      const [expected] = grad([plain], [input], { gradients: [random("psg gradient", plain.shape)] });
+      expect(ops.allclose(output as Tensor, plain, 1e-6, 1e-6)).toBe(true);
+      expect(ops.allclose(byInput as Tensor, expected as Tensor, 1e-6, 1e-6)).toBe(true);
+      expect(
+        (byWeight as Tensor)
+          .mul(ops.subScalar(kept.to({ dtype: "float32" }), 1))
+          .abs()
+          .sum()
+          .item(),
+      ).toBe(0);
+    });
+  });
+
+  it("without rounding and threshold is the plain weight gradient where the mask keeps", () => {
+    scope(() => {
+      const [, , byWeight] = run(psgConv2d, { bits: [32, 32] });
+      const kept = mask("psg mask", [6, 4, 3, 3]);
+      const weight = ops.mul(random("psg weight", [6, 4, 3, 3]), kept).requireGrad();
+      const plain = ops.conv2d(random("psg input", [5, 4, 8, 8], { positive: true }), weight, null, 1, 1);
+      const [expected] = grad([plain], [weight], { gradients: [random("psg gradient", plain.shape)] });
+      expect(ops.allclose(byWeight as Tensor, ops.mul(expected as Tensor, kept), 1e-5, 1e-5)).toBe(true);
+    });
+  });
+});
+
+describe("bop_step_", () => {
+  const { bopStep_, bopStepReference_ } = pabOps();
+
+  it("equals its twin of ATen operations bit for bit over several steps", () => {
+    const shape = [64, 33, 3, 3];
+    const make = () => ({
+      weight: random("bop weight", shape),
+      momentum: ops.zeros(shape, { dtype: "float32" }),
+      flips: ops.zeros(shape, { dtype: "int32" }),
+    });
+    const [fast, slow] = [make(), make()];
+    let total = 0;
+    for (let step = 0; step < 5; step++) {
+      const gradient = random(`bop gradient ${step}`, shape);
+      const rest = [0.1, 0.05, step === 0] as const;
+      const flipped = bopStep_(fast.weight, fast.momentum, gradient, fast.flips, ...rest);
+      expect(bopStepReference_(slow.weight, slow.momentum, gradient, slow.flips, ...rest)).toBe(flipped);
+      total += flipped;
+    }
+    for (const key of ["weight", "momentum", "flips"] as const) expect(ops.equal(fast[key], slow[key])).toBe(true);
+    expect(total).toBeGreaterThan(1000);
+    expect(fast.flips.sum().item()).toBe(total);
+  });
+
+  it("refuses tensors of different shapes", () => {
+    const [a, b] = [ops.zeros([2]), ops.zeros([3])];
+    expect(() => bopStep_(a, b, a, null, 0.1, 0.1, true)).toThrow(TorchError);
+  });
+});
+
+describe("augment", () => {
+  const { augment, augmentReference } = pabOps();
+  const int = (...values: number[]) => Tensor.from(Int32Array.from(values));
+
+  it("pads with zero, crops, flips, and then normalises", () => {
+    // One 2×2 image of one channel: 0 51 / 102 255, that is 0 0.2 / 0.4 1; mean 0.5, std 0.5.
+    const images = Tensor.from(Uint8Array.of(0, 51, 102, 255), { shape: [1, 2, 2, 1] });
+    const value = (v: number) => (v - 0.5) / 0.5;
+    const expectClose = (tensor: Tensor, expected: number[]) => {
+      const values = tensor.toFloat32Array();
+      expected.forEach((v, i) => {
+        expect(values[i]).toBeCloseTo(value(v), 6);
+      });
+    };
+    expectClose(augment(images, int(0), null, null, null, 1, [0.5], [0.5]), [0, 0.2, 0.4, 1]);
+    // A crop from row 2 and column 1 of the padded image: the lower row, then padding.
+    expectClose(augment(images, int(0), int(2), int(1), int(0), 1, [0.5], [0.5]), [0.4, 1, 0, 0]);
+    expectClose(augment(images, int(0), int(2), int(1), int(1), 1, [0.5], [0.5]), [1, 0.4, 0, 0]);
+  });
+
+  it("equals its twin of ATen operations bit for bit, in both layouts", () => {
+    const bytes = Uint8Array.from({ length: 9 * 32 * 32 * 3 }, (_, i) => (i * 2654435761) >>> 24);
+    const images = Tensor.from(bytes, { shape: [9, 32, 32, 3] });
+    const args = [images, int(8, 0, 3, 3), int(0, 8, 4, 1), int(8, 0, 4, 7), int(1, 0, 1, 0), 4] as const;
+    const statistics = [
+      [0.4914, 0.4822, 0.4465],
+      [0.2023, 0.1994, 0.201],
+    ] as const;
+    for (const last of [false, true]) {
+      expect(ops.equal(augment(...args, ...statistics, last), augmentReference(...args, ...statistics, last))).toBe(
+        true,
+      );
+    }
+  });
+
+  it("refuses every index outside instead of reading there", () => {
+    const images = Tensor.from(new Uint8Array(2 * 4 * 4 * 3), { shape: [2, 4, 4, 3] });
+    const rest = [1, [0, 0, 0], [1, 1, 1]] as const;
+    expect(() => augment(images, int(2), null, null, null, ...rest)).toThrow(TorchError);
+    expect(() => augment(images, int(-1), null, null, null, ...rest)).toThrow(TorchError);
+    expect(() => augment(images, int(0), int(3), int(0), null, ...rest)).toThrow(TorchError);
+    expect(() => augment(images, int(0), int(0), int(-1), null, ...rest)).toThrow(TorchError);
+    expect(() => augment(images, int(0), int(0, 0), int(0), null, ...rest)).toThrow(TorchError);
+  });
+});
+
+describe("conv2d in float64", () => {
+  const double = { dtype: "float64" } as const;
+
+  it.each([
+    [1, 1, 3],
+    [2, 1, 3],
+    [2, 0, 1],
+    [1, 2, 5],
+  ])(
+    "equals ATen's to 1e-12 with stride %i, padding %i, kernel %i, twice differentiated",
+    (stride, padding, kernel) => {
+      scope(() => {
+        const input = random("conv input", [2, 5, 11, 9], double).requireGrad();
+        const weight = random("conv weight", [7, 5, kernel, kernel], double).requireGrad();
+        const results = (call: typeof ops.conv2d) => {
+          const output = call(input, weight, null, stride, padding);
+          const gradient = random("conv gradient", output.shape, double);
+          const first = grad([output.mul(output)], [input, weight], { gradients: [gradient], createGraph: true });
+          const inner = first.map((tensor) => tensor.mul(tensor).sum());
+          return [output, ...first, ...grad(inner, [input, weight])];
+        };
+        const expected = results(ops.conv2d);
+        results(pabOps().conv2d).forEach((tensor, i) => {
+          expect(ops.allclose(tensor, expected[i] as Tensor, 1e-12, 1e-12)).toBe(true);
+        });
+      });
+    },
+  );
+});
+
+describe("memory", () => {
+  beforeAll(() => pabOps().reuseMemory(true));
+  afterAll(() => pabOps().reuseMemory(false));
+
+  it("taken over from a freed tensor holds the new one's values", () => {
+    for (let i = 0; i < 5; i++) {
+      scope(() => expect(ops.full([512, 1024], i, { dtype: "float32" }).sum().item()).toBe(i * 512 * 1024));
+    }
+  });
+});
+
+it("the generated wrappers match the operators that are registered", () => {
+  const checkedIn = readFileSync(new URL("../generated/ops.ts", import.meta.url), "utf8");
+  pabOps();
+  expect(generateWrappers(liveSchemas(PAB_OPERATORS), { header: PAB_HEADER })).toBe(checkedIn);
+});
