@@ -9,9 +9,11 @@ import { addTrain } from "./train.js";
 import { EXIT, reportFailure } from "./usage.js";
 
 const EXAMPLE = `
-Example, small enough for two cores:
-  $ peekaboo train --arch PsgResNet18 --width 0.25 --init-method kaiming_normal --optimizer BOP \\
-      --pruner SynFlow --prune-ratio 0.3 --prune-iters 100 --epochs 4 --psg-no-take-sign --psg-sparsify
+Example, a few minutes on two cores (npm run demo runs it):
+  $ peekaboo train --arch PsgResNet18 --width 0.25 --init-method kaiming_normal --pruner SynFlow \\
+      --prune-ratio 0.3 --prune-iters 100 --optimizer BOP --ar 1e-2 --ar-schedule linear --ar-final 2e-4 \\
+      --tau 1e-5 --lr-schedule linear --bs 64 --epochs 3 --max-steps 2000 --msb-bits 8 \\
+      --msb-bits-weight 8 --msb-bits-grad 16 --psg-threshold 1e-7 --psg-no-take-sign --psg-sparsify
   $ peekaboo inspect results/Peek-a-Boo/best.safetensors
 
 \`peekaboo COMMAND --help\` explains a command's flags.
