@@ -39,9 +39,9 @@ Napi::Value backward(const Napi::CallbackInfo& info) {
 Napi::Value grad(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, "grad", [&]() -> Napi::Value {
-    const variable_list grads = torch::autograd::grad(tensorsFrom(info[0]), tensorsFrom(info[1]), tensorsFrom(info[2]),
-                                                      info[3].ToBoolean().Value(), info[4].ToBoolean().Value(),
-                                                      info[5].ToBoolean().Value());
+    const variable_list grads =
+        torch::autograd::grad(tensorsFrom(info[0]), tensorsFrom(info[1]), tensorsFrom(info[2]),
+                              info[3].ToBoolean().Value(), info[4].ToBoolean().Value(), info[5].ToBoolean().Value());
     auto array = Napi::Array::New(env, grads.size());
     for (uint32_t i = 0; i < grads.size(); i++) {
       array.Set(i, grads[i].defined() ? wrapTensor(env, grads[i]) : env.Null());

@@ -96,8 +96,7 @@ c10::IValue convertList(const Napi::Value& value, const c10::TypePtr& element, c
     case c10::TypeKind::SymIntType:
       return toIntList(value, place, length);
     case c10::TypeKind::FloatType:
-      return toList(value, place, c10::List<double>(),
-                    [&](const Napi::Value& item) { return toDouble(item, place); });
+      return toList(value, place, c10::List<double>(), [&](const Napi::Value& item) { return toDouble(item, place); });
     case c10::TypeKind::BoolType:
       return toList(value, place, c10::List<bool>(), [&](const Napi::Value& item) { return toBool(item, place); });
     case c10::TypeKind::OptionalType: {

@@ -30,7 +30,8 @@ struct Operator {
     if (alias == nullptr || !alias->isWrite()) return -1;
     for (size_t i = 0; i < schema.arguments().size(); i++) {
       const auto* other = schema.arguments()[i].alias_info();
-      if (other != nullptr && other->isWrite() && other->beforeSets() == alias->beforeSets()) return static_cast<int>(i);
+      if (other != nullptr && other->isWrite() && other->beforeSets() == alias->beforeSets())
+        return static_cast<int>(i);
     }
     return -1;
   }

@@ -19,8 +19,8 @@ struct ArgumentError : std::exception {
   std::string message;
 };
 
-inline Napi::Error makeError(Napi::Env env, const char* kind, const std::string& operation,
-                             const std::string& argument, const std::string& message) {
+inline Napi::Error makeError(Napi::Env env, const char* kind, const std::string& operation, const std::string& argument,
+                             const std::string& message) {
   Napi::Error error = Napi::Error::New(env, message);
   error.Set("kind", Napi::String::New(env, kind));
   error.Set("operation", Napi::String::New(env, operation));
@@ -39,8 +39,8 @@ auto guarded(Napi::Env env, const std::string& operation, Body body) -> decltype
     throw makeError(env, "argument", operation, error.argument, error.message);
   } catch (const c10::Error& error) {
     const std::string text = error.what_without_backtrace();
-    const bool memory = text.find("DefaultCPUAllocator") != std::string::npos ||
-                        text.find("out of memory") != std::string::npos;
+    const bool memory =
+        text.find("DefaultCPUAllocator") != std::string::npos || text.find("out of memory") != std::string::npos;
     throw makeError(env, memory ? "memory" : "torch", operation, "", text);
   } catch (const std::bad_alloc&) {
     throw makeError(env, "memory", operation, "", "out of memory");
