@@ -142,9 +142,12 @@ describe("peekaboo train", () => {
     ];
     const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
     let told = "";
+    let signalled = false;
     child.stderr.on("data", (chunk) => {
       told += chunk;
-      if (told.includes("epoch 1/")) child.kill("SIGINT");
+      if (signalled || !told.includes("epoch 1/")) return;
+      signalled = true;
+      child.kill("SIGINT");
     });
     const status = await new Promise((resolve) => child.on("close", resolve));
     expect(status).toBe(130);

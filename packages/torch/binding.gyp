@@ -6,9 +6,15 @@
         "native/addon.cc",
         "native/autograd.cc",
         "native/convert.cc",
+        "native/describe.cc",
         "native/dispatch.cc",
+        "native/dtype.cc",
+        "native/environment.cc",
+        "native/errors.cc",
+        "native/handle.cc",
         "native/runtime.cc",
-        "native/tensor.cc"
+        "native/tensor.cc",
+        "native/values.cc"
       ],
       "include_dirs": [
         "<!@(node -p \"require('node-addon-api').include\")",
@@ -21,7 +27,10 @@
         "-Wno-unused-parameter", "-Wno-missing-field-initializers", "-Wno-cast-function-type",
         "<!@(node scripts/find-libtorch.mjs cflags)"
       ],
-      "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS="],
+      # Without the last, a thread that is ended in the middle of a call would take the process with it.
+      "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS=", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
+      # Every symbol is bound at load: another libtorch's ABI fails there, with a message, not in the middle of a run.
+      "ldflags": ["-Wl,-z,now"],
       "libraries": ["<!@(node scripts/find-libtorch.mjs libs)"]
     }
   ]

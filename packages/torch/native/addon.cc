@@ -3,16 +3,18 @@
 
 #include "autograd.h"
 #include "dispatch.h"
+#include "environment.h"
 #include "runtime.h"
 #include "tensor.h"
 
 namespace {
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
-  torchjs::exportTensor(env, exports);
-  torchjs::exportDispatch(env, exports);
-  torchjs::exportAutograd(env, exports);
-  torchjs::exportRuntime(env, exports);
+  torchjs::createEnvironment(env);
+  torchjs::exportTensor(exports);
+  torchjs::exportDispatch(exports);
+  torchjs::exportAutograd(exports);
+  torchjs::exportRuntime(exports);
   return exports;
 }
 

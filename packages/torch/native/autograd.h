@@ -5,6 +5,6 @@
 
 namespace torchjs {
 
-void exportAutograd(Napi::Env env, Napi::Object exports);
+void exportAutograd(Napi::Object exports);
 
 }  // namespace torchjs

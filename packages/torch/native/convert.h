@@ -13,7 +13,4 @@ c10::IValue toIValue(const Napi::Value& value, const c10::Argument& argument);
 // Converts a returned value; tensors become fresh handles, tuples and lists arrays.
 Napi::Value fromIValue(Napi::Env env, const c10::IValue& value);
 
-// A value in a few words for error messages: "float32[2, 3]", "\"x\"", "[1, 2]".
-std::string describe(const Napi::Value& value);
-
 }  // namespace torchjs

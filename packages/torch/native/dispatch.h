@@ -5,6 +5,6 @@
 
 namespace torchjs {
 
-void exportDispatch(Napi::Env env, Napi::Object exports);
+void exportDispatch(Napi::Object exports);
 
 }  // namespace torchjs

@@ -7,13 +7,16 @@
 #include <dlfcn.h>
 #include <torch/version.h>
 
-#include <string>
+#include <algorithm>
+#include <limits>
 
 #include "errors.h"
+#include "values.h"
 
 namespace torchjs {
 namespace {
 
+// The version of the headers; the library's own stands in buildInformation().
 Napi::Value version(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), TORCH_VERSION); }
 
 Napi::Value buildInformation(const Napi::CallbackInfo& info) {
@@ -23,52 +26,44 @@ Napi::Value buildInformation(const Napi::CallbackInfo& info) {
 Napi::Value getThreads(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), at::get_num_threads()); }
 
 Napi::Value setThreads(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), "setThreads", [&]() -> Napi::Value {
-    at::set_num_threads(info[0].As<Napi::Number>().Int32Value());
-    return info.Env().Undefined();
-  });
+  at::set_num_threads(static_cast<int>(toInteger(info[0], {"threads"}, 1, 1024)));
+  return info.Env().Undefined();
 }
 
 Napi::Value cudaDeviceCount(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), "cudaDeviceCount", [&]() -> Napi::Value {
-    const bool cuda = at::hasCUDA();
-    return Napi::Number::New(info.Env(), cuda ? static_cast<double>(at::detail::getCUDAHooks().getNumGPUs()) : 0);
-  });
+  return Napi::Number::New(info.Env(), static_cast<double>(at::getNumGPUs()));
 }
 
 Napi::Value manualSeed(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), "manualSeed", [&]() -> Napi::Value {
-    at::manual_seed(static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value()));
-    return info.Env().Undefined();
-  });
+  at::manual_seed(static_cast<uint64_t>(toInteger(info[0], {"seed"}, 0, std::numeric_limits<int64_t>::max())));
+  return info.Env().Undefined();
 }
 
 Napi::Value setDeterministic(const Napi::CallbackInfo& info) {
-  at::globalContext().setDeterministicAlgorithms(info[0].ToBoolean().Value(), /*warn_only=*/true);
+  at::globalContext().setDeterministicAlgorithms(toBoolean(info[0], {"deterministic"}), /*warn_only=*/true);
   return info.Env().Undefined();
 }
 
 // loadLibrary(path): a shared library that registers operators, as torch.ops.load_library would load it.
 Napi::Value loadLibrary(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  const std::string path = info[0].As<Napi::String>().Utf8Value();
-  return guarded(env, "loadLibrary", [&]() -> Napi::Value {
-    if (dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL) == nullptr) throw ArgumentError("path", dlerror());
-    return env.Undefined();
-  });
+  const std::string path = toText(info[0], {"path"});
+  if (dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL) == nullptr) {
+    throw ArgumentError("path", std::string("expected a loadable library for 'path', received ") + dlerror());
+  }
+  return info.Env().Undefined();
 }
 
 }  // namespace
 
-void exportRuntime(Napi::Env env, Napi::Object exports) {
-  exports.Set("version", Napi::Function::New(env, version));
-  exports.Set("buildInformation", Napi::Function::New(env, buildInformation));
-  exports.Set("getThreads", Napi::Function::New(env, getThreads));
-  exports.Set("setThreads", Napi::Function::New(env, setThreads));
-  exports.Set("cudaDeviceCount", Napi::Function::New(env, cudaDeviceCount));
-  exports.Set("manualSeed", Napi::Function::New(env, manualSeed));
-  exports.Set("setDeterministic", Napi::Function::New(env, setDeterministic));
-  exports.Set("loadLibrary", Napi::Function::New(env, loadLibrary));
+void exportRuntime(Napi::Object exports) {
+  define<version>(exports, "version");
+  define<buildInformation>(exports, "buildInformation");
+  define<getThreads>(exports, "getThreads");
+  define<setThreads>(exports, "setThreads");
+  define<cudaDeviceCount>(exports, "cudaDeviceCount");
+  define<manualSeed>(exports, "manualSeed");
+  define<setDeterministic>(exports, "setDeterministic");
+  define<loadLibrary>(exports, "loadLibrary");
 }
 
 }  // namespace torchjs

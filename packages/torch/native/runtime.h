@@ -5,6 +5,6 @@
 
 namespace torchjs {
 
-void exportRuntime(Napi::Env env, Napi::Object exports);
+void exportRuntime(Napi::Object exports);
 
 }  // namespace torchjs

@@ -1,153 +1,87 @@
 #include "tensor.h"
 
-#include <atomic>
-#include <cstring>
-#include <limits>
-#include <memory>
-#include <mutex>
-#include <string>
-#include <unordered_map>
-#include <utility>
-#include <vector>
+#include <ATen/ATen.h>
 
+#include <memory>
+#include <utility>
+
+#include "dtype.h"
+#include "environment.h"
 #include "errors.h"
+#include "handle.h"
+#include "values.h"
 
 namespace torchjs {
 namespace {
 
-std::atomic<int64_t> liveTensors{0};
+at::Tensor tensorAt(const Napi::CallbackInfo& info, size_t i) { return toTensor(info[i], {"tensor"}); }
 
-// Bytes are told to V8 once per storage, however many handles (views) share it.
-struct Held {
-  int64_t handles = 0;
-  int64_t bytes = 0;
-};
-std::mutex heldMutex;
-std::unordered_map<const void*, Held> heldStorages;
-
-const void* storageKey(const at::Tensor& tensor) {
-  return tensor.has_storage() ? tensor.storage().unsafeGetStorageImpl() : nullptr;
-}
-
-int64_t hold(const at::Tensor& tensor) {
-  const void* key = storageKey(tensor);
-  if (key == nullptr) return 0;
-  std::lock_guard<std::mutex> lock(heldMutex);
-  Held& held = heldStorages[key];
-  if (held.handles++ > 0) return 0;
-  held.bytes = static_cast<int64_t>(tensor.storage().nbytes());
-  return held.bytes;
-}
-
-int64_t letGo(const at::Tensor& tensor) {
-  const void* key = storageKey(tensor);
-  if (key == nullptr) return 0;
-  std::lock_guard<std::mutex> lock(heldMutex);
-  auto found = heldStorages.find(key);
-  if (found == heldStorages.end() || --found->second.handles > 0) return 0;
-  const int64_t bytes = found->second.bytes;
-  heldStorages.erase(found);
+// A Uint8Array of exactly the bytes of a shape.
+Napi::Uint8Array toBytes(const Napi::Value& value, const Place& place, const std::vector<int64_t>& shape,
+                         at::ScalarType dtype) {
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
+    refuse(place, "a Uint8Array", value);
+  }
+  uint64_t need = c10::elementSize(dtype);
+  for (const int64_t extent : shape) {
+    TORCH_CHECK(!__builtin_mul_overflow(need, static_cast<uint64_t>(extent), &need), "the shape is too large");
+  }
+  const auto bytes = value.As<Napi::Uint8Array>();
+  if (bytes.ByteLength() != need) {
+    throw ArgumentError(place.argument, "expected " + std::to_string(need) +
+                                            " bytes for this shape and dtype, received " +
+                                            std::to_string(bytes.ByteLength()));
+  }
   return bytes;
 }
 
-void release(Napi::Env env, TensorBox* box) {
-  if (!box->tensor.defined()) return;
-  const int64_t bytes = letGo(box->tensor);
-  box->tensor.reset();
-  --liveTensors;
-  if (bytes > 0) Napi::MemoryManagement::AdjustExternalMemory(env, -bytes);
-}
-
-// JavaScript buffers lent to tensors. A tensor may die on any thread, a reference only on its own, so the
-// deleter queues the reference here and the next call on the JavaScript thread drops it.
-struct LentBuffers {
-  std::mutex mutex;
-  std::vector<napi_ref> done;
-};
-
-// Shared, because a tensor may outlive the JavaScript environment whose buffer it was lent.
-using SharedLentBuffers = std::shared_ptr<LentBuffers>;
-
-SharedLentBuffers& lentOf(Napi::Env env) {
-  auto* lent = env.GetInstanceData<SharedLentBuffers>();
-  if (lent == nullptr) {
-    lent = new SharedLentBuffers(std::make_shared<LentBuffers>());
-    env.SetInstanceData<SharedLentBuffers>(lent);
-  }
-  return *lent;
-}
-
-void dropReturned(Napi::Env env) {
-  const SharedLentBuffers lent = lentOf(env);
-  std::vector<napi_ref> done;
-  {
+// A tensor over a buffer's own memory, which it keeps alive.
+at::Tensor lend(Napi::Env env, Napi::Uint8Array bytes, const std::vector<int64_t>& shape, at::ScalarType dtype) {
+  TORCH_CHECK(reinterpret_cast<uintptr_t>(bytes.Data()) % c10::elementSize(dtype) == 0, "the bytes are not aligned");
+  napi_ref reference = nullptr;
+  TORCH_CHECK(napi_create_reference(env, bytes, 1, &reference) == napi_ok, "the buffer could not be kept alive");
+  auto giveBack = [lent = environmentOf(env).lent, reference](void*) {
     std::lock_guard<std::mutex> lock(lent->mutex);
-    done.swap(lent->done);
-  }
-  for (napi_ref reference : done) napi_delete_reference(env, reference);
-}
-
-std::vector<int64_t> shapeFrom(const Napi::Value& value) {
-  const Napi::Array array = value.As<Napi::Array>();
-  std::vector<int64_t> shape(array.Length());
-  for (uint32_t i = 0; i < shape.size(); i++) shape[i] = array.Get(i).As<Napi::Number>().Int64Value();
-  return shape;
+    lent->returned.push_back(reference);
+  };
+  return at::from_blob(bytes.Data(), shape, std::move(giveBack), at::TensorOptions().dtype(dtype));
 }
 
 // fromBytes(bytes: Uint8Array, dtype, shape, share): the bytes are copied, or lent and kept alive when `share`.
 Napi::Value fromBytes(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  return guarded(env, "fromBytes", [&]() -> Napi::Value {
-    dropReturned(env);
-    auto bytes = info[0].As<Napi::Uint8Array>();
-    const auto dtype = static_cast<at::ScalarType>(info[1].As<Napi::Number>().Int32Value());
-    const std::vector<int64_t> shape = shapeFrom(info[2]);
-    uint64_t need = c10::elementSize(dtype);
-    for (int64_t extent : shape) {
-      TORCH_CHECK(extent >= 0, "a shape has no negative extent, received ", extent);
-      TORCH_CHECK(!__builtin_mul_overflow(need, static_cast<uint64_t>(extent), &need), "the shape is too large");
-    }
-    TORCH_CHECK(bytes.ByteLength() == need, "expected ", need, " bytes for this shape and dtype, received ",
-                bytes.ByteLength());
-    const auto options = at::TensorOptions().dtype(dtype);
-    if (!info[3].ToBoolean().Value()) {
-      at::Tensor tensor = at::empty(shape, options);
-      if (need > 0) std::memcpy(tensor.data_ptr(), bytes.Data(), need);
-      return wrapTensor(env, std::move(tensor));
-    }
-    napi_ref reference = nullptr;
-    TORCH_CHECK(napi_create_reference(env, bytes, 1, &reference) == napi_ok, "the buffer could not be kept alive");
-    const SharedLentBuffers lent = lentOf(env);
-    auto giveBack = [lent, reference](void*) {
-      std::lock_guard<std::mutex> lock(lent->mutex);
-      lent->done.push_back(reference);
-    };
-    return wrapTensor(env, at::from_blob(bytes.Data(), shape, giveBack, options));
-  });
+  dropReturnedBuffers(env);
+  const at::ScalarType dtype = toDtype(info[1], {"dtype"});
+  const std::vector<int64_t> shape = toShape(info[2], {"shape"});
+  const Napi::Uint8Array bytes = toBytes(info[0], {"bytes"}, shape, dtype);
+  // An empty buffer has no address to lend.
+  if (toBoolean(info[3], {"share"}) && bytes.ByteLength() > 0) {
+    return wrapTensor(env, lend(env, bytes, shape, dtype), Memory::kJavaScript);
+  }
+  at::Tensor tensor = at::empty(shape, at::TensorOptions().dtype(dtype));
+  if (bytes.ByteLength() > 0) std::memcpy(tensor.data_ptr(), bytes.Data(), bytes.ByteLength());
+  return wrapTensor(env, std::move(tensor));
 }
 
-// toBytes(handle): a copy of the elements, row-major, as an ArrayBuffer.
-Napi::Value toBytes(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  return guarded(env, "toBytes", [&]() -> Napi::Value {
-    const at::Tensor tensor = unwrapTensor(info[0]).detach().to(at::kCPU).contiguous();
-    const size_t bytes = tensor.nbytes();
-    auto buffer = Napi::ArrayBuffer::New(env, bytes);
-    if (bytes > 0) std::memcpy(buffer.Data(), tensor.data_ptr(), bytes);
-    return buffer;
-  });
+// readInto(tensor, bytes: Uint8Array): copies the elements there, row-major.
+Napi::Value readInto(const Napi::CallbackInfo& info) {
+  const at::Tensor tensor = tensorAt(info, 0).detach();
+  auto bytes = toBytes(info[1], {"bytes"}, tensor.sizes().vec(), tensor.scalar_type());
+  if (bytes.ByteLength() > 0) {
+    at::from_blob(bytes.Data(), tensor.sizes(), at::TensorOptions().dtype(tensor.scalar_type())).copy_(tensor);
+  }
+  return info.Env().Undefined();
 }
 
 Napi::Value item(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  return guarded(env, "item", [&]() -> Napi::Value {
-    const at::Scalar value = unwrapTensor(info[0]).item();
-    return Napi::Number::New(env, value.isBoolean() ? (value.toBool() ? 1 : 0) : value.toDouble());
-  });
+  const at::Scalar value = tensorAt(info, 0).item();
+  if (value.isBoolean()) return Napi::Number::New(info.Env(), value.toBool() ? 1 : 0);
+  if (value.isIntegral(/*includeBool=*/false)) return fromInteger(info.Env(), value.toLong());
+  return Napi::Number::New(info.Env(), value.toDouble());
 }
 
 Napi::Value shape(const Napi::CallbackInfo& info) {
-  const at::Tensor& tensor = unwrapTensor(info[0]);
+  const at::Tensor tensor = tensorAt(info, 0);
   auto sizes = Napi::Array::New(info.Env(), tensor.dim());
   for (int64_t i = 0; i < tensor.dim(); i++) {
     sizes.Set(static_cast<uint32_t>(i), Napi::Number::New(info.Env(), static_cast<double>(tensor.size(i))));
@@ -156,70 +90,45 @@ Napi::Value shape(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value dtype(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<int>(unwrapTensor(info[0]).scalar_type()));
+  return Napi::String::New(info.Env(), dtypeName(tensorAt(info, 0).scalar_type()));
 }
 
 Napi::Value device(const Napi::CallbackInfo& info) {
-  return Napi::String::New(info.Env(), unwrapTensor(info[0]).device().str());
+  return Napi::String::New(info.Env(), tensorAt(info, 0).device().str());
 }
 
 Napi::Value dispose(const Napi::CallbackInfo& info) {
-  TensorBox* box = boxOf(info[0]);
-  if (box == nullptr) throw Napi::TypeError::New(info.Env(), "dispose: expected a tensor handle");
-  release(info.Env(), box);
+  if (!isHandle(info[0])) refuse({"tensor"}, "a Tensor", info[0]);
+  disposeTensor(info[0]);
   return info.Env().Undefined();
 }
 
 Napi::Value isLive(const Napi::CallbackInfo& info) {
-  const TensorBox* box = boxOf(info[0]);
-  return Napi::Boolean::New(info.Env(), box != nullptr && box->tensor.defined());
+  return Napi::Boolean::New(info.Env(), liveTensor(info[0]) != nullptr);
 }
 
 Napi::Value liveTensorCount(const Napi::CallbackInfo& info) {
-  dropReturned(info.Env());
-  return Napi::Number::New(info.Env(), static_cast<double>(liveTensors.load()));
+  return Napi::Number::New(info.Env(), static_cast<double>(environmentOf(info.Env()).tensors.size()));
+}
+
+// The bytes outside its heap that V8 knows of, tensors' among them.
+Napi::Value externalMemory(const Napi::CallbackInfo& info) {
+  return fromInteger(info.Env(), Napi::MemoryManagement::AdjustExternalMemory(info.Env(), 0));
 }
 
 }  // namespace
 
-Napi::Value wrapTensor(Napi::Env env, at::Tensor tensor) {
-  auto box = std::make_unique<TensorBox>();
-  const int64_t bytes = hold(tensor);
-  box->tensor = std::move(tensor);
-  ++liveTensors;
-  TensorBox* raw = box.get();
-  auto external = Napi::External<TensorBox>::New(env, raw, [](Napi::Env finalEnv, TensorBox* dead) {
-    release(finalEnv, dead);
-    delete dead;
-  });
-  box.release();
-  if (bytes > 0) Napi::MemoryManagement::AdjustExternalMemory(env, bytes);
-  return external;
-}
-
-TensorBox* boxOf(const Napi::Value& value) {
-  if (!value.IsExternal()) return nullptr;
-  auto* box = value.As<Napi::External<TensorBox>>().Data();
-  return box != nullptr && box->magic == TensorBox::kMagic ? box : nullptr;
-}
-
-const at::Tensor& unwrapTensor(const Napi::Value& value) {
-  const TensorBox* box = boxOf(value);
-  if (box == nullptr) throw Napi::TypeError::New(value.Env(), "expected a tensor handle");
-  if (!box->tensor.defined()) throw Napi::TypeError::New(value.Env(), "the tensor was disposed of");
-  return box->tensor;
-}
-
-void exportTensor(Napi::Env env, Napi::Object exports) {
-  exports.Set("fromBytes", Napi::Function::New(env, fromBytes));
-  exports.Set("toBytes", Napi::Function::New(env, toBytes));
-  exports.Set("item", Napi::Function::New(env, item));
-  exports.Set("shape", Napi::Function::New(env, shape));
-  exports.Set("dtype", Napi::Function::New(env, dtype));
-  exports.Set("device", Napi::Function::New(env, device));
-  exports.Set("dispose", Napi::Function::New(env, dispose));
-  exports.Set("isLive", Napi::Function::New(env, isLive));
-  exports.Set("liveTensorCount", Napi::Function::New(env, liveTensorCount));
+void exportTensor(Napi::Object exports) {
+  define<fromBytes>(exports, "fromBytes");
+  define<readInto>(exports, "readInto");
+  define<item>(exports, "item");
+  define<shape>(exports, "shape");
+  define<dtype>(exports, "dtype");
+  define<device>(exports, "device");
+  define<dispose>(exports, "dispose");
+  define<isLive>(exports, "isLive");
+  define<liveTensorCount>(exports, "liveTensorCount");
+  define<externalMemory>(exports, "externalMemory");
 }
 
 }  // namespace torchjs

@@ -1,5 +1,5 @@
-// Where libtorch is, for binding.gyp: LIBTORCH, then an installed Python torch, then the system's own.
-// Usage: node find-libtorch.mjs include|libs|cflags|gloo   (prints words for gyp, one per line)
+// Where libtorch is, for binding.gyp: LIBTORCH, then the system's own, then an installed Python torch.
+// Usage: node find-libtorch.mjs include|libs|cflags   (prints words for gyp, one per line)
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";

@@ -1,3 +1,5 @@
+import { fileURLToPath } from "node:url";
+
 /** What a {@link UserError} is made of: together they read as one sentence. */
 export interface UserErrorParts {
   /** What was being done, e.g. "read safetensors" or "train". */
@@ -16,7 +18,6 @@ export interface UserErrorParts {
  * The command line prints the message alone and exits with status 2.
  */
 export class UserError extends Error {
-  override readonly name: string = "UserError";
   readonly operation: string;
   readonly argument: string;
 
@@ -31,9 +32,11 @@ export class UserError extends Error {
 /** What went wrong inside libtorch: a wrong argument, memory that was not to be had, or libtorch's own refusal. */
 export type TorchErrorKind = "argument" | "memory" | "torch";
 
-/** A C++ exception of libtorch, with the operation, the argument where it is known, and a JavaScript stack. */
+/**
+ * A C++ exception of libtorch, with the operation, the argument where it is known, and a JavaScript stack that starts
+ * where this package was called.
+ */
 export class TorchError extends Error {
-  override readonly name: string = "TorchError";
   readonly kind: TorchErrorKind;
   readonly operation: string;
   readonly argument: string | undefined;
@@ -43,5 +46,24 @@ export class TorchError extends Error {
     this.kind = kind;
     this.operation = operation;
     this.argument = argument;
+    this.stack = withoutOwnFrames(this.stack);
   }
+}
+
+// On the prototypes, because the first line of a stack is written before a field of the instance is set.
+UserError.prototype.name = "UserError";
+TorchError.prototype.name = "TorchError";
+
+const FOLDER = fileURLToPath(new URL(".", import.meta.url));
+const OWN_FRAMES = ["native", "tensor", "tensor-base", "autograd", "runtime", "generated/ops"].map(
+  (module) => `${FOLDER}${module}.`,
+);
+
+/** A stack without the frames between the addon and this package's caller. */
+function withoutOwnFrames(stack = ""): string {
+  const lines = stack.split("\n");
+  const isFrame = (line: string) => line.startsWith("    at ");
+  const first = lines.findIndex(isFrame);
+  const caller = lines.findIndex((line) => isFrame(line) && !OWN_FRAMES.some((own) => line.includes(own)));
+  return first < 0 || caller < 0 ? stack : [...lines.slice(0, first), ...lines.slice(caller)].join("\n");
 }

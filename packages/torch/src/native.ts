@@ -1,8 +1,7 @@
-import { existsSync } from "node:fs";
-import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
-import { TorchError, type TorchErrorKind, UserError } from "./errors.js";
+import { TorchError, type TorchErrorKind } from "./errors.js";
+import { loadAddon } from "./loader.js";
 
 declare const handleBrand: unique symbol;
 declare const operatorBrand: unique symbol;
@@ -13,27 +12,35 @@ export type Handle = { readonly [handleBrand]: true };
 /** An opaque operator of the dispatcher. */
 export type OperatorHandle = { readonly [operatorBrand]: true };
 
-/** The addon's functions, as native/*.cc exports them. */
+/** The addon's functions, as native/*.cc exports them. Each throws {@link TorchError}. */
 export interface Native {
-  fromBytes(bytes: Uint8Array, dtype: number, shape: readonly number[], share: boolean): Handle;
-  toBytes(handle: Handle): ArrayBuffer;
-  item(handle: Handle): number;
+  fromBytes(bytes: Uint8Array, dtype: string, shape: readonly number[], share: boolean): Handle;
+  readInto(handle: Handle, bytes: Uint8Array): void;
+  /** A bigint where no number is exact. */
+  item(handle: Handle): number | bigint;
   shape(handle: Handle): number[];
-  dtype(handle: Handle): number;
+  dtype(handle: Handle): string;
   device(handle: Handle): string;
   dispose(handle: Handle): void;
   isLive(handle: Handle): boolean;
   liveTensorCount(): number;
+  /** The bytes outside its heap that V8 knows of. */
+  externalMemory(): number;
 
   op(name: string): OperatorHandle | null;
   schema(op: OperatorHandle): string;
   call(op: OperatorHandle, ...args: readonly unknown[]): unknown;
 
-  backward(outputs: Handle[], gradients: (Handle | null)[], retainGraph: boolean, createGraph: boolean): void;
+  backward(
+    outputs: readonly Handle[],
+    gradients: readonly (Handle | null)[],
+    retainGraph: boolean,
+    createGraph: boolean,
+  ): void;
   grad(
-    outputs: Handle[],
-    inputs: Handle[],
-    gradients: (Handle | null)[],
+    outputs: readonly Handle[],
+    inputs: readonly Handle[],
+    gradients: readonly (Handle | null)[],
     retainGraph: boolean,
     createGraph: boolean,
     allowUnused: boolean,
@@ -55,27 +62,7 @@ export interface Native {
   loadLibrary(path: string): void;
 }
 
-const addonPath = fileURLToPath(new URL("../build/Release/torch.node", import.meta.url));
-
-/** What a failed load of the addon means, and its cure. */
-export function diagnoseLoadFailure(message: string, path: string): UserError {
-  const failure = (expected: string, remedy: string) =>
-    new UserError({ operation: "load libtorch", argument: `the addon ${path}`, expected, received: message, remedy });
-  if (!existsSync(path)) return failure("a built addon", "build it with `npm run build` in the project's folder");
-  if (/cannot open shared object file/.test(message)) {
-    return failure(
-      "the libtorch that it was built with",
-      "install libtorch (Debian: `apt-get install --no-install-recommends libtorch-dev libgloo-dev`) or set LIBTORCH, then `npm run build`",
-    );
-  }
-  if (/undefined symbol|NODE_MODULE_VERSION|invalid ELF|wrong ELF class|version `.*' not found/.test(message)) {
-    return failure(
-      "an addon built for this libtorch and this Node",
-      "libtorch or Node changed since: build it again with `npm run build`",
-    );
-  }
-  return failure("a loadable addon", "build it again with `npm run build`");
-}
+const ADDON_PATH = fileURLToPath(new URL("../build/Release/torch.node", import.meta.url));
 
 /**
  * Makes OpenMP's threads sleep soon where they wait for each other. GNU's runtime otherwise spins for milliseconds,
@@ -90,39 +77,36 @@ let loaded: Native | undefined;
 
 /** The addon, loaded at the first call. Throws UserError with the cause and the cure when that fails. */
 export function native(): Native {
-  if (loaded === undefined) {
-    try {
-      sleepInsteadOfSpinning();
-      loaded = createRequire(import.meta.url)(addonPath) as Native;
-    } catch (error) {
-      throw diagnoseLoadFailure(
-        error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error),
-        addonPath,
-      );
-    }
-    // OpenMP starts with one thread in Debian's build.
-    loaded.setThreads(availableParallelism());
-  }
+  loaded ??= load();
   return loaded;
 }
 
-interface NativeErrorFields {
-  kind?: TorchErrorKind;
-  operation?: string;
-  argument?: string;
+function load(): Native {
+  sleepInsteadOfSpinning();
+  const addon = withTypedErrors(loadAddon<Native>(ADDON_PATH));
+  // OpenMP starts with one thread in Debian's build.
+  addon.setThreads(availableParallelism());
+  return addon;
 }
 
-/** Runs `body`, turning the addon's errors into {@link TorchError} with the stack of this call. */
-export function guarded<Result>(body: (addon: Native) => Result): Result {
-  const addon = native();
-  try {
-    return body(addon);
-  } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    const { kind, operation, argument } = error as NativeErrorFields;
-    if (kind === undefined || operation === undefined) throw error;
-    throw new TorchError(kind, operation, argument, error.message);
-  }
+/** The same functions, throwing {@link TorchError} with the stack of their call. */
+function withTypedErrors(addon: Native): Native {
+  const wrap = (run: (...args: unknown[]) => unknown) =>
+    function guarded(...args: unknown[]): unknown {
+      try {
+        return run(...args);
+      } catch (error) {
+        throw typed(error);
+      }
+    };
+  return Object.fromEntries(Object.entries(addon).map(([name, run]) => [name, wrap(run)])) as unknown as Native;
+}
+
+function typed(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const { kind, operation, argument } = error as { kind?: TorchErrorKind; operation?: string; argument?: string };
+  if (kind === undefined || operation === undefined) return error;
+  return new TorchError(kind, operation, argument, error.message);
 }
 
 /** An operator of the dispatcher, looked up when it is first called. */
@@ -135,15 +119,16 @@ export class Operator {
     this.name = name;
   }
 
+  /** Throws TorchError when this libtorch has no such operator. */
   get handle(): OperatorHandle {
-    if (this.#handle === undefined) {
-      const found = native().op(this.name);
-      if (found === null) {
-        throw new TorchError("torch", this.name, undefined, `libtorch ${native().version()} has no such operator`);
-      }
-      this.#handle = found;
-    }
+    this.#handle ??= this.#find();
     return this.#handle;
+  }
+
+  #find(): OperatorHandle {
+    const found = native().op(this.name);
+    if (found !== null) return found;
+    throw new TorchError("torch", this.name, undefined, `libtorch ${native().version()} has no such operator`);
   }
 
   /** The schema as libtorch prints it. */
@@ -151,9 +136,13 @@ export class Operator {
     return native().schema(this.handle);
   }
 
-  /** A boxed call with handles in place of tensors; undefined takes the schema's default. */
+  /**
+   * A boxed call with handles in place of tensors; undefined takes the schema's default. Wrap every handle that comes
+   * back in a Tensor: nothing else frees it.
+   *
+   * @throws TorchError naming the operator, and the argument that does not fit its schema.
+   */
   call(...args: readonly unknown[]): unknown {
-    const { handle } = this;
-    return guarded((addon) => addon.call(handle, ...args));
+    return native().call(this.handle, ...args);
   }
 }

@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import { UserError } from "./errors.js";
-import { guarded, native } from "./native.js";
+import { native } from "./native.js";
 
 /** libtorch's version, e.g. "1.13.0". */
 export function torchVersion(): string {
@@ -50,14 +50,18 @@ export function checkDevice(device: string): string {
   });
 }
 
-/** Loads a shared library that registers operators (TORCH_LIBRARY), as torch.ops.load_library does. */
+/**
+ * Loads a shared library that registers operators (TORCH_LIBRARY), as torch.ops.load_library does; once is enough for
+ * all threads. Throws TorchError when it can't be loaded. One that registers names a second time (a copy of a library that
+ * is loaded already) ends the process, as it does in PyTorch: its initialiser throws where nothing can catch it.
+ */
 export function loadLibrary(path: string): void {
-  guarded((addon) => addon.loadLibrary(path));
+  native().loadLibrary(path);
 }
 
-/** Seeds libtorch's own generators (dropout, rand); nothing of ours draws from them otherwise. */
+/** Seeds libtorch's own generators (dropout, rand, `nn.init`) with a whole number from 0. */
 export function manualSeed(seed: number): void {
-  guarded((addon) => addon.manualSeed(seed));
+  native().manualSeed(seed);
 }
 
 /** Whether to prefer deterministic algorithms where a device has both. */

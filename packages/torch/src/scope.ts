@@ -1,36 +1,50 @@
 import { native } from "./native.js";
+import { refusePromise } from "./synchronous.js";
 
 /** What a scope looks after. */
-export interface Disposable {
+export interface Scoped {
   dispose(): void;
+  /** Called when no scope looks after it any more: it lives until it is disposed of or collected. */
+  unscoped(): void;
 }
 
-const stack: Set<Disposable>[] = [];
+const stack: Set<Scoped>[] = [];
 
-/** Registers a new tensor with the innermost scope. */
-export function track(tensor: Disposable): void {
-  stack.at(-1)?.add(tensor);
+/** Gives a new tensor to the innermost scope. */
+export function track(tensor: Scoped): void {
+  entrust(tensor, stack.at(-1));
 }
 
-/** Takes a tensor out of every scope: it now lives until it is disposed of or collected. */
-export function keep<Kept extends Disposable>(tensor: Kept): Kept {
+function entrust(tensor: Scoped, owner: Set<Scoped> | undefined): void {
+  if (owner === undefined) tensor.unscoped();
+  else owner.add(tensor);
+}
+
+/** Takes a tensor out of every scope. */
+export function forget(tensor: Scoped): void {
   for (const tensors of stack) tensors.delete(tensor);
+}
+
+/** Takes a tensor out of every scope and returns it: it now lives until it is disposed of or collected. */
+export function keep<Kept extends Scoped>(tensor: Kept): Kept {
+  forget(tensor);
+  tensor.unscoped();
   return tensor;
 }
 
 /**
- * Runs `body` and frees the tensors made inside it, but for those that it returns (alone, or in arrays, maps and
+ * Runs `body` and frees the tensors made inside it, but for those that it returns (alone, or in arrays, sets, maps and
  * plain objects): these belong to the scope around this one.
  *
- * Only for synchronous bodies; throws TypeError when `body` returns a promise.
+ * Only for synchronous bodies; throws UserError when `body` returns a promise.
  */
 export function scope<Result>(body: () => Result): Result {
-  const tensors = new Set<Disposable>();
+  const tensors = new Set<Scoped>();
   stack.push(tensors);
   try {
     const result = body();
-    if (result instanceof Promise) throw new TypeError("scope: expected a synchronous body, received a promise");
-    release(result, tensors, stack.at(-2));
+    refusePromise("scope", result);
+    release(result, tensors, stack.at(-2), new Set());
     return result;
   } finally {
     stack.pop();
@@ -39,20 +53,24 @@ export function scope<Result>(body: () => Result): Result {
 }
 
 /** Moves the tensors inside `value` from `inner` to `outer`. */
-function release(value: unknown, inner: Set<Disposable>, outer: Set<Disposable> | undefined): void {
-  if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return;
-  if (inner.delete(value as Disposable)) {
-    outer?.add(value as Disposable);
-  } else if (Array.isArray(value)) {
-    for (const item of value) release(item, inner, outer);
-  } else if (value instanceof Map) {
-    for (const item of value.values()) release(item, inner, outer);
-  } else if (Object.getPrototypeOf(value) === Object.prototype) {
-    for (const item of Object.values(value)) release(item, inner, outer);
+function release(value: unknown, inner: Set<Scoped>, outer: Set<Scoped> | undefined, seen: Set<unknown>): void {
+  if (typeof value !== "object" || value === null || ArrayBuffer.isView(value) || seen.has(value)) return;
+  if (inner.delete(value as Scoped)) {
+    entrust(value as Scoped, outer);
+    return;
   }
+  seen.add(value);
+  for (const item of itemsOf(value)) release(item, inner, outer, seen);
 }
 
-/** How many tensors JavaScript holds in this process: a training step nets zero. */
+function itemsOf(value: object): Iterable<unknown> {
+  if (Array.isArray(value) || value instanceof Set) return value;
+  if (value instanceof Map) return value.values();
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null ? Object.values(value) : [];
+}
+
+/** How many tensors JavaScript holds in this thread: a training step nets zero. */
 export function liveTensorCount(): number {
   return native().liveTensorCount();
 }

@@ -1,14 +1,13 @@
-import { type Dtype, dtypeInfo, dtypeOfArray, dtypeOfCode, type TypedArray } from "./dtype.js";
-import { TorchError } from "./errors.js";
+import { type Dtype, dtypeOfArray, type TypedArray } from "./dtype.js";
 import * as ops from "./generated/ops.js";
-import { guarded, type Handle, native } from "./native.js";
-import { keep, track } from "./scope.js";
+import { type Handle, native } from "./native.js";
+import { type NestedNumbers, TensorBase } from "./tensor-base.js";
+import { flattened, shapeOf, shareableDtype } from "./tensor-data.js";
+
+export type { NestedNumbers } from "./tensor-base.js";
 
 /** A number, or a tensor that broadcasts. */
 export type Operand = Tensor | number;
-
-/** A tree of numbers, as deep as the tensor has dimensions. */
-export type NestedNumbers = number | readonly NestedNumbers[];
 
 export interface TensorOptions {
   dtype?: Dtype;
@@ -16,108 +15,37 @@ export interface TensorOptions {
 }
 
 /** An n-dimensional array of libtorch, differentiable when it requires a gradient. */
-export class Tensor {
-  #handle: Handle | null;
-  #shape: readonly number[] | undefined;
-
-  /** Wraps a handle of the addon; the innermost scope frees it. */
-  constructor(handle: Handle) {
-    this.#handle = handle;
-    track(this);
-  }
-
+export class Tensor extends TensorBase {
   /**
    * A tensor of a typed array's elements, row-major.
    *
    * @param options.shape defaults to [length]
-   * @param options.share keeps the array's memory instead of copying it: writes are seen on both sides
-   * Throws TorchError when the shape doesn't match the length.
+   * @param options.dtype defaults to the array's own; others are converted
+   * @param options.share keeps the array's memory instead of copying it (on the CPU): writes are seen on both sides, and
+   *   the memory can't be transferred to another thread any more
+   * @throws TorchError when the shape doesn't match the length, UserError for memory that can't be shared.
    */
   static from(
     data: TypedArray,
     options: TensorOptions & { shape?: readonly number[]; share?: boolean; requiresGrad?: boolean } = {},
   ): Tensor {
     const { shape = [data.length], share = false, device = "cpu", requiresGrad = false } = options;
-    const own = options.dtype === "bool" && data instanceof Uint8Array ? "bool" : dtypeOfArray(data);
+    const own = dtypeOfArray(data);
+    const { dtype = own } = options;
+    const stored = share ? shareableDtype(data, own, dtype) : own;
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    const code = dtypeInfo(own).code;
-    const made = new Tensor(guarded((addon) => addon.fromBytes(bytes, code, shape, share)));
-    const result = made.to({ dtype: options.dtype ?? own, device });
-    if (result !== made) made.dispose();
-    return requiresGrad ? result.requireGrad() : result;
+    const made = new Tensor(native().fromBytes(bytes, stored, shape, share));
+    if (stored !== dtype || device !== "cpu") made.become(ops.toDevice(made, device, dtype));
+    return requiresGrad ? made.requireGrad() : made;
   }
 
-  /** A tensor of nested arrays of numbers, float32 unless `dtype` says otherwise. */
+  /**
+   * A tensor of nested arrays of numbers, float32 unless `dtype` says otherwise.
+   *
+   * @throws UserError when the arrays of one depth differ in length.
+   */
   static of(values: NestedNumbers, options: TensorOptions = {}): Tensor {
-    const shape: number[] = [];
-    for (let level: NestedNumbers | undefined = values; Array.isArray(level); level = level[0])
-      shape.push(level.length);
-    const numbers: number[] = [];
-    const collect = (value: NestedNumbers): void => {
-      if (typeof value === "number") numbers.push(value);
-      else value.forEach(collect);
-    };
-    collect(values);
-    const flat = Float64Array.from(numbers);
-    return Tensor.from(flat, { shape, dtype: options.dtype ?? "float32", device: options.device ?? "cpu" });
-  }
-
-  /** The addon's handle; throws TorchError once the tensor was disposed of. */
-  get handle(): Handle {
-    if (this.#handle === null) {
-      throw new TorchError(
-        "argument",
-        "Tensor",
-        undefined,
-        "expected a live tensor, received one that was disposed of",
-      );
-    }
-    return this.#handle;
-  }
-
-  get isDisposed(): boolean {
-    return this.#handle === null;
-  }
-
-  /** Frees the tensor now; a second call does nothing. */
-  dispose(): void {
-    if (this.#handle === null) return;
-    native().dispose(this.#handle);
-    this.#handle = null;
-    keep(this);
-  }
-
-  [Symbol.dispose](): void {
-    this.dispose();
-  }
-
-  get shape(): readonly number[] {
-    this.#shape ??= native().shape(this.handle);
-    return this.#shape;
-  }
-
-  /** The extent of dimension `dim`; negative counts from the end. */
-  size(dim: number): number {
-    const extent = this.shape.at(dim);
-    if (extent === undefined) throw new RangeError(`size: expected a dimension of [${this.shape}], received ${dim}`);
-    return extent;
-  }
-
-  get rank(): number {
-    return this.shape.length;
-  }
-
-  /** The number of elements. */
-  get numel(): number {
-    return this.shape.reduce((product, extent) => product * extent, 1);
-  }
-
-  get dtype(): Dtype {
-    return dtypeOfCode(native().dtype(this.handle));
-  }
-
-  get device(): string {
-    return native().device(this.handle);
+    return Tensor.from(flattened(values), { shape: shapeOf(values), dtype: "float32", ...options });
   }
 
   get requiresGrad(): boolean {
@@ -130,59 +58,23 @@ export class Tensor {
 
   /** Asks for a gradient (in place) and returns the tensor itself. */
   requireGrad(value = true): this {
-    const { handle } = this;
-    guarded((addon) => addon.setRequiresGrad(handle, value));
+    native().setRequiresGrad(this.handle, value);
     return this;
   }
 
   /** The gradient that `backward` left, as a fresh tensor over the same memory, or null. */
   get grad(): Tensor | null {
-    const gradient = native().getGrad(this.handle);
-    return gradient === null ? null : new Tensor(gradient);
+    return tensorOrNull(native().getGrad(this.handle));
   }
 
   set grad(gradient: Tensor | null) {
-    const { handle } = this;
-    guarded((addon) => addon.setGrad(handle, gradient === null ? null : gradient.handle));
+    native().setGrad(this.handle, gradient === null ? null : gradient.handle);
   }
 
   /** Adds d(this)/d(leaf) to the grad of every leaf; `this` is a single element unless `gradient` is given. */
   backward(options: { gradient?: Tensor; retainGraph?: boolean; createGraph?: boolean } = {}): void {
     const { gradient, createGraph = false, retainGraph = createGraph } = options;
-    const { handle } = this;
-    const seeds = gradient === undefined ? [] : [gradient.handle];
-    guarded((addon) => addon.backward([handle], seeds, retainGraph, createGraph));
-  }
-
-  /** The value of a tensor of one element. */
-  item(): number {
-    const { handle } = this;
-    return guarded((addon) => addon.item(handle));
-  }
-
-  /** A copy of the elements, row-major, in the array class of the dtype (int64: BigInt64Array, bool: Uint8Array). */
-  toTypedArray(): TypedArray {
-    const { handle } = this;
-    const buffer = guarded((addon) => addon.toBytes(handle));
-    return new (dtypeInfo(this.dtype).array)(buffer);
-  }
-
-  /** The elements as float32, row-major. */
-  toFloat32Array(): Float32Array {
-    const array = this.toTypedArray();
-    return array instanceof Float32Array ? array : Float32Array.from(array as ArrayLike<number>, Number);
-  }
-
-  /** The elements as nested arrays of numbers. */
-  toArray(): NestedNumbers {
-    const flat = Array.from(this.toTypedArray() as ArrayLike<number | bigint>, Number);
-    const nest = (values: number[], shape: readonly number[]): NestedNumbers => {
-      const [extent, ...rest] = shape;
-      if (extent === undefined) return values[0] ?? 0;
-      const step = rest.reduce((product, size) => product * size, 1);
-      return Array.from({ length: extent }, (_, i) => nest(values.slice(i * step, (i + 1) * step), rest));
-    };
-    return nest(flat, this.shape);
+    native().backward([this.handle], gradient === undefined ? [] : [gradient.handle], retainGraph, createGraph);
   }
 
   /** The tensor with another dtype or device; itself when nothing changes. */
@@ -222,6 +114,11 @@ export class Tensor {
     return ops.permute(this, dims);
   }
 
+  /** A matrix with rows and columns exchanged: a view. */
+  t(): Tensor {
+    return ops.transpose(this, 0, 1);
+  }
+
   transpose(first: number, second: number): Tensor {
     return ops.transpose(this, first, second);
   }
@@ -248,9 +145,34 @@ export class Tensor {
     return ops.narrow(this, dim, start, length);
   }
 
+  /** Every `step`-th slice of `dim` from `start` to before `end`, negative ones counted from the end: a view. */
+  slice(dim: number, start: number, end: number, step = 1): Tensor {
+    return ops.slice(this, dim, start, end, step);
+  }
+
   /** The slices of `dim` that an int64 or int32 tensor names, copied. */
   indexSelect(dim: number, index: Tensor): Tensor {
     return ops.indexSelect(this, dim, index);
+  }
+
+  /** Advanced indexing as PyTorch's `t[indices]`, copied: int64 or bool tensors, null for a whole dimension. */
+  index(indices: readonly (Tensor | null)[]): Tensor {
+    return ops.index(this, indices);
+  }
+
+  /** Along `dim`, the elements that `index` names. */
+  gather(dim: number, index: Tensor): Tensor {
+    return ops.gather(this, dim, index);
+  }
+
+  /** The elements where `mask` (bool) holds, in one dimension. */
+  maskedSelect(mask: Tensor): Tensor {
+    return ops.maskedSelect(this, mask);
+  }
+
+  /** A copy with `value` where `mask` (bool) holds. */
+  maskedFill(mask: Tensor, value: number): Tensor {
+    return ops.maskedFill(this, mask, value);
   }
 
   add(other: Operand): Tensor {
@@ -305,6 +227,18 @@ export class Tensor {
     return this;
   }
 
+  /** As {@link maskedFill}, in place. */
+  maskedFill_(mask: Tensor, value: number): this {
+    ops.maskedFill_(this, mask, value);
+    return this;
+  }
+
+  /** Limits the elements to [low, high] in place; null leaves a side open. */
+  clamp_(low: number | null, high: number | null = null): this {
+    ops.clamp_(this, low, high);
+    return this;
+  }
+
   zero_(): this {
     ops.zero_(this);
     return this;
@@ -326,8 +260,49 @@ export class Tensor {
     return ops.sqrt(this);
   }
 
+  square(): Tensor {
+    return ops.square(this);
+  }
+
+  pow(exponent: number): Tensor {
+    return ops.pow(this, exponent);
+  }
+
+  exp(): Tensor {
+    return ops.exp(this);
+  }
+
+  log(): Tensor {
+    return ops.log(this);
+  }
+
+  round(): Tensor {
+    return ops.round(this);
+  }
+
+  /** The elements limited to [low, high]; null leaves a side open. */
+  clamp(low: number | null, high: number | null = null): Tensor {
+    return ops.clamp(this, low, high);
+  }
+
   relu(): Tensor {
     return ops.relu(this);
+  }
+
+  sigmoid(): Tensor {
+    return ops.sigmoid(this);
+  }
+
+  tanh(): Tensor {
+    return ops.tanh(this);
+  }
+
+  softmax(dim: number): Tensor {
+    return ops.softmax(this, dim);
+  }
+
+  logSoftmax(dim: number): Tensor {
+    return ops.logSoftmax(this, dim);
   }
 
   matmul(other: Tensor): Tensor {
@@ -346,6 +321,21 @@ export class Tensor {
     return ops.meanDims(this, typeof dims === "number" ? [dims] : dims, keepDim);
   }
 
+  /** The standard deviation of all elements, or over `dims`; divided by n - 1 unless `unbiased` is false. */
+  std(dims: number | readonly number[] | null = null, { unbiased = true, keepDim = false } = {}): Tensor {
+    return ops.std(this, dims, unbiased, keepDim);
+  }
+
+  /** The variance of all elements, or over `dims`; divided by n - 1 unless `unbiased` is false. */
+  variance(dims: number | readonly number[] | null = null, { unbiased = true, keepDim = false } = {}): Tensor {
+    return ops.variance(this, dims, unbiased, keepDim);
+  }
+
+  /** The p-norm of all elements. */
+  norm(p = 2): Tensor {
+    return ops.norm(this, p);
+  }
+
   max(): Tensor {
     return ops.max(this);
   }
@@ -354,12 +344,22 @@ export class Tensor {
     return ops.min(this);
   }
 
+  /** Along `dim`, the index of the largest element. */
   argmax(dim: number): Tensor {
     return ops.argmax(this, dim);
   }
 
+  /** Along `dim`, the index of the smallest element. */
+  argmin(dim: number): Tensor {
+    return ops.argmin(this, dim);
+  }
+
   eq(other: Operand): Tensor {
     return other instanceof Tensor ? ops.eq(this, other) : ops.eqScalar(this, other);
+  }
+
+  ne(other: Operand): Tensor {
+    return other instanceof Tensor ? ops.ne(this, other) : ops.neScalar(this, other);
   }
 
   gt(other: Operand): Tensor {
@@ -374,8 +374,8 @@ export class Tensor {
     return other instanceof Tensor ? ops.lt(this, other) : ops.ltScalar(this, other);
   }
 
-  toString(): string {
-    return this.#handle === null ? "Tensor(disposed)" : `Tensor(${this.dtype}[${this.shape.join(", ")}])`;
+  le(other: Operand): Tensor {
+    return other instanceof Tensor ? ops.le(this, other) : ops.leScalar(this, other);
   }
 }
 

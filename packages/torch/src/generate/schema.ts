@@ -1,6 +1,6 @@
 /** One argument or return of an operator schema. */
 export interface SchemaArgument {
-  /** E.g. "Tensor", "int[2]", "Scalar"; without the question mark and the alias annotation. */
+  /** E.g. "Tensor", "int[2]", "Tensor?[]"; without the last question mark and the alias annotation. */
   type: string;
   optional: boolean;
   name: string;
@@ -18,7 +18,7 @@ export interface Schema {
 }
 
 const PART =
-  /^(?<type>[A-Za-z_]+)(?:\((?<alias>[^)]*)\))?(?<list>\[\d*\])?(?<optional>\?)?(?: (?<name>\w+))?(?<default>=.*)?$/;
+  /^(?<type>[A-Za-z_]+)(?:\((?<alias>[^)]*)\))?(?<list>\??\[\d*\])?(?<optional>\?)?(?: (?<name>\w+))?(?<default>=.*)?$/;
 
 function parsePart(text: string, keywordOnly: boolean): SchemaArgument {
   const groups = PART.exec(text)?.groups;
@@ -39,10 +39,13 @@ function parsePart(text: string, keywordOnly: boolean): SchemaArgument {
 function splitList(text: string): string[] {
   const parts: string[] = [];
   let depth = 0;
+  let quote = "";
   let start = 0;
   for (let i = 0; i < text.length; i++) {
     const char = text.charAt(i);
-    if ("([".includes(char)) depth++;
+    if (quote !== "") quote = char === quote ? "" : quote;
+    else if (`"'`.includes(char)) quote = char;
+    else if ("([".includes(char)) depth++;
     else if (")]".includes(char)) depth--;
     else if (char === "," && depth === 0) {
       parts.push(text.slice(start, i).trim());

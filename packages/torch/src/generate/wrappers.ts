@@ -16,15 +16,15 @@ const MAPPINGS: Record<string, Mapping> = {
   Scalar: plain("number | boolean"),
   Device: plain("string"),
   Layout: plain("number"),
-  MemoryFormat: { type: "MemoryFormat", pass: (name) => `memoryFormatCode(${name})` },
-  ScalarType: { type: "Dtype", pass: (name) => `dtypeCode(${name})` },
+  MemoryFormat: plain("MemoryFormat"),
+  ScalarType: plain("Dtype"),
   "Tensor[]": { type: "readonly Tensor[]", pass: (name) => `${name}.map((tensor) => tensor.handle)` },
+  "Tensor?[]": { type: "readonly (Tensor | null)[]", pass: (name) => `${name}.map(handleOf)` },
 };
 
 function mapping(argument: SchemaArgument): Mapping {
   const { type, optional } = argument;
   if (type === "Tensor") return { type, pass: (name) => (optional ? `handleOf(${name})` : `${name}.handle`) };
-  if (type === "Tensor?[]" || type === "Generator") throw new TypeError(`generate: no wrapper for type ${type}`);
   const known = MAPPINGS[type];
   if (known !== undefined) return known;
   const list = /^(int|float|bool)\[(\d*)\]$/.exec(type);
@@ -69,7 +69,7 @@ function signatureOf(schema: Schema): { positional: string[]; options: string[];
 function returnType(schema: Schema, one: SchemaArgument): string {
   // Gradients that an output mask leaves out come back as null.
   const masked = schema.arguments.some((argument) => argument.name === "output_mask");
-  if (one.type === "Tensor") return masked ? "Tensor | null" : "Tensor";
+  if (one.type === "Tensor") return masked || one.optional ? "Tensor | null" : "Tensor";
   return one.type === "Tensor[]" ? "Tensor[]" : (MAPPINGS[one.type]?.type ?? "unknown");
 }
 

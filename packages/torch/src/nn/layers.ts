@@ -1,3 +1,4 @@
+import { UserError } from "../errors.js";
 import * as ops from "../generated/ops.js";
 import { ones, type Tensor, zeros } from "../tensor.js";
 import { linearDefault_ } from "./init.js";
@@ -16,7 +17,10 @@ export interface Conv2dOptions {
   initialise?: boolean;
 }
 
-/** A 2-D convolution: [N, inChannels, H, W] → [N, outChannels, H', W']; PyTorch's default initialisation. */
+/**
+ * A 2-D convolution with a square kernel: [N, inChannels, H, W] → [N, outChannels, H', W']; PyTorch's default
+ * initialisation. Throws UserError when `groups` does not divide both numbers of channels.
+ */
 export class Conv2d extends Module {
   readonly options: Required<Conv2dOptions>;
 
@@ -24,6 +28,14 @@ export class Conv2d extends Module {
     super();
     this.options = { stride: 1, padding: 0, dilation: 1, groups: 1, bias: true, initialise: true, ...options };
     const { inChannels, outChannels, kernelSize, groups, bias, initialise } = this.options;
+    if (inChannels % groups !== 0 || outChannels % groups !== 0) {
+      throw new UserError({
+        operation: "Conv2d",
+        argument: "groups",
+        expected: `a divisor of ${inChannels} and ${outChannels} channels`,
+        received: String(groups),
+      });
+    }
     const weight = zeros([outChannels, inChannels / groups, kernelSize, kernelSize], { dtype: "float32" });
     this.registerParameter("weight", weight);
     if (bias) this.registerParameter("bias", zeros([outChannels], { dtype: "float32" }));
@@ -66,7 +78,10 @@ export class Linear extends Module {
   }
 }
 
-/** Batch normalisation over [N, C, H, W] (Ioffe & Szegedy 2015), with running statistics for evaluation. */
+/**
+ * Batch normalisation over [N, C, H, W] (Ioffe & Szegedy 2015), with running statistics for evaluation. PyTorch's
+ * buffer `num_batches_tracked`, which nothing reads, is not part of the state.
+ */
 export class BatchNorm2d extends Module {
   readonly eps: number;
   readonly momentum: number;

@@ -46,18 +46,35 @@ export abstract class Module {
     return this.train(false);
   }
 
+  /** Adopts a tensor that is trained: it lives until the module is disposed of, and requires a gradient. */
   protected registerParameter(name: string, tensor: Tensor): void {
+    this.#refuseTaken(name, this.#parameters);
     this.#parameters.set(name, keep(tensor).requireGrad());
   }
 
-  /** A tensor that isn't trained; only a persistent one belongs to the state. */
+  /** Adopts a tensor that isn't trained; only a persistent one belongs to the state. */
   protected registerBuffer(name: string, tensor: Tensor, { persistent = true } = {}): void {
+    this.#refuseTaken(name, this.#buffers);
     this.#buffers.set(name, { tensor: keep(tensor), persistent });
   }
 
   protected registerModule<Child extends Module>(name: string, module: Child): Child {
+    this.#refuseTaken(name, this.#children);
     this.#children.set(name, module);
     return module;
+  }
+
+  /** A name stands for one thing, and a dot separates names. */
+  #refuseTaken(name: string, own: ReadonlyMap<string, unknown>): void {
+    const maps: ReadonlyMap<string, unknown>[] = [this.#parameters, this.#buffers, this.#children];
+    const taken = maps.some((map) => map !== own && map.has(name));
+    if (!taken && name !== "" && !name.includes(".")) return;
+    throw new UserError({
+      operation: `register in ${this.constructor.name}`,
+      argument: "name",
+      expected: "a new name without a dot",
+      received: `"${name}"`,
+    });
   }
 
   /** The module's own parameter or buffer of that name. */
@@ -79,10 +96,14 @@ export abstract class Module {
     for (const [name, child] of this.#children) yield* child.namedModules(join(prefix, name));
   }
 
-  /** Every trainable tensor with its state name, e.g. "layer1.0.conv1.weight". */
+  /** Every trainable tensor with its state name, e.g. "layer1.0.conv1.weight"; a shared one once, by its first name. */
   *namedParameters(prefix = ""): Generator<[string, Tensor]> {
+    const seen = new Set<Tensor>();
     for (const [path, module] of this.namedModules(prefix)) {
-      for (const [name, tensor] of module.#parameters) yield [join(path, name), tensor];
+      for (const [name, tensor] of module.#parameters) {
+        if (!seen.has(tensor)) yield [join(path, name), tensor];
+        seen.add(tensor);
+      }
     }
   }
 
@@ -95,7 +116,7 @@ export abstract class Module {
     }
   }
 
-  /** Parameters and persistent buffers by state name, module by module as PyTorch orders them. */
+  /** Parameters and persistent buffers by state name, module by module as PyTorch orders them; not copied. */
   stateDict(): Map<string, Tensor> {
     const state = new Map<string, Tensor>();
     for (const [prefix, module] of this.namedModules()) {
@@ -138,27 +159,23 @@ export abstract class Module {
     return difference;
   }
 
-  /** Moves every floating-point tensor to a device or dtype, in place; gradients are dropped. */
-  to(options: { dtype?: Dtype; device?: string }): this {
+  /**
+   * Moves every tensor to a device and every floating-point one to a dtype, in place: who holds a parameter (an
+   * optimiser) holds it still. Gradients are dropped.
+   */
+  to({ dtype, device }: { dtype?: Dtype; device?: string }): this {
+    const tensors = [...this.namedParameters(), ...this.namedBuffers({ all: true })];
     noGrad(() => {
-      for (const [, module] of this.namedModules()) module.#convert(options);
+      for (const [, tensor] of tensors) {
+        const floating = tensor.dtype.startsWith("float");
+        const moved = tensor.to({
+          dtype: (floating ? dtype : undefined) ?? tensor.dtype,
+          device: device ?? tensor.device,
+        });
+        if (moved !== tensor) tensor.become(moved.requireGrad(tensor.requiresGrad));
+      }
     });
     return this;
-  }
-
-  #convert({ dtype, device }: { dtype?: Dtype; device?: string }): void {
-    const convert = (tensor: Tensor): Tensor => {
-      const floating = tensor.dtype.startsWith("float");
-      const moved = tensor.to({
-        dtype: (floating ? dtype : undefined) ?? tensor.dtype,
-        device: device ?? tensor.device,
-      });
-      if (moved === tensor) return tensor;
-      tensor.dispose();
-      return keep(moved);
-    };
-    for (const [name, tensor] of this.#parameters) this.#parameters.set(name, convert(tensor).requireGrad());
-    for (const buffer of this.#buffers.values()) buffer.tensor = convert(buffer.tensor);
   }
 
   /** Forgets every gradient. */
@@ -194,6 +211,6 @@ export function refuseDifference({ missing, unexpected, misshaped }: StateDiffer
     argument: "the state",
     expected: "the network's own names and shapes",
     received: parts.join(", "),
-    remedy: "choose the architecture, width and number of classes that it was made with",
+    remedy: "build the network as it was when the state was saved",
   });
 }

@@ -1,6 +1,7 @@
 import { UserError } from "../errors.js";
 import { keep } from "../scope.js";
 import type { Tensor } from "../tensor.js";
+import { checkRates } from "./check.js";
 
 /** What an optimiser must save to continue as if nothing had happened. */
 export interface OptimizerState {
@@ -17,8 +18,15 @@ export abstract class Optimizer {
   lr: number;
   protected readonly tensors = new Map<string, Tensor>();
 
+  /** Throws UserError for two parameters of one name and for a learning rate that is none. */
   constructor(parameters: Iterable<readonly [string, Tensor]>, lr: number) {
-    this.parameters = new Map(parameters);
+    const own = new Map<string, Tensor>();
+    for (const [name, parameter] of parameters) {
+      if (own.has(name)) throw this.#error("make", "parameters", "names that differ", `"${name}" twice`);
+      own.set(name, parameter);
+    }
+    checkRates(this.constructor.name, { lr });
+    this.parameters = own;
     this.lr = lr;
   }
 
@@ -32,8 +40,11 @@ export abstract class Optimizer {
     return { lr: this.lr };
   }
 
+  /** Takes over saved numbers, or throws UserError with nothing changed. */
   protected loadNumbers(numbers: Readonly<Record<string, number>>): void {
-    this.lr = numbers.lr ?? this.lr;
+    const { lr = this.lr } = numbers;
+    checkRates(`load the state of ${this.constructor.name}`, { lr });
+    this.lr = lr;
   }
 
   /** Forgets the gradients of its parameters. */
@@ -55,25 +66,38 @@ export abstract class Optimizer {
     return { tensors: new Map(this.tensors), numbers: this.numbers() };
   }
 
-  /** Takes over copies of a saved state. Throws UserError for a tensor of an unknown name or another shape. */
+  /**
+   * Takes over copies of a saved state, each in its parameter's dtype and on its device.
+   *
+   * @throws UserError, with nothing changed, for a tensor of an unknown name or another shape.
+   */
   loadStateDict({ tensors, numbers }: OptimizerState): void {
-    for (const [key, tensor] of tensors) {
-      const kind = this.kinds.find((known) => key.startsWith(`${known}.`));
-      const name = key.slice((kind ?? "").length + 1);
-      const parameter = kind === undefined ? undefined : this.parameters.get(name);
-      if (parameter === undefined || parameter.shape.join() !== tensor.shape.join()) {
-        throw new UserError({
-          operation: `load the state of ${this.constructor.name}`,
-          argument: key,
-          expected: parameter === undefined ? "the name of a trained parameter" : `shape [${parameter.shape}]`,
-          received: parameter === undefined ? "an unknown one" : `[${tensor.shape}]`,
-        });
-      }
-    }
-    for (const old of this.tensors.values()) old.dispose();
-    this.tensors.clear();
-    for (const [key, tensor] of tensors) this.tensors.set(key, keep(tensor.detach().clone()));
+    const owners = [...tensors].map(([key, tensor]) => [key, tensor, this.#ownerOf(key, tensor)] as const);
     this.loadNumbers(numbers);
+    const copies = owners.map(([key, tensor, { dtype, device }]) => {
+      const own = tensor.detach();
+      const copy = own.to({ dtype, device });
+      if (copy === own) return [key, keep(own.become(own.clone()))] as const;
+      own.dispose();
+      return [key, keep(copy)] as const;
+    });
+    this.dispose();
+    for (const [key, copy] of copies) this.tensors.set(key, copy);
+  }
+
+  /** The parameter that a saved tensor belongs to. */
+  #ownerOf(key: string, { shape }: Tensor): Tensor {
+    const kind = this.kinds.find((known) => key.startsWith(`${known}.`));
+    const parameter = kind === undefined ? undefined : this.parameters.get(key.slice(kind.length + 1));
+    if (parameter === undefined) {
+      throw this.#error("load the state of", key, "the name of a trained parameter", "an unknown one");
+    }
+    if (parameter.shape.join() === shape.join()) return parameter;
+    throw this.#error("load the state of", key, `shape [${parameter.shape.join(", ")}]`, `[${shape.join(", ")}]`);
+  }
+
+  #error(doing: string, argument: string, expected: string, received: string): UserError {
+    return new UserError({ operation: `${doing} ${this.constructor.name}`, argument, expected, received });
   }
 
   /** Frees the state. */

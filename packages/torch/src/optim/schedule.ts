@@ -1,3 +1,5 @@
+import { checkRates } from "./check.js";
+
 /** A factor on a base value (a learning rate, Bop's γ) as a function of the progress t: an epoch or a step. */
 export type Schedule = (t: number) => number;
 
@@ -14,7 +16,7 @@ export function stepwise(every: number, gamma = 0.1): Schedule {
   return (t) => gamma ** Math.floor(t / every);
 }
 
-/** gamma^t. */
+/** gamma^t, as PyTorch's ExponentialLR. */
 export function exponential(gamma: number): Schedule {
   return (t) => gamma ** t;
 }
@@ -24,7 +26,10 @@ export function linear(total: number, end = 0): Schedule {
   return (t) => (t >= total ? end : 1 + ((end - 1) * t) / total);
 }
 
-/** From 1 at t = 0 to `end` at t = total on half a cosine (Loshchilov & Hutter 2017), and `end` from there. */
+/**
+ * From 1 at t = 0 to `end` at t = total on half a cosine (Loshchilov & Hutter 2017), as PyTorch's CosineAnnealingLR; and
+ * `end` from there, where PyTorch's rises again.
+ */
 export function cosine(total: number, end = 0): Schedule {
   return (t) => (t >= total ? end : end + ((1 - end) * (1 + Math.cos((Math.PI * t) / total))) / 2);
 }
@@ -32,6 +37,29 @@ export function cosine(total: number, end = 0): Schedule {
 /** Rises on a straight line over `steps` before another schedule, which starts at its own t = 0. */
 export function warmup(steps: number, then: Schedule): Schedule {
   return (t) => (t < steps ? (t + 1) / steps : then(t - steps));
+}
+
+export interface OneCycleOptions {
+  /** All steps of the run. */
+  total: number;
+  /** The part of them that the rate rises in. */
+  rise?: number;
+  /** The first rate is the highest divided by this. */
+  divide?: number;
+  /** The last rate is the first divided by this. */
+  finalDivide?: number;
+}
+
+/**
+ * Rises to 1 and falls to nearly 0, each on half a cosine (Smith & Topin 2019), as PyTorch's OneCycleLR; the base value
+ * is the highest.
+ */
+export function oneCycle({ total, rise = 0.3, divide = 25, finalDivide = 1e4 }: OneCycleOptions): Schedule {
+  const [first, last] = [1 / divide, 1 / (divide * finalDivide)];
+  const top = rise * total - 1;
+  const halfCosine = (from: number, to: number, part: number) =>
+    to + ((from - to) * (1 + Math.cos(Math.PI * Math.min(part, 1)))) / 2;
+  return (t) => (t <= top ? halfCosine(first, 1, t / top) : halfCosine(1, last, (t - top) / (total - 1 - top)));
 }
 
 /** Anything with a learning rate. */
@@ -63,7 +91,9 @@ export class Scheduler {
     return { t: this.#t, base: this.#base };
   }
 
+  /** Goes on where a saved scheduler stopped. Throws UserError for numbers that none could have saved. */
   loadStateDict({ t, base }: { t: number; base: number }): void {
+    checkRates("load the state of a scheduler", { t, base });
     this.#t = t;
     this.#base = base;
     this.#apply();

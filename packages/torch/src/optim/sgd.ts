@@ -1,7 +1,9 @@
 import { noGrad } from "../autograd.js";
+import { UserError } from "../errors.js";
 import * as ops from "../generated/ops.js";
 import { scope } from "../scope.js";
 import type { Tensor } from "../tensor.js";
+import { checkRates } from "./check.js";
 import { Optimizer } from "./optimizer.js";
 
 export interface SgdOptions {
@@ -9,12 +11,13 @@ export interface SgdOptions {
   momentum?: number;
   /** L2 penalty, added to the gradient as in PyTorch. */
   weightDecay?: number;
+  /** Needs a momentum. */
   nesterov?: boolean;
 }
 
 /**
  * Stochastic gradient descent: g ← g + λw; v ← μv + g (v = g at first); w ← w - lr·v, or - lr·(g + μv) with
- * Nesterov's (Sutskever et al. 2013, in PyTorch's form).
+ * Nesterov's (Sutskever et al. 2013, in PyTorch's form). Throws UserError for negative rates.
  */
 export class SGD extends Optimizer {
   readonly momentum: number;
@@ -27,6 +30,15 @@ export class SGD extends Optimizer {
     this.momentum = options.momentum ?? 0;
     this.weightDecay = options.weightDecay ?? 0;
     this.nesterov = options.nesterov ?? false;
+    checkRates("SGD", { momentum: this.momentum, weightDecay: this.weightDecay });
+    if (this.nesterov && this.momentum === 0) {
+      throw new UserError({
+        operation: "SGD",
+        argument: "momentum",
+        expected: "one above 0 with nesterov",
+        received: "0",
+      });
+    }
   }
 
   override step(): void {
