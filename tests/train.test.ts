@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { readSafetensors } from "@peekaboo/torch/safetensors";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 const bin = fileURLToPath(new URL("../packages/peekaboo/bin/peekaboo.js", import.meta.url));
@@ -92,6 +93,9 @@ describe("peekaboo train", () => {
     const steps = (name: string) =>
       metricsOf(name).flatMap(({ kind, loss, flips }) => (kind === "step" ? [[loss, flips]] : []));
     expect(steps("two")).toEqual(steps("one"));
+    const tensors = (name: string) => readSafetensors(join(folder, name, "checkpoint.safetensors")).tensors;
+    for (const [name, { data }] of tensors("one"))
+      expect(Buffer.compare(data, tensors("two").get(name)?.data ?? Buffer.alloc(0)), name).toBe(0);
     expect(steps("one")).toHaveLength(5);
   });
 
