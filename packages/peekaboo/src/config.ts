@@ -10,6 +10,7 @@ import {
   valuesFromFlags,
   valuesFromJson,
 } from "./config/table.js";
+import { HIDDEN_ACTS } from "./layers/latent-score.js";
 import { findNetwork } from "./models/registry.js";
 
 type Settings = Values<typeof trainOptions>;
@@ -63,10 +64,16 @@ export function wantedDevice({ device, useCuda }: Pick<TrainConfig, "device" | "
 
 /** One sentence for each group of given options that this configuration makes no use of. */
 export function notesOn(config: TrainConfig, given: ReadonlyMap<Option<unknown>, unknown>): string[] {
+  const { architecture, variant } = findNetwork(config.arch);
+  const { density, ...pruning } = trainOptions.pruning;
+  const { hiddenAct, hiddenDensity, scalingInput, dropout } = trainOptions;
+  const pops = config.hiddenAct === "edge-popup";
   const idle: [Table, boolean, string][] = [
-    [trainOptions.pruning, config.pruning === null, "without --pruner nothing is pruned"],
+    [pops ? pruning : trainOptions.pruning, config.pruning === null, "without --pruner nothing is pruned"],
     [trainOptions.bop, config.optimizer !== "BOP", `the optimiser is ${config.optimizer}, not BOP`],
-    [trainOptions.psg, !config.arch.startsWith("Psg"), `${config.arch} is not a PSG network`],
+    [trainOptions.psg, !variant.startsWith("psg"), `${config.arch} is not a PSG network`],
+    [{ hiddenAct, hiddenDensity, scalingInput }, !variant.endsWith("seed"), `${config.arch} is not a Seed network`],
+    [{ dropout }, architecture.drops !== true, `${config.arch} has no dropout`],
   ];
   return idle.flatMap(([table, unused, why]) => {
     const flags = optionsOf(table).filter((option) => unused && given.has(option));
@@ -78,12 +85,36 @@ export function notesOn(config: TrainConfig, given: ReadonlyMap<Option<unknown>,
 
 function checked(settings: Settings): TrainConfig {
   const { pruner, ...how } = settings.pruning;
-  const config: TrainConfig = { ...settings, pruning: pruner === null ? null : { pruner, ...how } };
+  const { hiddenAct, hiddenDensity: own } = settings;
+  // Edge-popup's density is --prune-ratio, which belongs to a pruner that isn't there.
+  const hiddenDensity = hiddenAct === "edge-popup" && own === null && how.density < 1 ? how.density : own;
+  const config: TrainConfig = { ...settings, hiddenDensity, pruning: pruner === null ? null : { pruner, ...how } };
   refuseUnavailable(config);
-  findNetwork(config.arch);
+  checkScores(config);
   if (config.pruning !== null) checkPruningTime(config.pruning, config.epochs);
   checkThreshold(config.psg);
   return config;
+}
+
+function checkScores({ arch, hiddenAct, hiddenDensity, pruning }: TrainConfig): void {
+  const { variant } = findNetwork(arch);
+  const refuse = (argument: string, expected: string, received: string, remedy: string) =>
+    new UserError({ operation: "train", argument, expected, received, remedy });
+  if (variant === "seed" && hiddenAct === null) {
+    const remedy = `give ${HIDDEN_ACTS.slice(0, -1).join(", ")} or ${HIDDEN_ACTS.at(-1)}`;
+    throw refuse("--hidden-act", `what ${arch}'s latent scores do`, "none given", remedy);
+  }
+  if (variant === "psg-seed" && hiddenAct !== null && hiddenAct !== "flipping") {
+    throw refuse("--hidden-act", `flipping, which is ${arch}'s own`, hiddenAct, "leave it out");
+  }
+  if (variant !== "seed" || hiddenAct !== "edge-popup") return;
+  if (hiddenDensity === null) {
+    throw refuse("--prune-ratio", "a fraction below 1 for edge-popup to keep of each layer", "1", "give e.g. 0.3");
+  }
+  if (pruning !== null) {
+    const remedy = "leave out one of the two: edge-popup itself keeps --prune-ratio of each layer";
+    throw refuse("--pruner", "none beside --hidden-act edge-popup", pruning.pruner, remedy);
+  }
 }
 
 function checkPruningTime({ epoch, shots }: PruningConfig, epochs: number): void {

@@ -1,5 +1,5 @@
 import { INIT_METHODS } from "../init/weights.js";
-import { architectureNames } from "../models/registry.js";
+import { HIDDEN_ACTS } from "../layers/latent-score.js";
 import { ascendingIntegers, choice, device, flag, integer, magnitude, number, optional, text } from "./kinds.js";
 import { option } from "./table.js";
 
@@ -12,7 +12,7 @@ const network = {
     flags: "--arch <name>",
     kind: text("an architecture"),
     default: "ResNet18",
-    help: `Network: ${listed(architectureNames)}.`,
+    help: "Network; `peekaboo models` lists them. Prefix Psg (psg_) predicts gradients, Seed learns latent scores.",
   }),
   width: option({
     flags: "--width <factor>",
@@ -34,10 +34,17 @@ const network = {
   }),
   hiddenAct: option({
     flags: "--hidden-act <name>",
-    kind: optional(choice(["pruning", "flipping", "ternary", "none"])),
+    kind: optional(choice(HIDDEN_ACTS)),
     default: null,
     defaultText: "none given",
-    help: "What a Seed network's latent scores do to its weights: pruning, flipping, ternary or none.",
+    help: `What a Seed network's latent scores do to its fixed weights: ${listed(HIDDEN_ACTS)} (whose largest scores keep --prune-ratio of each layer).`,
+  }),
+  hiddenDensity: option({
+    flags: "--hidden-density <d>",
+    kind: optional(number({ above: 0, below: 1 })),
+    default: null,
+    defaultText: "--prune-ratio",
+    help: "Fraction of each layer's weights that edge-popup keeps.",
   }),
   scalingInput: option({
     flags: "--scaling-input",
@@ -45,6 +52,12 @@ const network = {
     default: false,
     bare: true,
     help: "Gives a Seed network a learnable scale per input channel.",
+  }),
+  dropout: option({
+    flags: "--dropout <p>",
+    kind: number({ atLeast: 0, below: 1 }),
+    default: 0,
+    help: "Probability that WideResNet drops a value between a block's convolutions in training.",
   }),
   loadPretrained: option({
     flags: "--load-pretrained <file>",

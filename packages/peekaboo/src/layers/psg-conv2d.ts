@@ -31,18 +31,18 @@ export class PsgConv2d extends MaskedConv2d {
   }
 
   override forward(input: Tensor): Tensor {
-    const { stride, padding, dilation, groups } = this.options;
+    const { stride, padding, groups, inputSigned } = this.options;
     const { msbBits, msbBitsGrad, threshold, sparsify, takeSign, backward } = this.psg;
     return pabOps().psgConv2d(
       input,
-      this.weight,
+      this.unmaskedWeight(),
       this.#maskOrOnes(),
       this.bias,
       stride,
       padding,
-      dilation,
+      1,
       groups,
-      this.inputSigned,
+      inputSigned,
       msbBits,
       msbBitsGrad,
       threshold.value,

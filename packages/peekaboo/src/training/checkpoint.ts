@@ -1,7 +1,9 @@
 import { entryOf, type Tensor, tensorOf, UserError } from "@peekaboo/torch";
 import { readSafetensors, type SafetensorsFile, type TensorEntry, writeSafetensors } from "@peekaboo/torch/safetensors";
+import { z } from "zod";
 import { parseConfig, type TrainConfig } from "../config.js";
-import { Network } from "../models/network.js";
+import type { ImageShape } from "../models/architecture.js";
+import { Network, type NetworkOptions } from "../models/network.js";
 import type { Trainer } from "./trainer.js";
 
 /** The mark of a checkpoint's layout, in its metadata. */
@@ -34,7 +36,24 @@ export function writeCheckpoint(path: string, trainer: Trainer, config: TrainCon
     config: JSON.stringify(config),
     progress: JSON.stringify(progress),
     numClasses: String(network.options.numClasses),
+    imageShape: JSON.stringify(network.imageShape),
   });
+}
+
+/** How a configuration builds its network for images of a data set. */
+export function networkOptions(config: TrainConfig, numClasses: number, imageShape: ImageShape): NetworkOptions {
+  const { arch, width, dropout, psg, hiddenAct, hiddenDensity, scalingInput } = config;
+  return {
+    arch,
+    numClasses,
+    imageShape,
+    width,
+    dropout,
+    psg,
+    scalingInput,
+    ...(hiddenAct === null ? {} : { hiddenAct }),
+    ...(hiddenDensity === null ? {} : { hiddenDensity }),
+  };
 }
 
 /** A checkpoint's network, in evaluation mode. */
@@ -54,7 +73,7 @@ export function loadNetwork(path: string): LoadedNetwork {
   const numClasses = Number(file.metadata.numClasses ?? Number.NaN);
   if (!Number.isSafeInteger(numClasses) || numClasses < 1)
     throw damaged(path, "a number of classes", String(numClasses));
-  const network = new Network({ arch: config.arch, width: config.width, numClasses, psg: config.psg });
+  const network = new Network(networkOptions(config, numClasses, imageShapeOf(path, file)));
   try {
     loadTensors(network, file);
   } catch (error) {
@@ -86,17 +105,29 @@ function loadTensors(network: Network, { tensors }: SafetensorsFile): void {
   }
 }
 
+const SIDE = z.int().positive().max(4096);
+const imageShapeSchema = z.tuple([z.union([z.literal(1), z.literal(3)]), SIDE, SIDE]);
+
+/** [C, H, W] of the images; a file that tells none is for CIFAR. */
+function imageShapeOf(path: string, { metadata }: SafetensorsFile): ImageShape {
+  const shape = imageShapeSchema.safeParse(jsonOf(path, "an image shape", metadata.imageShape ?? "[3,32,32]"));
+  if (!shape.success) throw damaged(path, "an image shape [C, H, W]", metadata.imageShape ?? "none");
+  return shape.data;
+}
+
 function configOf(path: string, { metadata }: SafetensorsFile): TrainConfig {
   if (metadata.format !== CHECKPOINT_FORMAT) {
     throw damaged(path, `the mark ${CHECKPOINT_FORMAT}`, metadata.format === undefined ? "none" : metadata.format);
   }
-  let json: unknown;
+  return parseConfig(jsonOf(path, "a configuration", metadata.config ?? ""));
+}
+
+function jsonOf(path: string, what: string, text: string): unknown {
   try {
-    json = JSON.parse(metadata.config ?? "");
+    return JSON.parse(text);
   } catch {
-    throw damaged(path, "a configuration in JSON", "text that is not JSON");
+    throw damaged(path, `${what} in JSON`, "text that is not JSON");
   }
-  return parseConfig(json);
 }
 
 function damaged(path: string, expected: string, received: string): UserError {

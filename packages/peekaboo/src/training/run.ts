@@ -2,8 +2,10 @@ import { fetchProgress } from "../cli/data-progress.js";
 import type { Io } from "../cli/io.js";
 import type { TrainConfig } from "../config.js";
 import { type Dataset, openDataset } from "../data/dataset.js";
+import type { ImageShape } from "../models/architecture.js";
 import { Network } from "../models/network.js";
 import { Batches } from "./batches.js";
+import { networkOptions } from "./checkpoint.js";
 import { prepareDevice } from "./device.js";
 import { Interrupted, InterruptGuard } from "./interrupt.js";
 import { MetricsWriter } from "./metrics.js";
@@ -25,14 +27,16 @@ export async function runTrain(config: TrainConfig, io: Io): Promise<number> {
   try {
     const device = prepareDevice(config, (text) => say(`Note: ${text}`));
     const dataset = await openData(config, io, guard);
-    const network = buildNetwork(config, dataset, device);
+    const train = new Batches(dataset, dataset.train, device, config.trainLimit);
+    const test = new Batches(dataset, dataset.test, device, config.testLimit);
+    const network = buildNetwork(config, dataset.classes.length, train.imageShape, device);
     writeConfig(folder, config, device);
     using metrics = new MetricsWriter(folder.metrics);
     const session = new TrainingSession({
       config,
       network,
-      train: new Batches(dataset, dataset.train, device, config.trainLimit),
-      test: new Batches(dataset, dataset.test, device, config.testLimit),
+      train,
+      test,
       folder,
       metrics,
       guard,
@@ -64,10 +68,9 @@ async function openData(config: TrainConfig, io: Io, guard: InterruptGuard): Pro
   }
 }
 
-function buildNetwork(config: TrainConfig, dataset: Dataset, device: string): Network {
-  const { arch, width, psg, initMethod, seed } = config;
-  const network = new Network({ arch, width, psg, numClasses: dataset.classes.length });
-  network.initialise(initMethod, seed);
+function buildNetwork(config: TrainConfig, numClasses: number, imageShape: ImageShape, device: string): Network {
+  const network = new Network(networkOptions(config, numClasses, imageShape));
+  network.initialise(config.initMethod, config.seed);
   network.module.to({ device });
   return network;
 }
