@@ -1,10 +1,11 @@
 import { noGrad, scope, Tensor } from "@peekaboo/torch";
 import { z } from "zod";
+import { PLAIN_GRADIENT } from "../layers/psg-conv2d.js";
 import type { Network } from "../models/network.js";
 import { type Measurement, relativeError } from "./compare.js";
 import { fillValues } from "./fill.js";
 import { defineKind } from "./kind.js";
-import { networkSchema, PLAIN_GRADIENT, withNetwork } from "./network-case.js";
+import { networkSchema, withNetwork } from "./network-case.js";
 
 const schema = networkSchema.required({ inputShape: true }).extend({
   salt: z.string(),

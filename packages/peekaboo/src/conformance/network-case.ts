@@ -19,16 +19,6 @@ export const networkSchema = z.object({
   inputShape: z.tuple([size, size, size, size]).optional(),
 });
 
-/** PSG layers that take the plain gradient: for a case that tells no options. */
-export const PLAIN_GRADIENT: PsgOptions = {
-  backward: false,
-  msbBits: 32,
-  msbBitsGrad: 32,
-  threshold: { mode: "absolute", value: 0 },
-  sparsify: false,
-  takeSign: false,
-};
-
 /** Builds the network, with zero weights, for as long as `use` runs. Throws UserError for an unknown one. */
 export async function withNetwork<Result>(
   { arch, numClasses, hiddenAct, inputShape }: z.output<typeof networkSchema>,
