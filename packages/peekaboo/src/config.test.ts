@@ -138,10 +138,6 @@ describe("what doesn't go together", () => {
 
 describe("what is not available yet", () => {
   it.each([
-    [{ arch: "SeedResNet18" }, "--arch"],
-    [{ arch: "PsgSeedResNet18" }, "--arch"],
-    [{ hiddenAct: "flipping" }, "--hidden-act"],
-    [{ scalingInput: true }, "--scaling-input"],
     [{ loadPretrained: "weights.pth" }, "--load-pretrained"],
     [{ dataset: "cifar100" }, "--dataset"],
     [{ pruning: { ...synflow, pruner: "SNIP" } }, "--pruner"],

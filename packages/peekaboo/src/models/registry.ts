@@ -1,20 +1,10 @@
 import { UserError } from "@peekaboo/torch/errors";
 import { nearest } from "../nearest.js";
 import type { Architecture, Variant } from "./architecture.js";
-import { cifarResNets } from "./cifar-resnet.js";
-import { convNs } from "./conv-n.js";
-import { imageNetResNets } from "./imagenet-resnet.js";
-import { vggs } from "./vgg.js";
-import { wideResNets } from "./wide-resnet.js";
+import * as families from "./families.js";
 
-/** Every architecture, one line a family. */
-export const architectures: readonly Architecture[] = [
-  ...cifarResNets,
-  ...wideResNets,
-  ...vggs,
-  ...convNs,
-  ...imageNetResNets,
-];
+/** Every architecture, family by family. */
+export const architectures: readonly Architecture[] = Object.values(families).flat();
 
 /** An architecture in one of its variants. */
 export interface NamedNetwork {
