@@ -23,8 +23,11 @@ export type PruningConfig = Omit<Settings["pruning"], "pruner"> & {
 /** The learning rates, momentum and weight decay of SGD. */
 export type SgdConfig = Settings["sgd"];
 
-/** Bop's adaptivity rate γ (`ar`), its threshold τ (`tau`) and the schedule of γ. */
+/** Bop's adaptivity rate γ (`ar`), its threshold τ (`tau`), both for single layers too, and the schedule of γ. */
 export type BopConfig = Settings["bop"];
+
+/** What second-order Bop has beside that: the rate σ, ε and the bias correction. */
+export type Bop2Config = Settings["bop2"];
 
 /** The predicted sign gradient of a PSG network's convolutions. */
 export type PsgConfig = Settings["psg"];
@@ -70,7 +73,8 @@ export function notesOn(config: TrainConfig, given: ReadonlyMap<Option<unknown>,
   const pops = config.hiddenAct === "edge-popup";
   const idle: [Table, boolean, string][] = [
     [pops ? pruning : trainOptions.pruning, config.pruning === null, "without --pruner nothing is pruned"],
-    [trainOptions.bop, config.optimizer !== "BOP", `the optimiser is ${config.optimizer}, not BOP`],
+    [trainOptions.bop, config.optimizer === "SGD", "the optimiser is SGD, not BOP"],
+    [trainOptions.bop2, config.optimizer !== "BOP2", `the optimiser is ${config.optimizer}, not BOP2`],
     [trainOptions.psg, !variant.startsWith("psg"), `${config.arch} is not a PSG network`],
     [{ hiddenAct, hiddenDensity, scalingInput }, !variant.endsWith("seed"), `${config.arch} is not a Seed network`],
     [{ dropout }, architecture.drops !== true, `${config.arch} has no dropout`],
@@ -93,6 +97,7 @@ function checked(settings: Settings): TrainConfig {
   checkScores(config);
   if (config.pruning !== null) checkPruningTime(config.pruning, config.epochs);
   checkThreshold(config.psg);
+  checkLayerRates(config.bop);
   return config;
 }
 
@@ -146,5 +151,19 @@ function checkThreshold({ threshold }: PsgConfig): void {
     expected: "a fraction of at most 1",
     received: `${threshold.value}`,
     remedy: "a threshold in units of the gradient needs --psg-threshold-mode absolute",
+  });
+}
+
+/** A schedule that raises γ must not raise a layer's own γ, which it multiplies alike, to 1. */
+function checkLayerRates({ ar, arFinal, arSchedule, arLayers }: BopConfig): void {
+  const growth = arSchedule === "step" ? 1 : Math.max(1, arFinal / ar);
+  const raised = arLayers.find(({ value }) => value * growth >= 1);
+  if (raised === undefined) return;
+  throw new UserError({
+    operation: "train",
+    argument: "--ar-layers",
+    expected: `values that stay below 1 when --ar-final multiplies them by ${growth}`,
+    received: `${raised.pattern}=${raised.value}`,
+    remedy: "lower it, or --ar-final",
   });
 }

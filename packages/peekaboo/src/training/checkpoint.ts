@@ -1,4 +1,4 @@
-import { entryOf, type Tensor, tensorOf, UserError } from "@peekaboo/torch";
+import { entryOf, scope, type Tensor, tensorOf, UserError } from "@peekaboo/torch";
 import { readSafetensors, type SafetensorsFile, type TensorEntry, writeSafetensors } from "@peekaboo/torch/safetensors";
 import { z } from "zod";
 import { parseConfig, type TrainConfig } from "../config.js";
@@ -26,9 +26,8 @@ export function writeCheckpoint(path: string, trainer: Trainer, config: TrainCon
   const add = (name: string, tensor: Tensor) => entries.push([name, entryOf(tensor)]);
   for (const [name, tensor] of network.module.stateDict()) add(name, tensor);
   for (const [name, mask] of network.masks()) add(`mask.${name}`, mask);
-  for (const [name, { momentum, flips }] of bop?.stateDict() ?? []) {
-    add(`bop.momentum.${name}`, momentum);
-    add(`bop.flips.${name}`, flips);
+  for (const [name, state] of bop?.stateDict() ?? []) {
+    for (const [kind, tensor] of Object.entries(state)) add(`bop.${kind}.${name}`, tensor);
   }
   for (const [key, tensor] of sgd.stateDict().tensors) add(`sgd.${key}`, tensor);
   writeSafetensors(path, entries, {
@@ -82,6 +81,29 @@ export function loadNetwork(path: string): LoadedNetwork {
   }
   network.module.eval();
   return { network, config };
+}
+
+/**
+ * Gives both optimisers the state that a checkpoint holds; parameters that it has none of start anew.
+ *
+ * Throws UserError when the file is no checkpoint, is damaged, or holds another optimiser's or network's state.
+ */
+export function loadOptimizers(path: string, { bop, sgd }: Pick<Trainer, "bop" | "sgd">): void {
+  const file = readSafetensors(path);
+  const { optimizer } = configOf(path, file);
+  const signs = new Map<string, Record<string, Tensor>>();
+  const rest = new Map<string, Tensor>();
+  scope(() => {
+    for (const [key, entry] of file.tensors) {
+      const [, owner, kind = "", name = ""] = /^(bop|sgd)\.(\w+)\.(.+)$/.exec(key) ?? [];
+      if (owner === "sgd") rest.set(`${kind}.${name}`, tensorOf(entry));
+      if (owner !== "bop") continue;
+      if (bop === null) throw damaged(path, "a run of the optimiser SGD", `one of ${optimizer}`);
+      signs.set(name, { ...signs.get(name), [kind]: tensorOf(entry) });
+    }
+    bop?.loadStateDict(signs);
+    sgd.loadStateDict({ tensors: rest, numbers: {} });
+  });
 }
 
 function loadTensors(network: Network, { tensors }: SafetensorsFile): void {

@@ -55,7 +55,7 @@ type Tensors = ReadonlyMap<string, TensorEntry>;
 
 const FORMAT = "peekaboo-checkpoint/1";
 const AUXILIARY = /^(mask|bop|sgd)\./;
-const PER_WEIGHT = /^(mask|bop\.momentum|bop\.flips)\./;
+const PER_WEIGHT = /^(mask|bop\.(momentum|variance|correction|flips))\./;
 const STATISTIC = /(^|\.)(running_mean|running_var|num_batches_tracked)$/;
 const SCORE = /\.(t|lo|hi)$/;
 const SEED_BYTES = 8;
