@@ -38,7 +38,7 @@ export function valuesByLayer(
 }
 
 function unmatched(flag: string, pattern: string, names: readonly string[]): UserError {
-  const near = nearest(pattern.replaceAll("*", ""), names) ?? names[0];
+  const near = nearestTo(pattern, names);
   return new UserError({
     operation: "train",
     argument: flag,
@@ -46,4 +46,15 @@ function unmatched(flag: string, pattern: string, names: readonly string[]): Use
     received: JSON.stringify(pattern),
     ...(near === undefined ? {} : { remedy: `the nearest name is ${near}` }),
   });
+}
+
+/** The name that begins most like a pattern with a star; else the one most like it as a whole. */
+function nearestTo(pattern: string, names: readonly string[]): string | undefined {
+  const [head = "", ...rest] = pattern.split("*");
+  if (rest.length === 0 || head === "") return nearest(pattern.replaceAll("*", ""), names) ?? names[0];
+  const shared = names.map((name) => {
+    const different = [...head].findIndex((letter, i) => letter !== name[i]);
+    return different < 0 ? head.length : different;
+  });
+  return names[shared.indexOf(Math.max(...shared))];
 }
