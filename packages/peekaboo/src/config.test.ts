@@ -62,6 +62,7 @@ const synflow = {
   iterations: 100,
   schedule: "exponential",
   scope: "global",
+  maskShuffle: false,
   batchSize: 256,
   verbose: false,
 };
@@ -140,6 +141,13 @@ describe("what doesn't go together", () => {
     expect(parseConfig({ pruning: { ...synflow, epoch: 3, shots: 3 } }).pruning?.shots).toBe(3);
   });
 
+  it("is a pruner that divides the layers itself, and local scope", () => {
+    const local = { ...synflow, scope: "local" };
+    expect(refusal({ pruning: { ...local, pruner: "ERK" } })).toContain("--prune-scope");
+    expect(parseConfig({ pruning: { ...local, pruner: "Rand" } }).pruning?.scope).toBe("local");
+    expect(parseConfig({ pruning: { ...synflow, pruner: "ERK" } }).pruning?.pruner).toBe("ERK");
+  });
+
   it("is a relative threshold above the maximum itself", () => {
     expect(refusal({ psg: { threshold: { value: 1.5 } } })).toContain("--psg-threshold-mode absolute");
     expect(parseConfig({ psg: { threshold: { value: 1.5, mode: "absolute" } } }).psg.threshold.value).toBe(1.5);
@@ -161,8 +169,6 @@ describe("what is not available yet", () => {
   it.each([
     [{ loadPretrained: "weights.pth" }, "--load-pretrained"],
     [{ dataset: "cifar100" }, "--dataset"],
-    [{ pruning: { ...synflow, pruner: "SNIP" } }, "--pruner"],
-    [{ pruning: { ...synflow, pruner: "GraSP" } }, "--pruner"],
     [{ resume: "auto" }, "--resume"],
   ])("is told of %j", (json, flag) => {
     expect(refusal(json)).toContain(`for ${flag}, received `);

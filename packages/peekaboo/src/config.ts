@@ -12,6 +12,7 @@ import {
 } from "./config/table.js";
 import { HIDDEN_ACTS } from "./layers/latent-score.js";
 import { findNetwork } from "./models/registry.js";
+import { findPruner } from "./pruners/registry.js";
 
 type Settings = Values<typeof trainOptions>;
 
@@ -95,7 +96,10 @@ function checked(settings: Settings): TrainConfig {
   const config: TrainConfig = { ...settings, hiddenDensity, pruning: pruner === null ? null : { pruner, ...how } };
   refuseUnavailable(config);
   checkScores(config);
-  if (config.pruning !== null) checkPruningTime(config.pruning, config.epochs);
+  if (config.pruning !== null) {
+    checkPruningTime(config.pruning, config.epochs);
+    checkPruningScope(config.pruning);
+  }
   checkThreshold(config.psg);
   checkLayerRates(config.bop);
   return config;
@@ -141,6 +145,17 @@ function checkPruningTime({ epoch, shots }: PruningConfig, epochs: number): void
       remedy: `give --prune-epoch ${shots} or more, or fewer shots`,
     });
   }
+}
+
+function checkPruningScope({ pruner, scope }: PruningConfig): void {
+  if (scope === "global" || findPruner(pruner).dividesLayers !== true) return;
+  throw new UserError({
+    operation: "train",
+    argument: "--prune-scope",
+    expected: "global",
+    received: scope,
+    remedy: `--pruner ${pruner} gives each layer a density of its own: leave --prune-scope out, or use another pruner`,
+  });
 }
 
 function checkThreshold({ threshold }: PsgConfig): void {

@@ -24,12 +24,6 @@ const gates: readonly Gate[] = [
     asks: ({ dataset }) => (dataset === "cifar10" ? null : dataset),
   },
   {
-    flag: "--pruner",
-    inHelp: "SNIP and GraSP are not available yet.",
-    remedy: "use SynFlow or Mag",
-    asks: ({ pruning }) => (pruning?.pruner === "SNIP" || pruning?.pruner === "GraSP" ? pruning.pruner : null),
-  },
-  {
     flag: "--resume",
     inHelp: "Not available yet.",
     remedy: "leave it out",

@@ -1,5 +1,6 @@
 import { INIT_METHODS } from "../init/weights.js";
 import { HIDDEN_ACTS } from "../layers/latent-score.js";
+import { prunerNames } from "../pruners/registry.js";
 import {
   ascendingIntegers,
   choice,
@@ -311,10 +312,10 @@ const psg = {
 const pruning = {
   pruner: option({
     flags: "--pruner <name>",
-    kind: optional(choice(["Mag", "SNIP", "GraSP", "SynFlow"])),
+    kind: optional(choice(prunerNames)),
     default: null,
     defaultText: "no pruning",
-    help: "Score that decides which weights stay: Mag, SNIP, GraSP or SynFlow.",
+    help: `Score that decides which weights stay: ${listed(prunerNames)}.`,
   }),
   density: option({
     flags: "--prune-ratio, --density <d>",
@@ -352,11 +353,18 @@ const pruning = {
     default: "global",
     help: "global: the scores of all layers compete; local: each layer keeps the same fraction.",
   }),
+  maskShuffle: option({
+    flags: "--mask-shuffle",
+    kind: flag(),
+    default: false,
+    bare: true,
+    help: "Keeps each layer's number of weights, but places them at random, by the seed and the layer's name alone.",
+  }),
   batchSize: option({
     flags: "--prune-batch-size <n>",
     kind: integer(1),
     default: 256,
-    help: "Images per batch for the pruners that look at data.",
+    help: "Images per batch for the pruners that look at data (a hundred training images); memory grows with it.",
   }),
   verbose: option({
     flags: "--prune-verbose",

@@ -119,7 +119,7 @@ export class TrainingSession {
   async #prune(shot: Shot, index: number): Promise<void> {
     const { config, network, train, metrics, guard, stream, folder } = this.#parts;
     if (config.pruning === null) return;
-    const { pruner: name, iterations, schedule, scope: pruneScope, verbose } = config.pruning;
+    const { pruner: name, iterations, schedule, scope: pruneScope, maskShuffle, verbose } = config.pruning;
     const pruner = findPruner(name);
     const begun = performance.now();
     const bar = createProgress({ total: iterations, title: `prune with ${name}`, stream });
@@ -132,6 +132,8 @@ export class TrainingSession {
         schedule,
         scope: pruneScope,
         imageShape: train.imageShape,
+        seed: config.seed,
+        shuffle: maskShuffle,
         batches: () => {
           batches = this.#pruneBatches();
           return batches;
