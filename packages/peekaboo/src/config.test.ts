@@ -169,7 +169,6 @@ describe("what is not available yet", () => {
   it.each([
     [{ loadPretrained: "weights.pth" }, "--load-pretrained"],
     [{ dataset: "cifar100" }, "--dataset"],
-    [{ resume: "auto" }, "--resume"],
   ])("is told of %j", (json, flag) => {
     expect(refusal(json)).toContain(`for ${flag}, received `);
     expect(refusal(json)).toContain("which is not available yet");

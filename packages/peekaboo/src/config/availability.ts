@@ -23,12 +23,6 @@ const gates: readonly Gate[] = [
     remedy: "use cifar10",
     asks: ({ dataset }) => (dataset === "cifar10" ? null : dataset),
   },
-  {
-    flag: "--resume",
-    inHelp: "Not available yet.",
-    remedy: "leave it out",
-    asks: ({ resume }) => (resume === "never" ? null : resume),
-  },
 ];
 
 /** What the help of a flag adds as long as it can't be used, or not in full. */

@@ -10,6 +10,7 @@ import { magnitude } from "../pruners/magnitude.js";
 import { prune } from "../pruning/loop.js";
 import { loadNetwork, writeCheckpoint } from "./checkpoint.js";
 import { inspectFile } from "./inspect.js";
+import { BEGINNING } from "./progress.js";
 import { Trainer } from "./trainer.js";
 
 let folder: string;
@@ -44,7 +45,7 @@ beforeEach(async () => {
   input = ops.randn([4, 3, 16, 16]);
   const target = Tensor.from(BigInt64Array.of(0n, 1n, 2n, 3n));
   trainer.step({ input, target }, { epoch: 0, step: 0, totalSteps: 1 });
-  writeCheckpoint(path, trainer, config, { epoch: 1, step: 1, bestAccuracy: 12.5 });
+  writeCheckpoint(path, trainer, config, { ...BEGINNING, epoch: 1, step: 1, bestAccuracy: 12.5 });
 });
 
 afterEach(() => {
@@ -68,14 +69,14 @@ describe("a checkpoint", () => {
       [...tensors.keys()].map((name) => /^(mask|bop\.momentum|bop\.flips|sgd\.momentum)\./.exec(name)?.[1]),
     );
     expect(kinds).toEqual(new Set([undefined, "mask", "bop.momentum", "bop.flips", "sgd.momentum"]));
-    expect(JSON.parse(metadata.progress ?? "")).toEqual({ epoch: 1, step: 1, bestAccuracy: 12.5 });
+    expect(JSON.parse(metadata.progress ?? "")).toEqual({ ...BEGINNING, epoch: 1, step: 1, bestAccuracy: 12.5 });
     expect(tensors.get("mask.conv1.weight")?.dtype).toBe("U8");
   });
 
   it("is what inspect reports", () => {
     const report = inspectFile(path);
     expect(report.config.arch).toBe("PsgResNet20");
-    expect(report.progress).toEqual({ epoch: 1, step: 1, bestAccuracy: 12.5 });
+    expect(report.progress).toEqual({ ...BEGINNING, epoch: 1, step: 1, bestAccuracy: 12.5 });
     expect(report.kept).toBe(report.total - Math.floor(report.total / 2));
     expect(report.layers).toHaveLength(21);
   });
