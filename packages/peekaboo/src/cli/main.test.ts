@@ -73,7 +73,17 @@ describe("peekaboo train", () => {
       batchSize: 128,
       optimizer: "BOP",
       sgd: { lr: 0.1, momentum: 0.9, weightDecay: 5e-4, lrSchedule: "step", milestones: [80, 120], lrFinal: 0 },
-      bop: { ar: 1e-3, tau: 1e-6, arSchedule: "step", arDecayFreq: 45, arDecayRatio: 0.15, arFinal: 0 },
+      bop: {
+        ar: 1e-3,
+        tau: 1e-6,
+        arSchedule: "step",
+        arDecayFreq: 45,
+        arDecayRatio: 0.15,
+        arFinal: 0,
+        arLayers: [],
+        tauLayers: [],
+      },
+      bop2: { sigma: 1e-3, eps: 1e-10, biasCorrection: false },
       psg: {
         backward: true,
         msbBits: 8,
@@ -146,6 +156,27 @@ describe("peekaboo train", () => {
     });
   });
 
+  it("understands second-order Bop and the rates of single layers", async () => {
+    const { config, notes } = await trained(`
+      --optimizer bop2 --bop2-sigma 1e-2 --bop2-eps 1e-8 --bop2-bias-correction --ar 1e-2 --tau 0.1
+      --ar-layers layer1.*=1e-4,conv1.weight=5e-4 --tau-layers *=0.2`);
+    expect(notes).toBe("");
+    expect(config).toMatchObject({
+      optimizer: "BOP2",
+      bop: {
+        ar: 1e-2,
+        tau: 0.1,
+        arLayers: [
+          { pattern: "layer1.*", value: 1e-4 },
+          { pattern: "conv1.weight", value: 5e-4 },
+        ],
+        tauLayers: [{ pattern: "*", value: 0.2 }],
+      },
+      bop2: { sigma: 1e-2, eps: 1e-8, biasCorrection: true },
+    });
+    expect(parseConfig(JSON.parse(JSON.stringify(config)))).toEqual(config);
+  });
+
   it.each([
     ["--psg-threshold", "-5e-7"],
     ["--psg-threshold", " -5e-7"],
@@ -184,6 +215,11 @@ describe("peekaboo train", () => {
     ["--tau", "-1e-6", "of at least 0"],
     ["--ar", "0", "above 0 and below 1"],
     ["--ar", "1", "above 0 and below 1"],
+    ["--ar-layers", "layer1.*=1", "each value a number above 0 and below 1"],
+    ["--ar-layers", "layer1.*", "NAME=VALUE with commas between"],
+    ["--tau-layers", "layer1.*=-1", "each value a number of at least 0"],
+    ["--bop2-sigma", "1", "above 0 and below 1"],
+    ["--bop2-eps", "0", "a number above 0"],
     ["--msb-bits", "0", "an integer from 1 to 32"],
     ["--msb-bits-grad", "33", "an integer from 1 to 32"],
     ["--msb-bits-weight", "7.5", "an integer from 1 to 32"],
