@@ -229,6 +229,9 @@ describe("notesOn", () => {
       [bop2.sigma, 1e-2],
     ]);
     expect(notesOn(parseConfig({ optimizer: "BOP2" }), both)).toEqual([]);
+    expect(notesOn(parseConfig({ optimizer: "BOP2" }), new Map())).toEqual([
+      "--tau: its default is BOP's; BOP2 compares a ratio with it, for which 0.1 is a start.",
+    ]);
     expect(notesOn(parseConfig({ optimizer: "BOP" }), both)).toEqual([
       "--bop2-sigma: no effect, since the optimiser is BOP, not BOP2.",
     ]);

@@ -66,7 +66,7 @@ export function wantedDevice({ device, useCuda }: Pick<TrainConfig, "device" | "
   return { name: "cpu", required: true };
 }
 
-/** One sentence for each group of given options that this configuration makes no use of. */
+/** One sentence for each group of given options that this configuration makes no use of, and for a default that doesn't suit it. */
 export function notesOn(config: TrainConfig, given: ReadonlyMap<Option<unknown>, unknown>): string[] {
   const { architecture, variant } = findNetwork(config.arch);
   const { density, ...pruning } = trainOptions.pruning;
@@ -80,12 +80,19 @@ export function notesOn(config: TrainConfig, given: ReadonlyMap<Option<unknown>,
     [{ hiddenAct, hiddenDensity, scalingInput }, !variant.endsWith("seed"), `${config.arch} is not a Seed network`],
     [{ dropout }, architecture.drops !== true, `${config.arch} has no dropout`],
   ];
-  return idle.flatMap(([table, unused, why]) => {
-    const flags = optionsOf(table).filter((option) => unused && given.has(option));
-    return flags.length === 0
-      ? []
-      : [`${flags.map((option) => longFlags(option)[0]).join(", ")}: no effect, since ${why}.`];
-  });
+  const unsuited =
+    config.optimizer === "BOP2" && config.bop.tau === trainOptions.bop.tau.default && !given.has(trainOptions.bop.tau);
+  const notes = unsuited
+    ? ["--tau: its default is BOP's; BOP2 compares a ratio with it, for which 0.1 is a start."]
+    : [];
+  return notes.concat(
+    idle.flatMap(([table, unused, why]) => {
+      const flags = optionsOf(table).filter((option) => unused && given.has(option));
+      return flags.length === 0
+        ? []
+        : [`${flags.map((option) => longFlags(option)[0]).join(", ")}: no effect, since ${why}.`];
+    }),
+  );
 }
 
 function checked(settings: Settings): TrainConfig {

@@ -185,7 +185,7 @@ const bop = {
     kind: flipThreshold,
     default: 1e-6,
     defaultText: "1e-6",
-    help: "A weight flips when that average has its sign and at least this magnitude.",
+    help: "Threshold τ: a weight flips when that average has its sign and at least this magnitude; BOP2 first divides the average by the gradient's root mean square, so τ is a ratio there, of another scale: try 0.1 with --ar 1e-2 (its paper has 1e-6 with --ar 1e-7).",
   }),
   arSchedule: option({
     flags: "--ar-schedule <shape>",
@@ -233,7 +233,7 @@ const bop2 = {
     kind: rate,
     default: 1e-3,
     defaultText: "1e-3",
-    help: "How much of each squared gradient enters the second average.",
+    help: "How much of each squared gradient enters the second average; at the first step the ratio is γ/√σ for every weight, or 1 with the bias correction.",
   }),
   eps: option({
     flags: "--bop2-eps <eps>",
