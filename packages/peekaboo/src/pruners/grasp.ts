@@ -8,6 +8,7 @@ const TEMPERATURE = 200;
 /**
  * Gradient signal preservation (Wang et al. 2020, eq. 8): w ⊙ Hg over |its sum|, g the gradient of the training images'
  * cross-entropy and H its Hessian, both Σ over the batches. The largest stay: removing them would cost most gradient flow.
+ * A removed weight scores 0, in the midst of the others: in later rounds it may return, or tie with the threshold.
  */
 export const grasp: Pruner = {
   name: "GraSP",
