@@ -10,6 +10,7 @@ import {
   valuesFromFlags,
   valuesFromJson,
 } from "./config/table.js";
+import { findSource } from "./data/sources.js";
 import { findNetwork } from "./models/registry.js";
 
 type Settings = Values<typeof trainOptions>;
@@ -66,6 +67,7 @@ export function notesOn(config: TrainConfig, given: ReadonlyMap<Option<unknown>,
   const idle: [Table, boolean, string][] = [
     [trainOptions.pruning, config.pruning === null, "without --pruner nothing is pruned"],
     [trainOptions.bop, config.optimizer !== "BOP", `the optimiser is ${config.optimizer}, not BOP`],
+    [{ grey: trainOptions.grey }, !hasGreyImages(config.dataset), `${config.dataset}'s images are in colour`],
     [trainOptions.psg, !config.arch.startsWith("Psg"), `${config.arch} is not a PSG network`],
   ];
   return idle.flatMap(([table, unused, why]) => {
@@ -74,6 +76,10 @@ export function notesOn(config: TrainConfig, given: ReadonlyMap<Option<unknown>,
       ? []
       : [`${flags.map((option) => longFlags(option)[0]).join(", ")}: no effect, since ${why}.`];
   });
+}
+
+function hasGreyImages(dataset: string): boolean {
+  return findSource(dataset).image.channels === 1;
 }
 
 function checked(settings: Settings): TrainConfig {

@@ -63,9 +63,11 @@ describe("peekaboo train", () => {
       scalingInput: false,
       loadPretrained: null,
       dataset: "cifar10",
+      data: null,
       dataFolder: null,
       trainLimit: null,
       testLimit: null,
+      grey: "rgb",
       epochs: 180,
       maxSteps: null,
       batchSize: 128,
@@ -298,7 +300,16 @@ describe("peekaboo evaluate", () => {
     expect(stdout).toBe("ResNet20 on 10,000 test images of cifar10: accuracy 55.67 %, loss 1.2346\n");
     expect(evaluateFile.mock.lastCall?.slice(0, 2)).toEqual([
       "f",
-      { dataFolder: null, testLimit: null, batchSize: 500, device: null, useCuda: null, threads: 1, json: false },
+      {
+        data: null,
+        dataFolder: null,
+        testLimit: null,
+        batchSize: 500,
+        device: null,
+        useCuda: null,
+        threads: 1,
+        json: false,
+      },
     ]);
   });
 
@@ -323,6 +334,11 @@ describe("peekaboo data list", () => {
 
   it("is JSON on demand", async () => {
     const { stdout } = await peekaboo("data", "list", "--json", "--data-folder", folder);
-    expect(JSON.parse(stdout)).toMatchObject([{ name: "cifar10", train: 50_000, test: 10_000 }]);
+    expect(JSON.parse(stdout)).toMatchObject([
+      { name: "cifar10", classes: 10, train: 50_000, test: 10_000 },
+      { name: "cifar100", classes: 100, train: 50_000, test: 10_000 },
+      { name: "mnist", classes: 10, train: 60_000, test: 10_000 },
+      { name: "fashionmnist", classes: 10, train: 60_000, test: 10_000 },
+    ]);
   });
 });

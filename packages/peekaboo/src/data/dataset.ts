@@ -1,13 +1,10 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { UserError } from "@peekaboo/torch/errors";
-import { type ArchiveIdentity, cachePath, dataFolder, importedFrom, readCache, writeCache } from "./cache.js";
-import { digestOfFile } from "./checksum.js";
-import { readFiles } from "./files.js";
+import { type ArchiveIdentity, cachePath, dataFolder, readCache, writeCache } from "./cache.js";
 import { withLock } from "./lock.js";
 import {
   type AugmentationRule,
-  type Candidate,
   type DataProgress,
   type DatasetArrays,
   type DatasetSource,
@@ -17,7 +14,7 @@ import {
   type SplitName,
 } from "./source.js";
 import { findSource, SOURCES } from "./sources.js";
-import { verifyArrays, wrongFile } from "./verify.js";
+import { verifyArrays } from "./verify.js";
 
 /** One split in memory: `images` uint8 [count, height, width, channels], `labels` uint8 [count]. */
 export interface Split extends SplitArrays {
@@ -88,69 +85,10 @@ export async function openSource(source: DatasetSource, options: OpenOptions = {
   return guarded(folder, source, options, async (downloads) => {
     const meanwhile = usable();
     if (meanwhile !== undefined) return meanwhile;
-    return store(path, source, options, await fetchArrays(source, downloads, options, timing));
+    const arrays = await fetchArrays(source, downloads, options, timing);
+    verify(source, arrays, options);
+    return store(path, source, options, arrays);
   });
-}
-
-/**
- * Takes a data set from an archive, or a folder of unpacked files, that the user already has, in the format of any of its
- * sources, instead of the network. An archive that it was taken from before isn't unpacked again.
- *
- * Throws UserError when `file` isn't such an archive or folder, or its contents aren't the data set's.
- */
-export async function importDataset(name: string, file: string, options: DatasetOptions = {}): Promise<Dataset> {
-  return importSource(findSource(name), file, options);
-}
-
-/** {@link importDataset} for a source that needn't be registered. */
-export async function importSource(
-  source: DatasetSource,
-  file: string,
-  options: DatasetOptions = {},
-): Promise<Dataset> {
-  const { folder = dataFolder(), onProgress } = options;
-  const path = cachePath(folder, source);
-  const there = await importedBefore(path, source, file);
-  if (there !== undefined) return there;
-  onProgress?.({ stage: "unpack" });
-  const files = await readFiles(file, limitsOf(source.candidates));
-  const candidate = source.candidates.find((known) => Object.keys(known.files).every((name) => files.has(name)));
-  if (candidate === undefined) throw unknownArchive(source, file, [...files.keys()]);
-  const wrong = wrongFile(files, candidate.checksums);
-  if (wrong !== undefined) throw alteredFile(source, file, wrong);
-  const arrays = await candidate.decode(files);
-  const archive = await archiveIdentity(file);
-  return guarded(folder, source, options, async () => store(path, source, options, arrays, archive));
-}
-
-/** The stored data set, if it is whole and was taken from this very archive. */
-async function importedBefore(path: string, source: DatasetSource, file: string): Promise<Dataset | undefined> {
-  const archive = existsSync(path) ? importedFrom(path) : undefined;
-  // The size first: to read a large file of another size would tell nothing more.
-  if (archive === undefined || statSync(file, { throwIfNoEntry: false })?.size !== archive.bytes) return undefined;
-  if ((await archiveIdentity(file))?.sha256 !== archive.sha256) return undefined;
-  try {
-    return datasetOf(source, readCache(path, source));
-  } catch (error) {
-    if (error instanceof UserError) return undefined;
-    throw error;
-  }
-}
-
-/** By what an archive is known again; undefined for a folder. */
-async function archiveIdentity(file: string): Promise<ArchiveIdentity | undefined> {
-  const info = statSync(file, { throwIfNoEntry: false });
-  if (!info?.isFile()) return undefined;
-  return { bytes: info.size, sha256: await digestOfFile(file, { algorithm: "sha256", encoding: "hex" }) };
-}
-
-/** Each file that some candidate needs, with the most bytes that any of them allows. */
-function limitsOf(candidates: readonly Candidate[]): Record<string, number> {
-  const limits = new Map<string, number>();
-  for (const [name, bytes] of candidates.flatMap(({ files }) => Object.entries(files))) {
-    limits.set(name, Math.max(bytes, limits.get(name) ?? 0));
-  }
-  return Object.fromEntries(limits);
 }
 
 /** Which data sets there are, and which are on this machine. */
@@ -183,7 +121,7 @@ export function datasetStatus(folder: string = dataFolder()): DatasetStatus[] {
 }
 
 /** Runs `action` with a folder for downloads, alone among the processes that share the data folder. */
-async function guarded(
+export async function guarded(
   folder: string,
   source: DatasetSource,
   { signal, onProgress }: DatasetOptions,
@@ -235,7 +173,14 @@ async function fetchArrays(source: DatasetSource, folder: string, options: Datas
   throw unreachable(source, dirname(folder), failures);
 }
 
-async function store(
+/** Checks arrays against all that is known of the data set; throws UserError. */
+export function verify(source: DatasetSource, arrays: DatasetArrays, { onProgress }: DatasetOptions): void {
+  onProgress?.({ stage: "verify" });
+  verifyArrays(source, arrays);
+}
+
+/** Writes verified arrays to the cache. */
+export async function store(
   path: string,
   source: DatasetSource,
   options: DatasetOptions,
@@ -244,14 +189,13 @@ async function store(
 ): Promise<Dataset> {
   const { signal, onProgress } = options;
   signal?.throwIfAborted();
-  onProgress?.({ stage: "verify" });
-  verifyArrays(source, arrays);
   onProgress?.({ stage: "store" });
   writeCache(path, source, arrays, archive);
   return datasetOf(source, arrays);
 }
 
-function datasetOf(source: DatasetSource, arrays: DatasetArrays): Dataset {
+/** The data set as its users get it. */
+export function datasetOf(source: DatasetSource, arrays: DatasetArrays): Dataset {
   const { name, title, classes, normalisation, augmentation, image } = source;
   const split = (part: SplitName): Split => ({ ...arrays[part], count: source.splits[part].count, ...image });
   return { name, title, classes, ...normalisation, augmentation, train: split("train"), test: split("test") };
@@ -279,29 +223,6 @@ function unreachable(source: DatasetSource, folder: string, failures: readonly s
       `give an archive from elsewhere by \`peekaboo data ${source.name} --from FILE\``,
       `copy ${basename(cachePath(folder, source))} from another machine into ${folder}`,
     ].join(", or "),
-  });
-}
-
-function unknownArchive(source: DatasetSource, file: string, found: readonly string[]): UserError {
-  const wanted = source.candidates.map(({ files }) => {
-    const [first, ...others] = Object.keys(files);
-    return others.length === 0 ? first : `${first} and ${others.length} more`;
-  });
-  return new UserError({
-    operation: `import ${source.title}`,
-    argument: `"${file}"`,
-    expected: `an archive or a folder that holds ${[...new Set(wanted)].join(", or ")}`,
-    received: found.length === 0 ? "none of these files" : `only ${found.join(", ")}`,
-  });
-}
-
-function alteredFile(source: DatasetSource, file: string, wrong: NonNullable<ReturnType<typeof wrongFile>>): UserError {
-  const { name, expected, received } = wrong;
-  return new UserError({
-    operation: `import ${source.title}`,
-    argument: `${name} of "${file}"`,
-    expected: `the published file (${expected})`,
-    received: `another (${received})`,
   });
 }
 

@@ -90,7 +90,8 @@ export function localFolder({
       const missing = Object.keys(files).find((name) => !found.has(name));
       if (missing !== undefined) throw new SourceUnavailable(`it holds no ${missing}`);
       const wrong = wrongFile(found, checksums);
-      if (wrong !== undefined) throw new SourceUnavailable(`${wrong.name}: ${wrong.received} instead of ${wrong.expected}`);
+      if (wrong !== undefined)
+        throw new SourceUnavailable(`${wrong.name}: ${wrong.received} instead of ${wrong.expected}`);
       return found;
     },
   };

@@ -1,7 +1,14 @@
 import { createHash } from "node:crypto";
 import { UserError } from "@peekaboo/torch/errors";
 import { type Checksum, digestOf } from "./checksum.js";
-import { type DatasetArrays, type DatasetSource, type Files, SPLITS, type SplitArrays, type SplitName } from "./source.js";
+import {
+  type DatasetArrays,
+  type DatasetSource,
+  type Files,
+  SPLITS,
+  type SplitArrays,
+  type SplitName,
+} from "./source.js";
 
 const MEAN_TOLERANCE = 1e-4;
 
@@ -34,7 +41,9 @@ export function checkLabels(source: DatasetSource, split: SplitName, { images, l
     }
     found[label] = (found[label] ?? 0) + 1;
   }
-  expectSame(source, `the ${split} images of each class`, histogram.join(" "), found.join(" "));
+  for (const [label, images] of found.entries()) {
+    expectSame(source, `the ${split} images of class ${source.classes[label]}`, `${histogram[label]}`, `${images}`);
+  }
   const first = labels.subarray(0, firstLabels.length).join(" ");
   expectSame(source, `the first ${split} labels`, firstLabels.join(" "), first);
 }

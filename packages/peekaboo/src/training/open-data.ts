@@ -1,7 +1,8 @@
 import { fetchProgress } from "../cli/data-progress.js";
 import type { Io } from "../cli/io.js";
 import type { TrainConfig } from "../config.js";
-import { type Dataset, importDataset, openDataset } from "../data/dataset.js";
+import { type Dataset, openDataset } from "../data/dataset.js";
+import { importDataset } from "../data/import.js";
 
 /**
  * Opens the data set that a configuration asks for: from the archive or folder `data` that the user gives, else from the
