@@ -159,6 +159,16 @@ describe("peekaboo train", () => {
     expect(config.batchSize).toBe(16);
   });
 
+  it("takes a data set's name in any spelling, and an archive that holds it", async () => {
+    const { config } = await trained("--dataset Fashion-MNIST --data mine.tgz");
+    expect([config.dataset, config.data, config.grey]).toEqual(["fashionmnist", "mine.tgz", "rgb"]);
+    expect((await trained("--dataset CIFAR-100")).config.dataset).toBe("cifar100");
+  });
+
+  it("suggests the nearest data set for an unknown one", async () => {
+    expect(await refused("train", "--dataset", "mnst")).toContain('received "mnst"; did you mean mnist?');
+  });
+
   it("accepts the original's unused flags with a note each", async () => {
     const { notes } = await trained("--tsbdir runs --bop-threshold-scale 0.1 --scaled-mag-quantile 0.5");
     expect(notes.trimEnd().split("\n")).toEqual([
@@ -173,6 +183,8 @@ describe("peekaboo train", () => {
     expect(notes).toContain("--prune-ratio: no effect");
     expect(notes).toContain("--ar: no effect");
     expect(notes).toContain("--psg-sparsify: no effect");
+    expect((await trained("--grey single")).notes).toContain("--grey: no effect, since cifar10's images are in colour");
+    expect((await trained("--dataset mnist --grey single")).notes).toBe("");
   });
 
   it.each([

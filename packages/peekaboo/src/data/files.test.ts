@@ -74,6 +74,9 @@ describe("readFiles", () => {
   });
 
   it("refuses a path where nothing is", async () => {
-    await expect(readFiles(join(folder, "none"), { a: 5 })).rejects.toThrow("a readable file");
+    writeFileSync(join(folder, "file"), "");
+    for (const nowhere of ["none", "file/none"]) {
+      await expect(readFiles(join(folder, nowhere), { a: 5 })).rejects.toThrow("a readable file");
+    }
   });
 });

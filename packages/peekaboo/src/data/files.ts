@@ -1,4 +1,4 @@
-import { existsSync, statSync } from "node:fs";
+import { type Stats, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -21,9 +21,18 @@ export async function readFiles(path: string, limits: Limits): Promise<Files> {
     [name, limit],
     [`${name}.gz`, zippedLimit(limit)],
   ]);
-  const folder = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  const folder = statsOf(path)?.isDirectory() ?? false;
   const found = await (folder ? readFolder : readArchive)(path, Object.fromEntries(either));
   return unzipped(path, found, limits);
+}
+
+/** What the system says of a path; undefined when nothing is there, or out of reach. */
+export function statsOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
 }
 
 /** The most bytes of a gzipped file: deflate adds five for each block that it can't compress. */
@@ -36,9 +45,8 @@ async function readFolder(folder: string, limits: Limits): Promise<Files> {
   for (const [name, limit] of Object.entries(limits)) {
     const path = join(folder, name);
     if (name.endsWith(".gz") && found.has(name.slice(0, -".gz".length))) continue;
-    if (!existsSync(path)) continue;
-    const info = statSync(path);
-    if (!info.isFile()) continue;
+    const info = statsOf(path);
+    if (!info?.isFile()) continue;
     if (info.size > limit) throw fileError("read folder", path, `at most ${limit} bytes`, `${info.size} bytes`);
     const content = await readFile(path).catch((error: Error) => {
       throw fileError("read folder", path, "a readable file", error.message);

@@ -1,9 +1,9 @@
-import { existsSync, statSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { UserError } from "@peekaboo/torch/errors";
 import { type ArchiveIdentity, cachePath, dataFolder, importedFrom, readCache } from "./cache.js";
 import { digestOfFile } from "./checksum.js";
 import { type Dataset, type DatasetOptions, datasetOf, guarded, store, verify } from "./dataset.js";
-import { readFiles } from "./files.js";
+import { readFiles, statsOf } from "./files.js";
 import type { Candidate, DatasetSource } from "./source.js";
 import { findSource } from "./sources.js";
 import { wrongFile } from "./verify.js";
@@ -61,10 +61,10 @@ async function given<T>(source: DatasetSource, file: string, action: () => Promi
 
 /** The stored data set, if it is whole and was taken from this very archive. */
 async function importedBefore(path: string, source: DatasetSource, file: string): Promise<Dataset | undefined> {
-  const archive = existsSync(path) ? importedFrom(path) : undefined;
+  const known = existsSync(path) ? importedFrom(path) : undefined;
   // The size first: to read a large file of another size would tell nothing more.
-  if (archive === undefined || statSync(file, { throwIfNoEntry: false })?.size !== archive.bytes) return undefined;
-  if ((await archiveIdentity(file))?.sha256 !== archive.sha256) return undefined;
+  if (known === undefined || statsOf(file)?.size !== known.bytes) return undefined;
+  if ((await archiveIdentity(file))?.sha256 !== known.sha256) return undefined;
   try {
     return datasetOf(source, readCache(path, source));
   } catch (error) {
@@ -73,11 +73,12 @@ async function importedBefore(path: string, source: DatasetSource, file: string)
   }
 }
 
-/** By what an archive is known again; undefined for a folder. */
+/** By what an archive is known again; undefined for a folder, and for what can't be read. */
 async function archiveIdentity(file: string): Promise<ArchiveIdentity | undefined> {
-  const info = statSync(file, { throwIfNoEntry: false });
+  const info = statsOf(file);
   if (!info?.isFile()) return undefined;
-  return { bytes: info.size, sha256: await digestOfFile(file, { algorithm: "sha256", encoding: "hex" }) };
+  const sha256 = await digestOfFile(file, { algorithm: "sha256", encoding: "hex" }).catch(() => undefined);
+  return sha256 === undefined ? undefined : { bytes: info.size, sha256 };
 }
 
 /** Each file that some candidate needs, with the most bytes that any of them allows. */

@@ -82,8 +82,9 @@ export function localFolder({
   return {
     location: folder,
     ...rest,
-    async load() {
+    async load(context) {
       if (!existsSync(folder)) throw new SourceUnavailable("no such folder");
+      context.onProgress({ stage: "unpack" });
       const found = await readFiles(folder, files).catch((error: Error) => {
         throw new SourceUnavailable(error.message, { cause: error });
       });
