@@ -5,7 +5,7 @@ import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { trainOptions } from "../config/options.js";
 import { optionsOf } from "../config/table.js";
-import type { TrainConfig } from "../config.js";
+import { parseConfig, type TrainConfig } from "../config.js";
 import { Interrupted } from "../training/interrupt.js";
 import { main } from "./main.js";
 
@@ -60,7 +60,9 @@ describe("peekaboo train", () => {
       initMethod: "kaiming_normal",
       seed: 0,
       hiddenAct: null,
+      hiddenDensity: null,
       scalingInput: false,
+      dropout: 0,
       loadPretrained: null,
       dataset: "cifar10",
       data: null,
@@ -299,6 +301,57 @@ describe("help", () => {
       expect(example).toContain("--pruner SynFlow");
       expect((await trained(example)).notes).toBe("");
     }
+  });
+});
+
+describe("peekaboo train with latent scores", () => {
+  it("takes edge-popup's density from --prune-ratio, and its own JSON back", async () => {
+    const { config, notes } = await trained("--arch SeedResNet20 --hidden-act edge-popup --prune-ratio 0.3");
+    expect(config).toMatchObject({ hiddenAct: "edge-popup", hiddenDensity: 0.3, pruning: null });
+    expect(parseConfig(JSON.parse(JSON.stringify(config)))).toEqual(config);
+    expect(notes).toBe("");
+  });
+
+  it.each([
+    ["--arch SeedResNet20", /expected what SeedResNet20's latent scores do for --hidden-act, received none given/],
+    [
+      "--arch PsgSeedResNet20 --hidden-act ternary",
+      /expected flipping, which is PsgSeedResNet20's own for --hidden-act/,
+    ],
+    ["--arch SeedVGG11 --hidden-act edge-popup", /expected a fraction below 1 for edge-popup .* for --prune-ratio/],
+    [
+      "--arch SeedVGG11 --hidden-act edge-popup --prune-ratio 0.3 --pruner Mag",
+      /expected none beside --hidden-act edge-popup/,
+    ],
+    ["--arch SeedVGG11 --hidden-act popup", /expected one of pruning, flipping, ternary, none, edge-popup/],
+  ])("refuses %s", async (flags, sentence) => {
+    expect(await refused("train", ...flags.split(" "))).toMatch(sentence);
+  });
+
+  it("says which flags have no effect", async () => {
+    const { notes } = await trained("--arch ResNet20 --hidden-act ternary --scaling-input --dropout 0.3");
+    expect(notes).toContain("--hidden-act, --scaling-input: no effect, since ResNet20 is not a Seed network.");
+    expect(notes).toContain("--dropout: no effect, since ResNet20 has no dropout.");
+  });
+});
+
+describe("peekaboo models", () => {
+  it("lists a network's layers", async () => {
+    const { status, stdout } = await peekaboo("models", "PsgConv4", "--image-size", "8", "--classes", "7");
+    expect(status).toBe(0);
+    expect(stdout).toMatch(
+      /^PsgConv4: 3×8×8 images, 7 classes; 459,968 parameters, 458,176 of them prunable \(99\.6 %\)/,
+    );
+    expect(stdout).toMatch(/^linear\.6\.weight +7×256×1×1 +1,792 +1\.8k +yes$/m);
+  });
+
+  it("is JSON on demand", async () => {
+    const { stdout } = await peekaboo("models", "resnet18", "--json");
+    expect(JSON.parse(stdout)).toMatchObject({ name: "resnet18", parameters: 11_689_512, prunable: 11_506_880 });
+  });
+
+  it("answers an unknown name with the nearest", async () => {
+    expect(await refused("models", "VGG12")).toMatch(/received "VGG12"; did you mean VGG1[13]\?/);
   });
 });
 

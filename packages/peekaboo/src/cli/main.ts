@@ -4,6 +4,7 @@ import { addData } from "./data.js";
 import { addEvaluate } from "./evaluate.js";
 import { addInspect } from "./inspect.js";
 import type { Io } from "./io.js";
+import { addModels } from "./models.js";
 import { strict } from "./subcommand.js";
 import { addTrain } from "./train.js";
 import { EXIT, reportFailure } from "./usage.js";
@@ -51,6 +52,7 @@ function createProgram(io: Io, exit: (status: number) => void): Command {
   addTrain(program, io, exit);
   addEvaluate(program, io);
   addInspect(program, io);
+  addModels(program, io);
   addData(program, io);
   return program;
 }

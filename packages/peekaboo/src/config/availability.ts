@@ -13,23 +13,6 @@ interface Gate {
 
 const gates: readonly Gate[] = [
   {
-    flag: "--arch",
-    remedy: "use a ResNet or a PsgResNet",
-    asks: ({ arch }) => (/^(Psg)?Seed/.test(arch) ? arch : null),
-  },
-  {
-    flag: "--hidden-act",
-    inHelp: "Not available yet.",
-    remedy: "leave it out",
-    asks: ({ hiddenAct }) => hiddenAct,
-  },
-  {
-    flag: "--scaling-input",
-    inHelp: "Not available yet.",
-    remedy: "leave it out",
-    asks: ({ scalingInput }) => (scalingInput ? "the flag" : null),
-  },
-  {
     flag: "--load-pretrained",
     inHelp: "Not available yet.",
     remedy: "leave it out",

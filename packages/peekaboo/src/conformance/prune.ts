@@ -1,12 +1,13 @@
 import { scope, type Tensor } from "@peekaboo/torch";
 import { asTypedArray, type TensorEntry } from "@peekaboo/torch/safetensors";
 import { z } from "zod";
+import { PLAIN_GRADIENT } from "../layers/psg-conv2d.js";
 import type { Network } from "../models/network.js";
 import { findPruner } from "../pruners/registry.js";
 import { prune as pruneNetwork } from "../pruning/loop.js";
 import { differingFraction, type Measurement, type Numbers, valuesLike } from "./compare.js";
 import { defineKind } from "./kind.js";
-import { loadState, networkSchema, PLAIN_GRADIENT, unknownTensor, withNetwork } from "./network-case.js";
+import { loadState, networkSchema, unknownTensor, withNetwork } from "./network-case.js";
 
 const schema = networkSchema.extend({
   init: z.string(),

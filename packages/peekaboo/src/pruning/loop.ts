@@ -47,7 +47,7 @@ export async function prune(network: Network, options: PruneOptions): Promise<Pr
   try {
     const [first] = network.module.stateDict().values();
     copy.module.to({ dtype: "float64", device: first?.device ?? "cpu" }).eval();
-    copy.module.loadStateDict(network.module.stateDict());
+    copy.module.loadStateDict(stateFor(copy, network));
     copy.setMasks(network.masks());
     pruner.prepare?.(copy);
     const batches = pruner.needsData ? (options.batches?.() ?? []) : [];
@@ -62,10 +62,16 @@ export async function prune(network: Network, options: PruneOptions): Promise<Pr
       await onRound?.(i + 1);
     }
     network.setMasks(copy.masks());
-    return reportOf(network, pruner);
+    return reportOf(copy, pruner);
   } finally {
     copy.dispose();
   }
+}
+
+/** The network's state without what its plain twin doesn't have: latent scores. */
+function stateFor(twin: Network, network: Network): Map<string, Tensor> {
+  const names = twin.module.stateDict();
+  return new Map([...network.module.stateDict()].filter(([name]) => names.has(name)));
 }
 
 /** Ties with the threshold may take more weights than asked; nothing else may. */

@@ -1,6 +1,7 @@
 import { ops, scope, Tensor } from "@peekaboo/torch";
 import type { Dataset, Split } from "../data/dataset.js";
 import { augmentation } from "../data/order.js";
+import type { ImageShape } from "../models/architecture.js";
 import { pabOps } from "../native/library.js";
 import type { Batch } from "../pruners/pruner.js";
 
@@ -20,7 +21,7 @@ type Statistics = Pick<Dataset, "mean" | "std" | "augmentation">;
 export class Batches {
   readonly count: number;
   /** [C, H, W] of an image as the network gets it. */
-  readonly imageShape: readonly number[];
+  readonly imageShape: ImageShape;
   readonly #statistics: Statistics;
   readonly #images: Tensor;
   readonly #labels: Tensor;

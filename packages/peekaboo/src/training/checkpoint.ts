@@ -1,7 +1,9 @@
-import { entryOf, type Tensor, tensorOf, UserError } from "@peekaboo/torch";
+import { entryOf, scope, type Tensor, tensorOf, UserError } from "@peekaboo/torch";
 import { readSafetensors, type SafetensorsFile, type TensorEntry, writeSafetensors } from "@peekaboo/torch/safetensors";
+import { z } from "zod";
 import { parseConfig, type TrainConfig } from "../config.js";
-import { Network } from "../models/network.js";
+import type { ImageShape } from "../models/architecture.js";
+import { Network, type NetworkOptions } from "../models/network.js";
 import type { Trainer } from "./trainer.js";
 
 /** The mark of a checkpoint's layout, in its metadata. */
@@ -24,9 +26,8 @@ export function writeCheckpoint(path: string, trainer: Trainer, config: TrainCon
   const add = (name: string, tensor: Tensor) => entries.push([name, entryOf(tensor)]);
   for (const [name, tensor] of network.module.stateDict()) add(name, tensor);
   for (const [name, mask] of network.masks()) add(`mask.${name}`, mask);
-  for (const [name, { momentum, flips }] of bop?.stateDict() ?? []) {
-    add(`bop.momentum.${name}`, momentum);
-    add(`bop.flips.${name}`, flips);
+  for (const [name, state] of bop?.stateDict() ?? []) {
+    for (const [kind, tensor] of Object.entries(state)) add(`bop.${kind}.${name}`, tensor);
   }
   for (const [key, tensor] of sgd.stateDict().tensors) add(`sgd.${key}`, tensor);
   writeSafetensors(path, entries, {
@@ -34,7 +35,24 @@ export function writeCheckpoint(path: string, trainer: Trainer, config: TrainCon
     config: JSON.stringify(config),
     progress: JSON.stringify(progress),
     numClasses: String(network.options.numClasses),
+    imageShape: JSON.stringify(network.imageShape),
   });
+}
+
+/** How a configuration builds its network for images of a data set. */
+export function networkOptions(config: TrainConfig, numClasses: number, imageShape: ImageShape): NetworkOptions {
+  const { arch, width, dropout, psg, hiddenAct, hiddenDensity, scalingInput } = config;
+  return {
+    arch,
+    numClasses,
+    imageShape,
+    width,
+    dropout,
+    psg,
+    scalingInput,
+    ...(hiddenAct === null ? {} : { hiddenAct }),
+    ...(hiddenDensity === null ? {} : { hiddenDensity }),
+  };
 }
 
 /** A checkpoint's network, in evaluation mode. */
@@ -54,7 +72,7 @@ export function loadNetwork(path: string): LoadedNetwork {
   const numClasses = Number(file.metadata.numClasses ?? Number.NaN);
   if (!Number.isSafeInteger(numClasses) || numClasses < 1)
     throw damaged(path, "a number of classes", String(numClasses));
-  const network = new Network({ arch: config.arch, width: config.width, numClasses, psg: config.psg });
+  const network = new Network(networkOptions(config, numClasses, imageShapeOf(path, file)));
   try {
     loadTensors(network, file);
   } catch (error) {
@@ -63,6 +81,29 @@ export function loadNetwork(path: string): LoadedNetwork {
   }
   network.module.eval();
   return { network, config };
+}
+
+/**
+ * Gives both optimisers the state that a checkpoint holds; parameters that it has none of start anew.
+ *
+ * Throws UserError when the file is no checkpoint, is damaged, or holds another optimiser's or network's state.
+ */
+export function loadOptimizers(path: string, { bop, sgd }: Pick<Trainer, "bop" | "sgd">): void {
+  const file = readSafetensors(path);
+  const { optimizer } = configOf(path, file);
+  const signs = new Map<string, Record<string, Tensor>>();
+  const rest = new Map<string, Tensor>();
+  scope(() => {
+    for (const [key, entry] of file.tensors) {
+      const [, owner, kind = "", name = ""] = /^(bop|sgd)\.(\w+)\.(.+)$/.exec(key) ?? [];
+      if (owner === "sgd") rest.set(`${kind}.${name}`, tensorOf(entry));
+      if (owner !== "bop") continue;
+      if (bop === null) throw damaged(path, "a run of the optimiser SGD", `one of ${optimizer}`);
+      signs.set(name, { ...signs.get(name), [kind]: tensorOf(entry) });
+    }
+    bop?.loadStateDict(signs);
+    sgd.loadStateDict({ tensors: rest, numbers: {} });
+  });
 }
 
 function loadTensors(network: Network, { tensors }: SafetensorsFile): void {
@@ -86,17 +127,29 @@ function loadTensors(network: Network, { tensors }: SafetensorsFile): void {
   }
 }
 
+const SIDE = z.int().positive().max(4096);
+const imageShapeSchema = z.tuple([z.union([z.literal(1), z.literal(3)]), SIDE, SIDE]);
+
+/** [C, H, W] of the images; a file that tells none is for CIFAR. */
+function imageShapeOf(path: string, { metadata }: SafetensorsFile): ImageShape {
+  const shape = imageShapeSchema.safeParse(jsonOf(path, "an image shape", metadata.imageShape ?? "[3,32,32]"));
+  if (!shape.success) throw damaged(path, "an image shape [C, H, W]", metadata.imageShape ?? "none");
+  return shape.data;
+}
+
 function configOf(path: string, { metadata }: SafetensorsFile): TrainConfig {
   if (metadata.format !== CHECKPOINT_FORMAT) {
     throw damaged(path, `the mark ${CHECKPOINT_FORMAT}`, metadata.format === undefined ? "none" : metadata.format);
   }
-  let json: unknown;
+  return parseConfig(jsonOf(path, "a configuration", metadata.config ?? ""));
+}
+
+function jsonOf(path: string, what: string, text: string): unknown {
   try {
-    json = JSON.parse(metadata.config ?? "");
+    return JSON.parse(text);
   } catch {
-    throw damaged(path, "a configuration in JSON", "text that is not JSON");
+    throw damaged(path, `${what} in JSON`, "text that is not JSON");
   }
-  return parseConfig(json);
 }
 
 function damaged(path: string, expected: string, received: string): UserError {

@@ -1,8 +1,9 @@
 import type { Io } from "../cli/io.js";
 import type { TrainConfig } from "../config.js";
-import type { Dataset } from "../data/dataset.js";
+import type { ImageShape } from "../models/architecture.js";
 import { Network } from "../models/network.js";
 import { Batches } from "./batches.js";
+import { networkOptions } from "./checkpoint.js";
 import { prepareDevice } from "./device.js";
 import { Interrupted, InterruptGuard } from "./interrupt.js";
 import { MetricsWriter } from "./metrics.js";
@@ -25,14 +26,17 @@ export async function runTrain(config: TrainConfig, io: Io): Promise<number> {
   try {
     const device = prepareDevice(config, (text) => say(`Note: ${text}`));
     const dataset = await openData(config, io, guard.signal);
-    const network = buildNetwork(config, dataset, device);
+    const { trainLimit, testLimit, grey } = config;
+    const train = new Batches(dataset, dataset.train, { device, limit: trainLimit, grey });
+    const test = new Batches(dataset, dataset.test, { device, limit: testLimit, grey });
+    const network = buildNetwork(config, dataset.classes.length, train.imageShape, device);
     writeConfig(folder, config, device);
     using metrics = new MetricsWriter(folder.metrics);
     const session = new TrainingSession({
       config,
       network,
-      train: new Batches(dataset, dataset.train, { device, limit: config.trainLimit, grey: config.grey }),
-      test: new Batches(dataset, dataset.test, { device, limit: config.testLimit, grey: config.grey }),
+      train,
+      test,
       folder,
       metrics,
       guard,
@@ -51,10 +55,9 @@ export async function runTrain(config: TrainConfig, io: Io): Promise<number> {
   }
 }
 
-function buildNetwork(config: TrainConfig, dataset: Dataset, device: string): Network {
-  const { arch, width, psg, initMethod, seed } = config;
-  const network = new Network({ arch, width, psg, numClasses: dataset.classes.length });
-  network.initialise(initMethod, seed);
+function buildNetwork(config: TrainConfig, numClasses: number, imageShape: ImageShape, device: string): Network {
+  const network = new Network(networkOptions(config, numClasses, imageShape));
+  network.initialise(config.initMethod, config.seed);
   network.module.to({ device });
   return network;
 }

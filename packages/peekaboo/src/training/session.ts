@@ -1,4 +1,4 @@
-import { scope } from "@peekaboo/torch";
+import { manualSeed, scope } from "@peekaboo/torch";
 import { formatCount, formatDuration, formatPercent } from "../cli/format.js";
 import { createProgress } from "../cli/progress.js";
 import type { TrainConfig } from "../config.js";
@@ -8,6 +8,7 @@ import type { Batch } from "../pruners/pruner.js";
 import { findPruner } from "../pruners/registry.js";
 import { type PruneReport, prune } from "../pruning/loop.js";
 import { type Shot, shotsOf } from "../pruning/schedule.js";
+import { RandomStream } from "../random/stream.js";
 import type { Batches } from "./batches.js";
 import { type Progress, writeCheckpoint } from "./checkpoint.js";
 import { EpochMeans } from "./epoch-means.js";
@@ -200,6 +201,8 @@ export class TrainingSession {
         const begun = performance.now();
         const result = scope(() => {
           const batch = train.training(indices, config.seed, this.#epoch);
+          // Dropout draws from libtorch's generator: seeded anew, each step's draws follow from the step alone.
+          if (config.dropout > 0) manualSeed(new RandomStream(config.seed, `dropout/${this.#step}`).uint32(0));
           const position = { epoch: this.#epoch, step: this.#step, totalSteps: this.#totalSteps };
           return this.#trainer.step(batch, position);
         });
