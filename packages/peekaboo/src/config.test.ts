@@ -64,6 +64,7 @@ const synflow = {
   iterations: 100,
   schedule: "exponential",
   scope: "global",
+  maskShuffle: false,
   batchSize: 256,
   verbose: false,
 };
@@ -142,6 +143,13 @@ describe("what doesn't go together", () => {
     expect(parseConfig({ pruning: { ...synflow, epoch: 3, shots: 3 } }).pruning?.shots).toBe(3);
   });
 
+  it("is a pruner that divides the layers itself, and local scope", () => {
+    const local = { ...synflow, scope: "local" };
+    expect(refusal({ pruning: { ...local, pruner: "ERK" } })).toContain("--prune-scope");
+    expect(parseConfig({ pruning: { ...local, pruner: "Rand" } }).pruning?.scope).toBe("local");
+    expect(parseConfig({ pruning: { ...synflow, pruner: "ERK" } }).pruning?.pruner).toBe("ERK");
+  });
+
   it("is a relative threshold above the maximum itself", () => {
     expect(refusal({ psg: { threshold: { value: 1.5 } } })).toContain("--psg-threshold-mode absolute");
     expect(parseConfig({ psg: { threshold: { value: 1.5, mode: "absolute" } } }).psg.threshold.value).toBe(1.5);
@@ -160,12 +168,7 @@ describe("what doesn't go together", () => {
 });
 
 describe("what is not available yet", () => {
-  it.each([
-    [{ loadPretrained: "weights.pth" }, "--load-pretrained"],
-    [{ pruning: { ...synflow, pruner: "SNIP" } }, "--pruner"],
-    [{ pruning: { ...synflow, pruner: "GraSP" } }, "--pruner"],
-    [{ resume: "auto" }, "--resume"],
-  ])("is told of %j", (json, flag) => {
+  it.each([[{ loadPretrained: "weights.pth" }, "--load-pretrained"]])("is told of %j", (json, flag) => {
     expect(refusal(json)).toContain(`for ${flag}, received `);
     expect(refusal(json)).toContain("which is not available yet");
   });
@@ -225,6 +228,9 @@ describe("notesOn", () => {
       [bop2.sigma, 1e-2],
     ]);
     expect(notesOn(parseConfig({ optimizer: "BOP2" }), both)).toEqual([]);
+    expect(notesOn(parseConfig({ optimizer: "BOP2" }), new Map())).toEqual([
+      "--tau: its default is BOP's; BOP2 compares a ratio with it, for which 0.1 is a start.",
+    ]);
     expect(notesOn(parseConfig({ optimizer: "BOP" }), both)).toEqual([
       "--bop2-sigma: no effect, since the optimiser is BOP, not BOP2.",
     ]);

@@ -13,6 +13,7 @@ import {
 import { findSource } from "./data/sources.js";
 import { HIDDEN_ACTS } from "./layers/latent-score.js";
 import { findNetwork } from "./models/registry.js";
+import { findPruner } from "./pruners/registry.js";
 
 type Settings = Values<typeof trainOptions>;
 
@@ -66,7 +67,7 @@ export function wantedDevice({ device, useCuda }: Pick<TrainConfig, "device" | "
   return { name: "cpu", required: true };
 }
 
-/** One sentence for each group of given options that this configuration makes no use of. */
+/** One sentence for each group of given options that this configuration makes no use of, and for a default that doesn't suit it. */
 export function notesOn(config: TrainConfig, given: ReadonlyMap<Option<unknown>, unknown>): string[] {
   const { architecture, variant } = findNetwork(config.arch);
   const { density, ...pruning } = trainOptions.pruning;
@@ -81,12 +82,19 @@ export function notesOn(config: TrainConfig, given: ReadonlyMap<Option<unknown>,
     [{ dropout }, architecture.drops !== true, `${config.arch} has no dropout`],
     [{ grey: trainOptions.grey }, !hasGreyImages(config.dataset), `${config.dataset}'s images are in colour`],
   ];
-  return idle.flatMap(([table, unused, why]) => {
-    const flags = optionsOf(table).filter((option) => unused && given.has(option));
-    return flags.length === 0
-      ? []
-      : [`${flags.map((option) => longFlags(option)[0]).join(", ")}: no effect, since ${why}.`];
-  });
+  const unsuited =
+    config.optimizer === "BOP2" && config.bop.tau === trainOptions.bop.tau.default && !given.has(trainOptions.bop.tau);
+  const notes = unsuited
+    ? ["--tau: its default is BOP's; BOP2 compares a ratio with it, for which 0.1 is a start."]
+    : [];
+  return notes.concat(
+    idle.flatMap(([table, unused, why]) => {
+      const flags = optionsOf(table).filter((option) => unused && given.has(option));
+      return flags.length === 0
+        ? []
+        : [`${flags.map((option) => longFlags(option)[0]).join(", ")}: no effect, since ${why}.`];
+    }),
+  );
 }
 
 function hasGreyImages(dataset: string): boolean {
@@ -101,7 +109,10 @@ function checked(settings: Settings): TrainConfig {
   const config: TrainConfig = { ...settings, hiddenDensity, pruning: pruner === null ? null : { pruner, ...how } };
   refuseUnavailable(config);
   checkScores(config);
-  if (config.pruning !== null) checkPruningTime(config.pruning, config.epochs);
+  if (config.pruning !== null) {
+    checkPruningTime(config.pruning, config.epochs);
+    checkPruningScope(config.pruning);
+  }
   checkThreshold(config.psg);
   checkLayerRates(config.bop);
   return config;
@@ -147,6 +158,17 @@ function checkPruningTime({ epoch, shots }: PruningConfig, epochs: number): void
       remedy: `give --prune-epoch ${shots} or more, or fewer shots`,
     });
   }
+}
+
+function checkPruningScope({ pruner, scope }: PruningConfig): void {
+  if (scope === "global" || findPruner(pruner).dividesLayers !== true) return;
+  throw new UserError({
+    operation: "train",
+    argument: "--prune-scope",
+    expected: "global",
+    received: scope,
+    remedy: `--pruner ${pruner} gives each layer a density of its own: leave --prune-scope out, or use another pruner`,
+  });
 }
 
 function checkThreshold({ threshold }: PsgConfig): void {

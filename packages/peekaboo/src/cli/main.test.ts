@@ -75,7 +75,17 @@ describe("peekaboo train", () => {
       batchSize: 128,
       optimizer: "BOP",
       sgd: { lr: 0.1, momentum: 0.9, weightDecay: 5e-4, lrSchedule: "step", milestones: [80, 120], lrFinal: 0 },
-      bop: { ar: 1e-3, tau: 1e-6, arSchedule: "step", arDecayFreq: 45, arDecayRatio: 0.15, arFinal: 0 },
+      bop: {
+        ar: 1e-3,
+        tau: 1e-6,
+        arSchedule: "step",
+        arDecayFreq: 45,
+        arDecayRatio: 0.15,
+        arFinal: 0,
+        arLayers: [],
+        tauLayers: [],
+      },
+      bop2: { sigma: 1e-3, eps: 1e-10, biasCorrection: false },
       psg: {
         backward: true,
         msbBits: 8,
@@ -93,6 +103,7 @@ describe("peekaboo train", () => {
         iterations: 100,
         schedule: "exponential",
         scope: "global",
+        maskShuffle: false,
         batchSize: 256,
         verbose: false,
       },
@@ -111,7 +122,7 @@ describe("peekaboo train", () => {
       --dataset CIFAR10 --lr 0.2 --momentum 0 --weight-decay 1e-4 --batch-size 64 --milestones 3,5 --savedir out
       --lr-schedule linear --lr-final 1e-3 --ar-schedule cosine --ar-final 5e-4 --optimizer bop --arch PsgResNet20
       --psg-no-backward --psg-threshold-mode absolute --pruner mag --density 0.5 --prune-batch-size 32
-      --prune-schedule linear --prune-scope local --prune-epoch 4 --prune-shots 2 --prune-verbose --seed 3
+      --prune-schedule linear --prune-scope local --prune-epoch 4 --prune-shots 2 --prune-verbose --mask-shuffle --seed 3
       --use-cuda 1 --width 0.25 --max-steps 9 --train-limit 1000 --test-limit 500 --threads 2 --device cuda
       --data-folder here --json --resume never`);
     expect(notes).toBe("");
@@ -128,6 +139,7 @@ describe("peekaboo train", () => {
         scope: "local",
         epoch: 4,
         shots: 2,
+        maskShuffle: true,
         verbose: true,
       },
       batchSize: 64,
@@ -144,6 +156,27 @@ describe("peekaboo train", () => {
       dataFolder: "here",
       json: true,
     });
+  });
+
+  it("understands second-order Bop and the rates of single layers", async () => {
+    const { config, notes } = await trained(`
+      --optimizer bop2 --bop2-sigma 1e-2 --bop2-eps 1e-8 --bop2-bias-correction --ar 1e-2 --tau 0.1
+      --ar-layers layer1.*=1e-4,conv1.weight=5e-4 --tau-layers *=0.2`);
+    expect(notes).toBe("");
+    expect(config).toMatchObject({
+      optimizer: "BOP2",
+      bop: {
+        ar: 1e-2,
+        tau: 0.1,
+        arLayers: [
+          { pattern: "layer1.*", value: 1e-4 },
+          { pattern: "conv1.weight", value: 5e-4 },
+        ],
+        tauLayers: [{ pattern: "*", value: 0.2 }],
+      },
+      bop2: { sigma: 1e-2, eps: 1e-8, biasCorrection: true },
+    });
+    expect(parseConfig(JSON.parse(JSON.stringify(config)))).toEqual(config);
   });
 
   it.each([
@@ -196,6 +229,11 @@ describe("peekaboo train", () => {
     ["--tau", "-1e-6", "of at least 0"],
     ["--ar", "0", "above 0 and below 1"],
     ["--ar", "1", "above 0 and below 1"],
+    ["--ar-layers", "layer1.*=1", "each value a number above 0 and below 1"],
+    ["--ar-layers", "layer1.*", "NAME=VALUE with commas between"],
+    ["--tau-layers", "layer1.*=-1", "each value a number of at least 0"],
+    ["--bop2-sigma", "1", "above 0 and below 1"],
+    ["--bop2-eps", "0", "a number above 0"],
     ["--msb-bits", "0", "an integer from 1 to 32"],
     ["--msb-bits-grad", "33", "an integer from 1 to 32"],
     ["--msb-bits-weight", "7.5", "an integer from 1 to 32"],
@@ -229,14 +267,9 @@ describe("peekaboo train", () => {
     );
   });
 
-  it.each([
-    [["--resume"]],
-    [["-r"]],
-    [["--resume", "auto"]],
-    [["--pruner", "GraSP"]],
-    [["--load-pretrained", "x.pth"]],
-  ])("says that %j is not available yet", async (flags) =>
-    expect(await refused("train", ...flags)).toContain("not available yet"),
+  it.each([[["--resume"]], [["-r"]], [["--resume", "auto"]], [["--load-pretrained", "x.pth"]]])(
+    "says that %j is not available yet",
+    async (flags) => expect(await refused("train", ...flags)).toContain("not available yet"),
   );
 });
 
@@ -289,7 +322,7 @@ describe("help", () => {
       }
     }
     expect(flat).toContain("--bs, --batch-size <n> Images per training step. (default: 128)");
-    expect(flat).toContain("or SynFlow. SNIP and GraSP are not available yet. (default: no pruning)");
+    expect(flat).toContain("weights stay: Mag, SNIP, GraSP, SynFlow, Rand or ERK. (default: no pruning)");
     for (const heading of ["Network:", "Pruning:", "Run:"]) expect(stdout).toContain(`\n${heading}\n`);
     expect(stdout).toContain("Density: the fraction of weights kept.");
   });

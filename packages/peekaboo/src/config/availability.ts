@@ -18,18 +18,6 @@ const gates: readonly Gate[] = [
     remedy: "leave it out",
     asks: ({ loadPretrained }) => loadPretrained,
   },
-  {
-    flag: "--pruner",
-    inHelp: "SNIP and GraSP are not available yet.",
-    remedy: "use SynFlow or Mag",
-    asks: ({ pruning }) => (pruning?.pruner === "SNIP" || pruning?.pruner === "GraSP" ? pruning.pruner : null),
-  },
-  {
-    flag: "--resume",
-    inHelp: "Not available yet.",
-    remedy: "leave it out",
-    asks: ({ resume }) => (resume === "never" ? null : resume),
-  },
 ];
 
 /** What the help of a flag adds as long as it can't be used, or not in full. */

@@ -1,6 +1,7 @@
 import { plainName, SOURCES } from "../data/sources.js";
 import { INIT_METHODS } from "../init/weights.js";
 import { HIDDEN_ACTS } from "../layers/latent-score.js";
+import { prunerNames } from "../pruners/registry.js";
 import {
   ascendingIntegers,
   choice,
@@ -200,7 +201,7 @@ const bop = {
     kind: flipThreshold,
     default: 1e-6,
     defaultText: "1e-6",
-    help: "A weight flips when that average has its sign and at least this magnitude.",
+    help: "Threshold τ: a weight flips when that average has its sign and at least this magnitude; BOP2 first divides the average by the gradient's root mean square, so τ is a ratio there, of another scale: try 0.1 with --ar 1e-2 (its paper has 1e-6 with --ar 1e-7).",
   }),
   arSchedule: option({
     flags: "--ar-schedule <shape>",
@@ -248,7 +249,7 @@ const bop2 = {
     kind: rate,
     default: 1e-3,
     defaultText: "1e-3",
-    help: "How much of each squared gradient enters the second average.",
+    help: "How much of each squared gradient enters the second average; at the first step the ratio is γ/√σ for every weight, or 1 with the bias correction.",
   }),
   eps: option({
     flags: "--bop2-eps <eps>",
@@ -327,10 +328,10 @@ const psg = {
 const pruning = {
   pruner: option({
     flags: "--pruner <name>",
-    kind: optional(choice(["Mag", "SNIP", "GraSP", "SynFlow"])),
+    kind: optional(choice(prunerNames)),
     default: null,
     defaultText: "no pruning",
-    help: "Score that decides which weights stay: Mag, SNIP, GraSP or SynFlow.",
+    help: `Score that decides which weights stay: ${listed(prunerNames)}.`,
   }),
   density: option({
     flags: "--prune-ratio, --density <d>",
@@ -368,11 +369,18 @@ const pruning = {
     default: "global",
     help: "global: the scores of all layers compete; local: each layer keeps the same fraction.",
   }),
+  maskShuffle: option({
+    flags: "--mask-shuffle",
+    kind: flag(),
+    default: false,
+    bare: true,
+    help: "Keeps each layer's number of weights, but places them at random, by the seed and the layer's name alone.",
+  }),
   batchSize: option({
     flags: "--prune-batch-size <n>",
     kind: integer(1),
     default: 256,
-    help: "Images per batch for the pruners that look at data.",
+    help: "Images per batch for the pruners that look at data (a hundred training images); memory grows with it.",
   }),
   verbose: option({
     flags: "--prune-verbose",

@@ -21,6 +21,7 @@ type Kind = "momentum" | "variance" | "flips" | "correction";
  * Bop of second order, Bop2ndOrder (Suarez-Ramirez et al. 2021): m ← (1-γ)·m + γ·g and v ← (1-σ)·v + σ·g², both from
  * zero; a weight flips its sign where |m| / (√v + ε) ≥ τ and sign(m) = sign(w). With bias correction m and v are first
  * divided by 1 - ∏(1-γ) and 1 - ∏(1-σ) over the steps so far, which for constant rates is 1 - (1-γ)ᵗ and 1 - (1-σ)ᵗ.
+ * In the first step the ratio is γ/√σ for every weight (1 with bias correction): a τ up to that flips half the network.
  */
 export class Bop2 extends SignOptimizer<Kind> {
   readonly sigma: number;

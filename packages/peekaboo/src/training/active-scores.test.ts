@@ -18,7 +18,7 @@ describe("the weights that scores keep", () => {
       }
       const effective = (layer as MaskedConv2d).effectiveWeight().detach().toFloat32Array();
       expect(active, name).toEqual(Uint8Array.from(effective, (value) => Number(value !== 0)));
-      const share = (active ?? []).reduce((sum: number, value) => sum + value, 0) / effective.length;
+      const share = (active ?? new Uint8Array()).reduce((sum, value) => sum + value, 0) / effective.length;
       if (hiddenAct === "edge-popup") expect(share).toBeCloseTo(0.3, 1);
     }
     network.dispose();

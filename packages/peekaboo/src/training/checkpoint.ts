@@ -4,20 +4,11 @@ import { z } from "zod";
 import { parseConfig, type TrainConfig } from "../config.js";
 import type { ImageShape } from "../models/architecture.js";
 import { Network, type NetworkOptions } from "../models/network.js";
+import { type Progress, progressSchema } from "./progress.js";
 import type { Trainer } from "./trainer.js";
 
 /** The mark of a checkpoint's layout, in its metadata. */
 export const CHECKPOINT_FORMAT = "peekaboo-checkpoint/1";
-
-/** Where the run stood when the checkpoint was written. */
-export interface Progress {
-  /** The epoch it was written in, from 0. */
-  epoch: number;
-  /** Optimiser steps done. */
-  step: number;
-  /** Percent; null before the first test. */
-  bestAccuracy: number | null;
-}
 
 /** Writes the network, its masks and both optimisers' states as one file, atomically. */
 export function writeCheckpoint(path: string, trainer: Trainer, config: TrainConfig, progress: Progress): void {
@@ -55,6 +46,33 @@ export function networkOptions(config: TrainConfig, numClasses: number, imageSha
   };
 }
 
+/** A checkpoint as read: its tensors are still in the file's bytes. */
+export interface Checkpoint {
+  path: string;
+  config: TrainConfig;
+  numClasses: number;
+  imageShape: ImageShape;
+  progress: Progress;
+  tensors: SafetensorsFile["tensors"];
+}
+
+/** Reads a checkpoint. Throws UserError when the file is none, or is damaged. */
+export function readCheckpoint(path: string): Checkpoint {
+  const file = readSafetensors(path);
+  const config = configOf(path, file);
+  const { metadata, tensors } = file;
+  const numClasses = Number(metadata.numClasses ?? Number.NaN);
+  if (!Number.isSafeInteger(numClasses) || numClasses < 1) {
+    throw damaged(path, "a number of classes", String(numClasses));
+  }
+  const progress = progressSchema.safeParse(jsonOf(path, "where the run stood", metadata.progress ?? ""));
+  if (!progress.success) {
+    const [issue] = progress.error.issues;
+    throw damaged(path, "where the run stood", `${issue?.path.join(".")}: ${issue?.message}`);
+  }
+  return { path, config, numClasses, imageShape: imageShapeOf(path, file), progress: progress.data, tensors };
+}
+
 /** A checkpoint's network, in evaluation mode. */
 export interface LoadedNetwork {
   network: Network;
@@ -67,14 +85,11 @@ export interface LoadedNetwork {
  * Throws UserError when the file is no checkpoint, is damaged, or doesn't fit the architecture that it names.
  */
 export function loadNetwork(path: string): LoadedNetwork {
-  const file = readSafetensors(path);
-  const config = configOf(path, file);
-  const numClasses = Number(file.metadata.numClasses ?? Number.NaN);
-  if (!Number.isSafeInteger(numClasses) || numClasses < 1)
-    throw damaged(path, "a number of classes", String(numClasses));
-  const network = new Network(networkOptions(config, numClasses, imageShapeOf(path, file)));
+  const checkpoint = readCheckpoint(path);
+  const { config, numClasses, imageShape } = checkpoint;
+  const network = new Network(networkOptions(config, numClasses, imageShape));
   try {
-    loadTensors(network, file);
+    restoreNetwork(network, checkpoint);
   } catch (error) {
     network.dispose();
     throw error;
@@ -83,48 +98,49 @@ export function loadNetwork(path: string): LoadedNetwork {
   return { network, config };
 }
 
-/**
- * Gives both optimisers the state that a checkpoint holds; parameters that it has none of start anew.
- *
- * Throws UserError when the file is no checkpoint, is damaged, or holds another optimiser's or network's state.
- */
-export function loadOptimizers(path: string, { bop, sgd }: Pick<Trainer, "bop" | "sgd">): void {
-  const file = readSafetensors(path);
-  const { optimizer } = configOf(path, file);
-  const signs = new Map<string, Record<string, Tensor>>();
-  const rest = new Map<string, Tensor>();
+/** Takes over weights and masks. Throws UserError, listing the first few differences, when they are another network's. */
+export function restoreNetwork(network: Network, { path, tensors }: Pick<Checkpoint, "path" | "tensors">): void {
+  const own = [...tensors].filter(([name]) => !/^(mask|bop|sgd)\./.test(name));
+  const masks = withPrefix(tensors, "mask.");
+  const expected = new Map([...network.prunable()].map(([name, { weight }]) => [name, weight.shape]));
+  for (const [name, { dtype, shape }] of masks) {
+    const wanted = expected.get(name);
+    if (dtype === "U8" && shape.join() === wanted?.join()) continue;
+    throw new UserError({
+      operation: `load ${path}`,
+      argument: `mask.${name}`,
+      expected:
+        wanted === undefined ? "no such mask: the network has no prunable weight of that name" : `U8 [${wanted}]`,
+      received: `${dtype} [${shape}]`,
+      remedy: "give a file of this network",
+    });
+  }
   scope(() => {
-    for (const [key, entry] of file.tensors) {
-      const [, owner, kind = "", name = ""] = /^(bop|sgd)\.(\w+)\.(.+)$/.exec(key) ?? [];
-      if (owner === "sgd") rest.set(`${kind}.${name}`, tensorOf(entry));
-      if (owner !== "bop") continue;
-      if (bop === null) throw damaged(path, "a run of the optimiser SGD", `one of ${optimizer}`);
-      signs.set(name, { ...signs.get(name), [kind]: tensorOf(entry) });
-    }
-    bop?.loadStateDict(signs);
-    sgd.loadStateDict({ tensors: rest, numbers: {} });
+    network.module.loadStateDict(new Map(own.map(([name, entry]) => [name, tensorOf(entry, { share: true })])));
+    network.setMasks(new Map([...masks].map(([name, entry]) => [name, tensorOf(entry, { share: true })])));
   });
 }
 
-function loadTensors(network: Network, { tensors }: SafetensorsFile): void {
-  const own = [...tensors].filter(([name]) => !/^(mask|bop|sgd)\./.test(name));
-  const state = new Map(own.map(([name, entry]) => [name, tensorOf(entry)]));
-  network.module.loadStateDict(state);
-  for (const tensor of state.values()) tensor.dispose();
-  for (const [name, layer] of network.prunable()) {
-    const entry = tensors.get(`mask.${name}`);
-    if (entry === undefined) continue;
-    if (entry.dtype !== "U8" || entry.shape.join() !== layer.weight.shape.join()) {
-      throw new UserError({
-        operation: "load checkpoint",
-        argument: `mask.${name}`,
-        expected: `U8 [${layer.weight.shape}]`,
-        received: `${entry.dtype} [${entry.shape}]`,
-        remedy: "the file is damaged: give a checkpoint that peekaboo wrote",
-      });
+/** Takes over what the optimisers remember. Throws UserError when it is other optimisers'. */
+export function restoreOptimizers({ bop, sgd }: Trainer, { tensors }: Pick<Checkpoint, "tensors">): void {
+  scope(() => {
+    const states = new Map<string, Record<string, Tensor>>();
+    for (const [key, entry] of withPrefix(tensors, "bop.")) {
+      const dot = key.indexOf(".");
+      const [kind, name] = [key.slice(0, dot), key.slice(dot + 1)];
+      states.set(name, { ...states.get(name), [kind]: tensorOf(entry, { share: true }) });
     }
-    layer.setMask(tensorOf(entry));
-  }
+    bop?.loadStateDict(states);
+    const saved = [...withPrefix(tensors, "sgd.")].map(
+      ([key, entry]) => [key, tensorOf(entry, { share: true })] as const,
+    );
+    sgd.loadStateDict({ tensors: new Map(saved), numbers: {} });
+  });
+}
+
+function withPrefix(tensors: SafetensorsFile["tensors"], prefix: string): Map<string, TensorEntry> {
+  const own = [...tensors].filter(([name]) => name.startsWith(prefix));
+  return new Map(own.map(([name, entry]) => [name.slice(prefix.length), entry]));
 }
 
 const SIDE = z.int().positive().max(4096);

@@ -3,13 +3,14 @@ import type { TrainConfig } from "../config.js";
 import type { ImageShape } from "../models/architecture.js";
 import { Network } from "../models/network.js";
 import { Batches } from "./batches.js";
-import { networkOptions } from "./checkpoint.js";
+import { networkOptions, restoreNetwork } from "./checkpoint.js";
 import { prepareDevice } from "./device.js";
 import { Interrupted, InterruptGuard } from "./interrupt.js";
 import { MetricsWriter } from "./metrics.js";
 import { openData } from "./open-data.js";
 import { reportRun } from "./report.js";
-import { openRunFolder, writeConfig } from "./run-folder.js";
+import { findStart, isOwn } from "./resume.js";
+import { openRunFolder, removeEarlier, writeConfig } from "./run-folder.js";
 import { TrainingSession } from "./session.js";
 
 /**
@@ -21,7 +22,9 @@ import { TrainingSession } from "./session.js";
 export async function runTrain(config: TrainConfig, io: Io): Promise<number> {
   const say = (text: string) => io.stderr.write(`${text}\n`);
   const folder = openRunFolder(config);
-  if (folder.used) say(`Note: ${folder.path} holds an earlier run, which this one replaces.`);
+  const start = findStart(config, folder);
+  if (start !== null) say(`Resuming ${start.path} after step ${start.progress.step}.`);
+  else if (folder.used) say(`Note: ${folder.path} holds an earlier run, which this one replaces.`);
   const guard = new InterruptGuard();
   try {
     const device = prepareDevice(config, (text) => say(`Note: ${text}`));
@@ -30,8 +33,11 @@ export async function runTrain(config: TrainConfig, io: Io): Promise<number> {
     const train = new Batches(dataset, dataset.train, { device, limit: trainLimit, grey });
     const test = new Batches(dataset, dataset.test, { device, limit: testLimit, grey });
     const network = buildNetwork(config, dataset.classes.length, train.imageShape, device);
+    if (start !== null) restoreNetwork(network, start);
+    const goesOn = start !== null && isOwn(start, folder);
+    if (!goesOn) removeEarlier(folder);
     writeConfig(folder, config, device);
-    using metrics = new MetricsWriter(folder.metrics);
+    using metrics = new MetricsWriter(folder.metrics, { offset: goesOn ? start.progress.metricsBytes : 0 });
     const session = new TrainingSession({
       config,
       network,
@@ -41,6 +47,7 @@ export async function runTrain(config: TrainConfig, io: Io): Promise<number> {
       metrics,
       guard,
       stream: io.stderr,
+      start,
     });
     const outcome = await session.run();
     metrics.flush();
