@@ -18,11 +18,6 @@ const gates: readonly Gate[] = [
     remedy: "leave it out",
     asks: ({ loadPretrained }) => loadPretrained,
   },
-  {
-    flag: "--dataset",
-    remedy: "use cifar10",
-    asks: ({ dataset }) => (dataset === "cifar10" ? null : dataset),
-  },
 ];
 
 /** What the help of a flag adds as long as it can't be used, or not in full. */
