@@ -1,0 +1,35 @@
+// What the documentation points at is there.
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { trainOptions } from "../packages/peekaboo/src/config/options.js";
+import { longFlags, optionsOf } from "../packages/peekaboo/src/config/table.js";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const pages = [
+  "README.md",
+  "packages/torch/README.md",
+  ...readdirSync(join(root, "docs")).map((name) => `docs/${name}`),
+];
+const text = (page: string) => readFileSync(join(root, page), "utf8");
+
+describe("the documentation", () => {
+  it.each(pages)("of %s links to files that exist", (page) => {
+    const links = [...text(page).matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, target = ""]) => target);
+    expect(links.filter((target) => !existsSync(join(root, dirname(page), target)))).toEqual([]);
+  });
+
+  it("maps the paper to files that exist", () => {
+    const paths = [...text("docs/paper-map.md").matchAll(/`((?:src|native)\/[\w./-]+)`/g)].map(([, path = ""]) => path);
+    expect(paths.length).toBeGreaterThan(40);
+    expect(paths.filter((path) => !existsSync(join(root, "packages/peekaboo", path)))).toEqual([]);
+  });
+
+  it("names no flag that doesn't exist", () => {
+    const flags = new Set(optionsOf(trainOptions).flatMap(longFlags));
+    const named = [...text("docs/paper-map.md").matchAll(/`(--[a-z][\w-]*)/g)].map(([, flag = ""]) => flag);
+    const others = ["--tsbdir", "--bop-threshold-scale", "--scaled-mag-quantile", "--format"];
+    expect(named.filter((flag) => !flags.has(flag) && !others.includes(flag))).toEqual([]);
+  });
+});
