@@ -140,7 +140,6 @@ describe("what is not available yet", () => {
     [{ arch: "PsgSeedResNet18" }, "--arch"],
     [{ hiddenAct: "flipping" }, "--hidden-act"],
     [{ scalingInput: true }, "--scaling-input"],
-    [{ loadPretrained: "weights.pth" }, "--load-pretrained"],
     [{ dataset: "cifar100" }, "--dataset"],
     [{ pruning: { ...synflow, pruner: "SNIP" } }, "--pruner"],
     [{ pruning: { ...synflow, pruner: "GraSP" } }, "--pruner"],

@@ -30,12 +30,6 @@ const gates: readonly Gate[] = [
     asks: ({ scalingInput }) => (scalingInput ? "the flag" : null),
   },
   {
-    flag: "--load-pretrained",
-    inHelp: "Not available yet.",
-    remedy: "leave it out",
-    asks: ({ loadPretrained }) => loadPretrained,
-  },
-  {
     flag: "--dataset",
     remedy: "use cifar10",
     asks: ({ dataset }) => (dataset === "cifar10" ? null : dataset),

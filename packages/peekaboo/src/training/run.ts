@@ -7,6 +7,7 @@ import { Batches } from "./batches.js";
 import { prepareDevice } from "./device.js";
 import { Interrupted, InterruptGuard } from "./interrupt.js";
 import { MetricsWriter } from "./metrics.js";
+import { loadPretrained } from "./pretrained.js";
 import { reportRun } from "./report.js";
 import { openRunFolder, writeConfig } from "./run-folder.js";
 import { TrainingSession } from "./session.js";
@@ -25,7 +26,7 @@ export async function runTrain(config: TrainConfig, io: Io): Promise<number> {
   try {
     const device = prepareDevice(config, (text) => say(`Note: ${text}`));
     const dataset = await openData(config, io, guard);
-    const network = buildNetwork(config, dataset, device);
+    const network = await buildNetwork(config, dataset, device, (text) => say(`Note: ${text}`));
     writeConfig(folder, config, device);
     using metrics = new MetricsWriter(folder.metrics);
     const session = new TrainingSession({
@@ -64,10 +65,16 @@ async function openData(config: TrainConfig, io: Io, guard: InterruptGuard): Pro
   }
 }
 
-function buildNetwork(config: TrainConfig, dataset: Dataset, device: string): Network {
-  const { arch, width, psg, initMethod, seed } = config;
+async function buildNetwork(
+  config: TrainConfig,
+  dataset: Dataset,
+  device: string,
+  note: (text: string) => void,
+): Promise<Network> {
+  const { arch, width, psg, initMethod, seed, loadPretrained: file } = config;
   const network = new Network({ arch, width, psg, numClasses: dataset.classes.length });
   network.initialise(initMethod, seed);
+  if (file !== null) await loadPretrained(network, file, note);
   network.module.to({ device });
   return network;
 }
