@@ -28,10 +28,14 @@ export class Allowance {
     this.#check(this.#inflated, MAX_INFLATION * this.#fileBytes + FREE_BYTES, "bytes once inflated");
   }
 
-  /** Counts bytes of tensors that can't be views: expanded ones have no bound of their own. */
+  /** Counts bytes of tensors that are copied or gone through: those that share elements have no bound of their own. */
   copy(bytes: number): void {
     this.#copied += bytes;
-    this.#check(this.#copied, 2 * (this.#fileBytes + this.#inflated) + FREE_BYTES, "bytes in expanded tensors");
+    this.#check(
+      this.#copied,
+      2 * (this.#fileBytes + this.#inflated) + FREE_BYTES,
+      "bytes in tensors that share elements",
+    );
   }
 
   #check(bytes: number, limit: number, what: string): void {

@@ -105,6 +105,7 @@ export function materialise(tensor: StoredTensor, raw: Uint8Array, allowance: Al
     allowance.copy(bytes);
     data = gather(own, size, tensor);
   }
+  if (dtype === "BOOL") allowance.copy(bytes);
   if (dtype === "BOOL" && data.some((byte) => byte > 1)) throw new PickleFault("bool bytes of 0 or 1", "another");
   return { dtype, shape: [...shape], data };
 }

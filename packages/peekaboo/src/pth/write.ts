@@ -5,8 +5,6 @@ import { PickleWriter } from "./pickle-writer.js";
 
 /** The folder inside the archive; torch.load takes any. */
 const FOLDER = "archive";
-/** Local time, as zip archives have it: the same bytes in every time zone. */
-const TIMESTAMP = new Date(1980, 0, 1);
 
 /**
  * Writes tensors as torch.save writes a state dict, an OrderedDict of tensors in the order given, whole or not at all;
@@ -28,9 +26,11 @@ export async function encodePth(tensors: Iterable<readonly [string, TensorEntry]
   }
   const { ZipFile } = (await import("yazl")).default;
   const zip = new ZipFile();
+  // Local time, as zip archives have it: the same bytes at any time in every time zone.
+  const mtime = new Date(1980, 0, 1);
   const add = (name: string, { buffer, byteOffset, byteLength }: Uint8Array) => {
     const content = Buffer.from(buffer, byteOffset, byteLength);
-    const options = { compress: false, mtime: TIMESTAMP, forceDosTimestamp: true, mode: 0o100644 };
+    const options = { compress: false, mtime, forceDosTimestamp: true, mode: 0o100644 };
     zip.addBuffer(content, `${FOLDER}/${name}`, options);
   };
   add("data.pkl", encodeStateDict(entries));
