@@ -27,7 +27,7 @@ export async function encodePth(tensors: Iterable<readonly [string, TensorEntry]
   const { ZipFile } = (await import("yazl")).default;
   const zip = new ZipFile();
   // Local time, as zip archives have it: the same bytes at any time in every time zone.
-  const mtime = new Date(1980, 0, 1);
+  const mtime = new Date(2000, 0, 1);
   const add = (name: string, { buffer, byteOffset, byteLength }: Uint8Array) => {
     const content = Buffer.from(buffer, byteOffset, byteLength);
     const options = { compress: false, mtime, forceDosTimestamp: true, mode: 0o100644 };
