@@ -27,7 +27,7 @@ const train = (name: string, ...more: string[]) =>
 /** A tensor's elements; a learning rate of 0 still makes 0 of -0. */
 function numbers(entry: TensorEntry | undefined): number[] {
   if (entry === undefined) throw new Error("no such tensor");
-  return Array.from(asTypedArray(entry), (value) => Number(value) + 0);
+  return Array.from<number | bigint, number>(asTypedArray(entry), (value) => Number(value) + 0);
 }
 
 describe("peekaboo export", () => {

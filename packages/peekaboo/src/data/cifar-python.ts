@@ -15,6 +15,7 @@ export interface CifarPythonLayout {
 }
 
 const OPERATION = "decode CIFAR python batches";
+const REMEDY = "the file is damaged or not CIFAR's: get it again";
 
 /**
  * Reads the official python batches (https://www.cs.toronto.edu/~kriz/cifar.html) into [N, H, W, C], executing nothing.
@@ -59,7 +60,7 @@ function readBatch(files: Files, name: string, size: number, labelsKey: string):
     source: name,
     globals: numpyGlobals,
     python2Strings: "bytes",
-    remedy: "the file is damaged or not CIFAR's: get it again",
+    remedies: { damaged: REMEDY, foreign: REMEDY },
   });
   if (!(value instanceof Map)) throw fault(name, "a dictionary", kindOf(value));
   const pixels = checkedPixels(name, value, size);

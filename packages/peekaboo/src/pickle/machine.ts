@@ -1,6 +1,14 @@
 import { quoted } from "@peekaboo/torch/errors";
 import type { ByteCursor } from "./cursor.js";
-import { isSequence, isTuple, kindOf, PickleFault, type PickleGlobal, type PickleValue } from "./values.js";
+import {
+  ForeignFault,
+  isSequence,
+  isTuple,
+  kindOf,
+  PickleFault,
+  type PickleGlobal,
+  type PickleValue,
+} from "./values.js";
 
 /** Opcodes of one pickle: some fifty a tensor, two a label. */
 const MAX_OPERATIONS = 4_000_000;
@@ -113,7 +121,7 @@ export class Machine {
   pushGlobal(module: string, name: string): void {
     const full = `${module}.${name}`;
     const known = this.surroundings.globals.get(full);
-    if (known === undefined) throw new PickleFault("plain data alone", `the class or function ${quoted(full)}`);
+    if (known === undefined) throw new ForeignFault(`the class or function ${quoted(full)}`);
     this.#stack.push(known);
   }
 
@@ -128,8 +136,7 @@ export class Machine {
 
   pushPersistent(id: PickleValue): void {
     const { persistentLoad } = this.surroundings;
-    if (persistentLoad === undefined)
-      throw new PickleFault("plain data alone", "a reference to data outside (a persistent id)");
+    if (persistentLoad === undefined) throw new ForeignFault("a reference to data outside (a persistent id)");
     this.pushObject(persistentLoad(id));
   }
 }

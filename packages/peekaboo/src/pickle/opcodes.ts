@@ -1,7 +1,7 @@
 import { latin1Text } from "./cursor.js";
 import type { Machine } from "./machine.js";
 import { parseFloatText, parseInteger, parseQuoted, parseRawUnicode } from "./text.js";
-import { isList, kindOf, OrderedDict, PickleFault, PickleObject, type PickleValue } from "./values.js";
+import { ForeignFault, isList, kindOf, OrderedDict, PickleFault, PickleObject, type PickleValue } from "./values.js";
 
 type Opcode = (machine: Machine) => void;
 
@@ -192,7 +192,7 @@ const refused: readonly [number, Opcode][] = [
 
 function refuse(what: string): Opcode {
   return () => {
-    throw new PickleFault("plain data alone", what);
+    throw new ForeignFault(what);
   };
 }
 

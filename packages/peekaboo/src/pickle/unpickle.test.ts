@@ -161,7 +161,12 @@ describe("a pickle is refused", () => {
     const fussy = new PickleGlobal("a.b", () => {
       throw new PickleFault("better", "worse");
     });
-    const options = { source: "p", operation: "try", globals: new Map([["a.b", fussy]]), remedy: "mend it" };
+    const options = {
+      source: "p",
+      operation: "try",
+      globals: new Map([["a.b", fussy]]),
+      remedies: { damaged: "mend it", foreign: "" },
+    };
     expect(() => unpickle(Buffer.from("ca\nb\n)R."), options)).toThrow(
       "try: expected better for p, received worse; mend it.",
     );

@@ -2,7 +2,7 @@ import { UserError } from "@peekaboo/torch/errors";
 import { ByteCursor } from "./cursor.js";
 import { Machine, type Surroundings } from "./machine.js";
 import { opcodes, STOP } from "./opcodes.js";
-import { PickleFault, type PickleValue } from "./values.js";
+import { ForeignFault, PickleFault, type PickleValue } from "./values.js";
 
 /** How {@link unpickle} reads, and what its errors say. */
 export interface UnpickleOptions extends Surroundings {
@@ -10,8 +10,8 @@ export interface UnpickleOptions extends Surroundings {
   readonly operation?: string;
   /** What the error messages call the pickle, e.g. a quoted path. */
   readonly source: string;
-  /** What the user can do about a pickle that is refused. */
-  readonly remedy?: string;
+  /** What the user can do about a pickle that is damaged, and about one that holds more than data. */
+  readonly remedies?: { readonly damaged: string; readonly foreign: string };
   /** The byte at which the pickle begins. */
   readonly start?: number;
 }
@@ -31,13 +31,14 @@ export interface Unpickled {
  * @throws UserError naming the class, the opcode or the length that is refused.
  */
 export function unpickle(bytes: Uint8Array, options: UnpickleOptions): Unpickled {
-  const { operation = "read pickle", source: argument, remedy, start = 0 } = options;
+  const { operation = "read pickle", source: argument, remedies, start = 0 } = options;
   const cursor = new ByteCursor(bytes, start);
   try {
     return { value: run(new Machine(cursor, options)), end: cursor.position };
   } catch (cause) {
     if (!(cause instanceof PickleFault)) throw cause;
     const { expected, received } = cause;
+    const remedy = remedies?.[cause instanceof ForeignFault ? "foreign" : "damaged"];
     throw new UserError({
       operation,
       argument,

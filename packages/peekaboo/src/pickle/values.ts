@@ -54,6 +54,13 @@ export class PickleFault extends Error {
   }
 }
 
+/** Refuses what isn't data: the file may be whole, and hold a class, a function or a reference to something outside. */
+export class ForeignFault extends PickleFault {
+  constructor(received: string) {
+    super("plain data alone", received);
+  }
+}
+
 /** Whether the value is a list or a tuple. */
 export function isSequence(value: PickleValue | undefined): value is readonly PickleValue[] {
   return Array.isArray(value);

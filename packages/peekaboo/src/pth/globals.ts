@@ -1,5 +1,5 @@
 import { quoted } from "@peekaboo/torch/errors";
-import type { SafetensorsDtype } from "@peekaboo/torch/safetensors";
+import { MAX_RANK, type SafetensorsDtype } from "@peekaboo/torch/safetensors";
 import {
   isSequence,
   isTuple,
@@ -9,7 +9,7 @@ import {
   PickleGlobal,
   type PickleValue,
 } from "../pickle/values.js";
-import { MAX_RANK, Storage, StorageType, StoredTensor } from "./tensor.js";
+import { Storage, StorageType, StoredTensor } from "./tensor.js";
 
 /** PyTorch's storage class of each dtype. */
 export const STORAGE_CLASSES: Readonly<Record<SafetensorsDtype, string>> = {

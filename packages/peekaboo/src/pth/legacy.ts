@@ -1,9 +1,10 @@
 import { quoted } from "@peekaboo/torch/errors";
+import { itemSize } from "@peekaboo/torch/safetensors";
 import { ByteCursor } from "../pickle/cursor.js";
 import { unpickle } from "../pickle/unpickle.js";
 import { isSequence, kindOf, PickleFault, type PickleValue } from "../pickle/values.js";
 import { storageOf, torchGlobals } from "./globals.js";
-import { itemSize, type Storage } from "./tensor.js";
+import type { Storage } from "./tensor.js";
 
 /** Opens a file of before the zip format (torch.serialization.MAGIC_NUMBER), as a pickled integer. */
 const MAGIC = 0x1950a86a20f9469cfc6cn;
@@ -13,7 +14,7 @@ const PROTOCOL = 1001;
 interface Told {
   readonly operation: string;
   readonly source: string;
-  readonly remedy: string;
+  readonly remedies: { readonly damaged: string; readonly foreign: string };
 }
 
 /** Whether a file begins with the magic number in a pickle of protocol 2 or later. */

@@ -270,7 +270,9 @@ describe("a file of before the zip format", () => {
     [200, "cut in its object"],
     [1400, "cut in a storage"],
   ])("is refused when cut at byte %d: %s", async (length) => {
-    await expect(parsePth(bytesOf("legacy").subarray(0, length), "x.pth")).rejects.toThrow(UserError);
+    const cut = bytesOf("legacy").subarray(0, length);
+    await expect(parsePth(cut, "x.pth")).rejects.toThrow(UserError);
+    await expect(parsePth(cut, "x.pth")).rejects.toThrow("; the file is damaged or not in this format");
   });
 
   it("is refused with another protocol or byte order", async () => {

@@ -1,18 +1,20 @@
 import { quoted, UserError } from "@peekaboo/torch/errors";
 import { withFile } from "@peekaboo/torch/files";
-import type { TensorEntry } from "@peekaboo/torch/safetensors";
+import { itemSize, type TensorEntry } from "@peekaboo/torch/safetensors";
 import { unpickle } from "../pickle/unpickle.js";
 import { PickleFault, type PickleValue } from "../pickle/values.js";
 import { Allowance } from "./allowance.js";
 import { storageOf, torchGlobals } from "./globals.js";
 import { isLegacy, readLegacy } from "./legacy.js";
-import { itemSize, materialise, type Storage, type StoredTensor } from "./tensor.js";
+import { materialise, type Storage, type StoredTensor } from "./tensor.js";
 import { contentOf, readZipDirectory, type ZipEntry } from "./zip.js";
 
 const OPERATION = "read PyTorch file";
 const DAMAGED = "the file is damaged or not in this format: write or download it again";
-/** What to do about a file that holds more than data. */
-export const SAVE_STATE = "in Python, save the state alone: torch.save(model.state_dict(), FILE)";
+const REMEDIES = {
+  damaged: DAMAGED,
+  foreign: "in Python, save the state alone: torch.save(model.state_dict(), FILE)",
+};
 
 /** A PyTorch file: what was saved, its tensors still where they lie in the file. */
 export interface PthFile {
@@ -75,7 +77,7 @@ async function readArchive(bytes: Uint8Array, source: string, allowance: Allowan
     source: quoted(source, Number.POSITIVE_INFINITY),
     globals: torchGlobals,
     persistentLoad: storageOf,
-    remedy: SAVE_STATE,
+    remedies: REMEDIES,
   });
   const read = new Map<string, Uint8Array>();
   const raw = ({ key, dtype, start, length }: Storage): Uint8Array => {
@@ -117,7 +119,7 @@ async function readLegacyFile(bytes: Uint8Array, source: string): Promise<Conten
     readLegacy(bytes, {
       operation: OPERATION,
       source: quoted(source, Number.POSITIVE_INFINITY),
-      remedy: SAVE_STATE,
+      remedies: REMEDIES,
     }),
   );
 }

@@ -1,27 +1,12 @@
-import type { SafetensorsDtype, TensorEntry } from "@peekaboo/torch/safetensors";
+import {
+  byteLengthOf,
+  firstNonBoolean,
+  itemSize,
+  type SafetensorsDtype,
+  type TensorEntry,
+} from "@peekaboo/torch/safetensors";
 import { PickleFault, PickleGlobal, PickleObject } from "../pickle/values.js";
 import type { Allowance } from "./allowance.js";
-
-/** The most dimensions: as many as libtorch's kernels take. */
-export const MAX_RANK = 64;
-
-const ITEM_SIZE: Readonly<Record<SafetensorsDtype, number>> = {
-  F64: 8,
-  I64: 8,
-  F32: 4,
-  I32: 4,
-  F16: 2,
-  BF16: 2,
-  I16: 2,
-  I8: 1,
-  U8: 1,
-  BOOL: 1,
-};
-
-/** Bytes of one element. */
-export function itemSize(dtype: SafetensorsDtype): number {
-  return ITEM_SIZE[dtype];
-}
 
 /** A class of PyTorch's storages, e.g. torch.FloatStorage, which tells the dtype. */
 export class StorageType extends PickleGlobal {
@@ -71,9 +56,8 @@ export class StoredTensor extends PickleObject {
         `one that reaches element ${last}`,
       );
     }
-    if (!Number.isSafeInteger(product(shape) * itemSize(storage.dtype))) {
+    if (byteLengthOf(storage.dtype, shape) === undefined)
       throw new PickleFault("a tensor of fewer than 2^53 bytes", `one of shape [${shape}]`);
-    }
     this.storage = storage;
     this.offset = offset;
     this.shape = shape;
@@ -106,7 +90,7 @@ export function materialise(tensor: StoredTensor, raw: Uint8Array, allowance: Al
     data = gather(own, size, tensor);
   }
   if (dtype === "BOOL") allowance.copy(bytes);
-  if (dtype === "BOOL" && data.some((byte) => byte > 1)) throw new PickleFault("bool bytes of 0 or 1", "another");
+  if (dtype === "BOOL" && firstNonBoolean(data) >= 0) throw new PickleFault("bool bytes of 0 or 1", "another");
   return { dtype, shape: [...shape], data };
 }
 

@@ -1,6 +1,6 @@
 import { quoted, UserError } from "@peekaboo/torch/errors";
 import { writeFileAtomic } from "@peekaboo/torch/files";
-import { asTypedArray, type TensorEntry } from "@peekaboo/torch/safetensors";
+import { byteLengthOf, type TensorEntry } from "@peekaboo/torch/safetensors";
 import { PickleWriter } from "./pickle-writer.js";
 
 /** The folder inside the archive; torch.load takes any. */
@@ -58,12 +58,10 @@ function encodeStateDict(entries: ReadonlyMap<string, TensorEntry>): Uint8Array 
   return pickle.end();
 }
 
-function check(name: string, entry: TensorEntry): void {
-  const { dtype, shape, data } = entry;
-  // F16 and BF16 have no array to check against.
-  const half = dtype === "F16" || dtype === "BF16";
-  const bytes = half ? 2 * shape.reduce((product, size) => product * size, 1) : asTypedArray(entry).byteLength;
-  if (bytes !== data.byteLength) throw writeFault(name, `${bytes} bytes for [${shape}]`, `${data.byteLength}`);
+function check(name: string, { dtype, shape, data }: TensorEntry): void {
+  const bytes = byteLengthOf(dtype, shape);
+  if (bytes !== data.byteLength)
+    throw writeFault(name, `${bytes ?? "no"} bytes, as ${dtype} [${shape}] takes`, `${data.byteLength}`);
 }
 
 function writeFault(name: string, expected: string, received: string): UserError {

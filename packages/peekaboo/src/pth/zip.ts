@@ -25,9 +25,9 @@ export interface ZipEntry {
  */
 export async function readZipDirectory(archive: Uint8Array): Promise<Map<string, ZipEntry>> {
   const yauzl = await import("yauzl");
-  const buffer = Buffer.from(archive.buffer, archive.byteOffset, archive.byteLength);
   const entries = new Map<string, ZipEntry>();
   try {
+    const buffer = Buffer.from(archive.buffer, archive.byteOffset, archive.byteLength);
     const zip = await yauzl.default.fromBufferPromise(buffer, { strictFileNames: true });
     for await (const entry of zip.eachEntry()) {
       if (entries.has(entry.fileName))
