@@ -1,26 +1,89 @@
-// SynFlow in rounds on a random CIFAR network.
+// SynFlow in rounds on a random CIFAR network:
 // node bench/dist/prune.js [ARCH=ResNet20] [ROUNDS=100] [REPETITIONS=3]
+// A pruner that looks at a hundred images, alternating with a plain float64 gradient of the same images, in one process:
+// node bench/dist/prune.js SNIP|GraSP|gradient [ARCH=ResNet18] [BATCH=100] [REPETITIONS=5] ("gradient": that alone, for its memory)
+import { grad, manualSeed, ops, scope } from "@peekaboo/torch";
 import { Network } from "peekaboo/models/network";
+import { pabOps } from "peekaboo/native/library";
+import type { Batch } from "peekaboo/pruners/pruner";
 import { findPruner } from "peekaboo/pruners/registry";
 import { prune } from "peekaboo/pruning/loop";
-import { median, peakMemory } from "./statistics.js";
+import { median, peakMemory, seconds } from "./statistics.js";
 
-const [arch = "ResNet20", rounds = "100", repetitions = "3"] = process.argv.slice(2);
-const times: number[] = [];
-for (let i = 0; i < Number(repetitions); i++) {
+const IMAGES = 100;
+const target = { density: 0.3, schedule: "exponential", scope: "global", imageShape: [3, 32, 32] } as const;
+
+/** The passes (forward and backward) that a pruner's definition takes: GraSP's second order counts as two. */
+const PASSES: Readonly<Record<string, number>> = { SNIP: 1, GraSP: 3 };
+
+function randomNetwork(arch: string): Network {
   const network = new Network({ arch, numClasses: 10 });
   network.initialise("kaiming_normal", 0);
-  const begun = performance.now();
-  await prune(network, {
-    pruner: findPruner("SynFlow"),
-    density: 0.3,
-    iterations: Number(rounds),
-    schedule: "exponential",
-    scope: "global",
-    imageShape: [3, 32, 32],
-  });
-  times.push((performance.now() - begun) / 1000);
-  network.dispose();
+  return network;
 }
-console.log(`${arch}: ${rounds} rounds of SynFlow in ${median(times).toFixed(2)} s`);
+
+async function synFlow(arch = "ResNet20", rounds = "100", repetitions = "3"): Promise<void> {
+  const times: number[] = [];
+  for (let i = 0; i < Number(repetitions); i++) {
+    const network = randomNetwork(arch);
+    const begun = performance.now();
+    await prune(network, { ...target, pruner: findPruner("SynFlow"), iterations: Number(rounds) });
+    times.push((performance.now() - begun) / 1000);
+    network.dispose();
+  }
+  console.log(`${arch}: ${rounds} rounds of SynFlow in ${median(times).toFixed(2)} s`);
+}
+
+function randomBatches(size: number): Batch[] {
+  const counts = Array.from({ length: Math.ceil(IMAGES / size) }, (_, i) => Math.min(size, IMAGES - i * size));
+  return counts.map((count) => ({
+    input: ops.randn([count, 3, 32, 32], { dtype: "float32" }),
+    target: ops.randint(0, 10, [count], { dtype: "int64" }),
+  }));
+}
+
+/** The gradient of the cross-entropy by the prunable weights, batch after batch, on a float64 network in evaluation mode. */
+function plainGradient(arch: string, batches: readonly Batch[]): () => void {
+  const network = randomNetwork(arch);
+  network.module.to({ dtype: "float64" }).eval();
+  const weights = [...network.prunable().values()].map(({ weight }) => weight);
+  return () => {
+    for (const { input, target } of batches) {
+      scope(() => grad([ops.crossEntropyLoss(network.call(input.to({ dtype: "float64" })), target)], weights));
+    }
+  };
+}
+
+async function againstGradient(name: string, arch = "ResNet18", batch = "100", repetitions = "5"): Promise<void> {
+  pabOps().reuseMemory(process.env.REUSE !== "0");
+  manualSeed(0);
+  const batches = randomBatches(Number(batch));
+  const gradient = plainGradient(arch, batches);
+  const times = { pruner: [] as number[], gradient: [] as number[] };
+  for (let i = 0; i <= Number(repetitions); i++) {
+    const plain = seconds(gradient);
+    const network = randomNetwork(arch);
+    const begun = performance.now();
+    if (name !== "gradient") {
+      await prune(network, { ...target, pruner: findPruner(name), iterations: 1, batches: () => batches });
+    }
+    const own = (performance.now() - begun) / 1000;
+    network.dispose();
+    if (i === 0) continue; // warms up
+    times.gradient.push(plain);
+    times.pruner.push(own);
+  }
+  const [pruner, pass] = [median(times.pruner), median(times.gradient)];
+  console.log(`${arch}, ${IMAGES} images in batches of ${batch}: a plain gradient in ${pass.toFixed(2)} s`);
+  const passes = PASSES[name];
+  if (passes === undefined) return;
+  console.log(`${name} in ${pruner.toFixed(2)} s, ${(pruner / pass).toFixed(2)} of it;`);
+  console.log(
+    `${(pruner / pass / passes).toFixed(2)} times the ${passes} pass${passes === 1 ? "" : "es"} that it needs`,
+  );
+}
+
+const [first = "ResNet20", ...rest] = process.argv.slice(2);
+if (first in PASSES || first === "gradient") await againstGradient(first, ...rest);
+else await synFlow(first, ...rest);
 console.log(`peak memory ${peakMemory().toFixed(2)} GB`);

@@ -17,6 +17,7 @@ import { writePth } from "../packages/peekaboo/src/pth/write.js";
 import { writeCheckpoint } from "../packages/peekaboo/src/training/checkpoint.js";
 import { exportFile } from "../packages/peekaboo/src/training/export-file.js";
 import { loadPretrained } from "../packages/peekaboo/src/training/pretrained.js";
+import { BEGINNING } from "../packages/peekaboo/src/training/progress.js";
 import { readStateFile } from "../packages/peekaboo/src/training/state-file.js";
 import { Trainer } from "../packages/peekaboo/src/training/trainer.js";
 
@@ -75,7 +76,7 @@ async function makeCheckpoint(path: string): Promise<Network> {
   const trainer = new Trainer(network, config);
   const target = Tensor.from(BigInt64Array.of(0n, 1n, 2n, 3n));
   for (let step = 0; step < 3; step++) trainer.step({ input, target }, { epoch: 0, step, totalSteps: 3 });
-  writeCheckpoint(path, trainer, config, { epoch: 0, step: 3, bestAccuracy: null });
+  writeCheckpoint(path, trainer, config, { ...BEGINNING, step: 3 });
   trainer.dispose();
   return network;
 }

@@ -6,31 +6,18 @@
 #include <cmath>
 
 #include "parallel.h"
+#include "sign_step.h"
 
 namespace peekaboo {
 namespace {
 
+constexpr auto kOperator = "bop_step_";
+
 void check(const at::Tensor& weight, const at::Tensor& momentum, const at::Tensor& grad, const at::Tensor& flips,
            double ar, double tau) {
-  TORCH_CHECK(weight.is_floating_point(), "bop_step_: weight must hold floating-point numbers, received ",
-              weight.scalar_type());
-  for (const auto* other : {&momentum, &grad}) {
-    TORCH_CHECK(other->sizes() == weight.sizes() && other->scalar_type() == weight.scalar_type(),
-                "bop_step_: ", other == &grad ? "grad" : "momentum", " must be ", weight.scalar_type(), weight.sizes(),
-                " like weight, received ", other->scalar_type(), other->sizes());
-  }
-  TORCH_CHECK(!flips.defined() || (flips.sizes() == weight.sizes() && flips.scalar_type() == at::kInt),
-              "bop_step_: flips must be int32 of weight's shape ", weight.sizes(), ", received ",
-              flips.defined() ? flips.scalar_type() : at::kInt, flips.defined() ? flips.sizes() : weight.sizes());
-  TORCH_CHECK(ar > 0.0 && ar < 1.0, "bop_step_: ar (adaptivity rate) must lie between 0 and 1, received ", ar);
-  TORCH_CHECK(tau >= 0.0, "bop_step_: tau (threshold) must not be negative, received ", tau);
-}
-
-// True where one raw loop over all four visits the same element of each.
-bool same_order(const at::Tensor& weight, const at::Tensor& momentum, const at::Tensor& grad, const at::Tensor& flips) {
-  return is_dense_float_cpu(weight) && momentum.device().is_cpu() && grad.device().is_cpu() &&
-         momentum.strides() == weight.strides() && grad.strides() == weight.strides() &&
-         (!flips.defined() || (flips.device().is_cpu() && flips.strides() == weight.strides()));
+  check_like_weight(kOperator, weight, {{"momentum", momentum}, {"grad", grad}}, flips);
+  check_rate(kOperator, "ar (adaptivity rate)", ar);
+  check_threshold(kOperator, tau);
 }
 
 struct Rates {
@@ -64,7 +51,7 @@ int64_t bop_step(const at::Tensor& weight, const at::Tensor& momentum, const at:
                  const c10::optional<at::Tensor>& flips, double ar, double tau, bool first) {
   const at::Tensor counts = flips.value_or(at::Tensor());
   check(weight, momentum, grad, counts, ar, tau);
-  if (!same_order(weight, momentum, grad, counts)) {
+  if (!same_order(weight, {{"momentum", momentum}, {"grad", grad}}, counts)) {
     return bop_step_reference(weight, momentum, grad, flips, ar, tau, first);
   }
   const Rates rates{static_cast<float>(1.0 - ar), static_cast<float>(ar), static_cast<float>(tau)};
@@ -76,11 +63,7 @@ int64_t bop_step(const at::Tensor& weight, const at::Tensor& momentum, const at:
     total += step_run(weights + begin, momenta + begin, grads + begin, per_weight ? per_weight + begin : nullptr,
                       end - begin, rates, first);
   });
-  for (const auto* changed : {&weight, &momentum, &counts}) {
-    if (changed->defined()) {
-      changed->unsafeGetTensorImpl()->bump_version();
-    }
-  }
+  bump_versions({&weight, &momentum, &counts});
   return total;
 }
 

@@ -8,7 +8,9 @@
 
 #include "augment.h"
 #include "bop.h"
+#include "bop2.h"
 #include "conv2d.h"
+#include "finite.h"
 #include "memory.h"
 #include "psg_conv2d.h"
 #include "quantize.h"
@@ -53,6 +55,9 @@ constexpr auto kConvArguments =
 constexpr auto kQuantizeArguments = "(Tensor input, str role, int bits, bool signed) -> Tensor";
 constexpr auto kBopArguments =
     "(Tensor(a!) weight, Tensor(b!) momentum, Tensor grad, Tensor(c!)? flips, float ar, float tau, bool first) -> int";
+constexpr auto kBop2Arguments =
+    "(Tensor(a!) weight, Tensor(b!) momentum, Tensor(c!) variance, Tensor(d!) correction, Tensor grad, "
+    "Tensor(e!)? flips, float ar, float sigma, float tau, float eps, bool bias_correction) -> int";
 constexpr auto kAugmentArguments =
     "(Tensor images, Tensor index, Tensor? dy, Tensor? dx, Tensor? flip, int padding, float[] mean, float[] std, "
     "bool channels_last=False) -> Tensor";
@@ -68,6 +73,9 @@ TORCH_LIBRARY(peekaboo, m) {
   define("conv2d", kConvArguments);
   define("bop_step_", kBopArguments);
   define("bop_step_reference_", kBopArguments);
+  define("bop2_step_", kBop2Arguments);
+  define("bop2_step_reference_", kBop2Arguments);
+  m.def("first_nonfinite(Tensor[] tensors) -> int");
   define("augment", kAugmentArguments);
   define("augment_reference", kAugmentArguments);
   m.def("reuse_memory(bool on) -> ()", reuse_memory);
@@ -78,6 +86,9 @@ TORCH_LIBRARY_IMPL(peekaboo, CompositeExplicitAutograd, m) {
   m.impl("quantize_reference", quantize_op<false>);
   m.impl("bop_step_", bop_step);
   m.impl("bop_step_reference_", bop_step_reference);
+  m.impl("bop2_step_", bop2_step);
+  m.impl("bop2_step_reference_", bop2_step_reference);
+  m.impl("first_nonfinite", first_nonfinite);
   m.impl("augment", augment);
   m.impl("augment_reference", augment_reference);
 }

@@ -11,7 +11,9 @@ const defaults: TrainConfig = {
   initMethod: "standard",
   seed: 0,
   hiddenAct: null,
+  hiddenDensity: null,
   scalingInput: false,
+  dropout: 0,
   loadPretrained: null,
   dataset: "cifar10",
   dataFolder: null,
@@ -22,7 +24,17 @@ const defaults: TrainConfig = {
   batchSize: 128,
   optimizer: "SGD",
   sgd: { lr: 0.1, momentum: 0.9, weightDecay: 5e-4, lrSchedule: "step", milestones: [80, 120], lrFinal: 0 },
-  bop: { ar: 1e-3, tau: 1e-6, arSchedule: "step", arDecayFreq: 100, arDecayRatio: 0.1, arFinal: 0 },
+  bop: {
+    ar: 1e-3,
+    tau: 1e-6,
+    arSchedule: "step",
+    arDecayFreq: 100,
+    arDecayRatio: 0.1,
+    arFinal: 0,
+    arLayers: [],
+    tauLayers: [],
+  },
+  bop2: { sigma: 1e-3, eps: 1e-10, biasCorrection: false },
   psg: {
     backward: true,
     msbBits: 4,
@@ -50,6 +62,7 @@ const synflow = {
   iterations: 100,
   schedule: "exponential",
   scope: "global",
+  maskShuffle: false,
   batchSize: 256,
   verbose: false,
 };
@@ -92,6 +105,10 @@ describe("parseConfig", () => {
     [{ pruning: { pruner: "SynFlow", density: 0 } }, "above 0 and at most 1 for pruning.density, received 0", ""],
     [{ bop: { tau: -1 } }, "bop.tau", "received -1"],
     [{ bop: { ar: 1 } }, "bop.ar", "above 0 and below 1"],
+    [{ bop: { arLayers: [{ pattern: "*", value: 1 }] } }, "bop.arLayers", "above 0 and below 1"],
+    [{ bop: { tauLayers: [{ pattern: "*", value: -1 }] } }, "bop.tauLayers", "of at least 0"],
+    [{ bop2: { sigma: 1 } }, "bop2.sigma", "above 0 and below 1"],
+    [{ bop2: { eps: 0 } }, "bop2.eps", "a number above 0"],
     [{ psg: { msbBits: 4.5 } }, "psg.msbBits", "an integer from 1 to 32"],
     [{ epochs: "350" }, "epochs", 'received "350"'],
     [{ epochs: null }, "epochs", "received null"],
@@ -124,9 +141,23 @@ describe("what doesn't go together", () => {
     expect(parseConfig({ pruning: { ...synflow, epoch: 3, shots: 3 } }).pruning?.shots).toBe(3);
   });
 
+  it("is a pruner that divides the layers itself, and local scope", () => {
+    const local = { ...synflow, scope: "local" };
+    expect(refusal({ pruning: { ...local, pruner: "ERK" } })).toContain("--prune-scope");
+    expect(parseConfig({ pruning: { ...local, pruner: "Rand" } }).pruning?.scope).toBe("local");
+    expect(parseConfig({ pruning: { ...synflow, pruner: "ERK" } }).pruning?.pruner).toBe("ERK");
+  });
+
   it("is a relative threshold above the maximum itself", () => {
     expect(refusal({ psg: { threshold: { value: 1.5 } } })).toContain("--psg-threshold-mode absolute");
     expect(parseConfig({ psg: { threshold: { value: 1.5, mode: "absolute" } } }).psg.threshold.value).toBe(1.5);
+  });
+
+  it("is a layer's own γ that a rising schedule would take to 1", () => {
+    const bop = { ar: 1e-3, arFinal: 1e-2, arSchedule: "linear", arLayers: [{ pattern: "layer1.*", value: 0.1 }] };
+    expect(refusal({ bop })).toContain("for --ar-layers, received layer1.*=0.1; lower it, or --ar-final");
+    expect(parseConfig({ bop: { ...bop, arSchedule: "step" } }).bop.arLayers).toEqual(bop.arLayers);
+    expect(parseConfig({ bop: { ...bop, arFinal: 9e-3 } }).bop.arFinal).toBe(9e-3);
   });
 
   it("is an architecture that doesn't exist", () => {
@@ -136,14 +167,7 @@ describe("what doesn't go together", () => {
 
 describe("what is not available yet", () => {
   it.each([
-    [{ arch: "SeedResNet18" }, "--arch"],
-    [{ arch: "PsgSeedResNet18" }, "--arch"],
-    [{ hiddenAct: "flipping" }, "--hidden-act"],
-    [{ scalingInput: true }, "--scaling-input"],
     [{ dataset: "cifar100" }, "--dataset"],
-    [{ pruning: { ...synflow, pruner: "SNIP" } }, "--pruner"],
-    [{ pruning: { ...synflow, pruner: "GraSP" } }, "--pruner"],
-    [{ resume: "auto" }, "--resume"],
   ])("is told of %j", (json, flag) => {
     expect(refusal(json)).toContain(`for ${flag}, received `);
     expect(refusal(json)).toContain("which is not available yet");
@@ -176,18 +200,20 @@ describe("wantedDevice", () => {
 });
 
 describe("notesOn", () => {
-  const { pruning, bop, psg } = trainOptions;
+  const { pruning, bop, bop2, psg } = trainOptions;
 
   it("names the given flags that change nothing, and why", () => {
     const given = new Map<(typeof pruning)["density"] | (typeof psg)["msbBits"], unknown>([
       [pruning.density, 0.5],
       [pruning.iterations, 3],
       [bop.tau, 1e-5],
+      [bop2.sigma, 1e-2],
       [psg.msbBits, 8],
     ]);
     expect(notesOn(configFromFlags(given), given)).toEqual([
       "--prune-ratio, --prune-iters: no effect, since without --pruner nothing is pruned.",
       "--tau: no effect, since the optimiser is SGD, not BOP.",
+      "--bop2-sigma: no effect, since the optimiser is SGD, not BOP2.",
       "--msb-bits: no effect, since ResNet18 is not a PSG network.",
     ]);
   });
@@ -197,5 +223,16 @@ describe("notesOn", () => {
     expect(notesOn(defaults, given as Parameters<typeof notesOn>[1])).toEqual([]);
     const used = new Map([[pruning.density, 0.5]]);
     expect(notesOn(parseConfig({ pruning: synflow }), used)).toEqual([]);
+    const both = new Map<(typeof bop)["tau"], unknown>([
+      [bop.tau, 0.1],
+      [bop2.sigma, 1e-2],
+    ]);
+    expect(notesOn(parseConfig({ optimizer: "BOP2" }), both)).toEqual([]);
+    expect(notesOn(parseConfig({ optimizer: "BOP2" }), new Map())).toEqual([
+      "--tau: its default is BOP's; BOP2 compares a ratio with it, for which 0.1 is a start.",
+    ]);
+    expect(notesOn(parseConfig({ optimizer: "BOP" }), both)).toEqual([
+      "--bop2-sigma: no effect, since the optimiser is BOP, not BOP2.",
+    ]);
   });
 });

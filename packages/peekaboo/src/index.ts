@@ -1,4 +1,5 @@
 export {
+  type Bop2Config,
   type BopConfig,
   type PruningConfig,
   type PsgConfig,
@@ -11,6 +12,8 @@ export { INIT_METHODS, type InitMethod, initialiseWeight } from "./init/weights.
 export { Network, type NetworkOptions } from "./models/network.js";
 export { architectureNames } from "./models/registry.js";
 export { Bop, type BopOptions } from "./optim/bop.js";
+export { Bop2, type Bop2Options } from "./optim/bop2.js";
+export { SignOptimizer, type SignOptions } from "./optim/sign-optimizer.js";
 export type { Pruner, ScoreContext } from "./pruners/pruner.js";
 export { findPruner } from "./pruners/registry.js";
 export { type PruneOptions, type PruneReport, prune } from "./pruning/loop.js";

@@ -24,8 +24,9 @@ export class UserError extends Error {
   readonly argument: string;
 
   constructor({ operation, argument, expected, received, remedy, cause }: UserErrorParts) {
-    const end = remedy === undefined ? "" : `; ${remedy}`;
-    super(`${operation}: expected ${expected} for ${argument}, received ${received}${end}.`, { cause });
+    const advice = remedy === undefined ? "" : `; ${remedy}`;
+    const stop = advice.endsWith("?") ? "" : ".";
+    super(`${operation}: expected ${expected} for ${argument}, received ${received}${advice}${stop}`, { cause });
     this.operation = operation;
     this.argument = argument;
   }

@@ -5,7 +5,7 @@ import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { trainOptions } from "../config/options.js";
 import { optionsOf } from "../config/table.js";
-import type { TrainConfig } from "../config.js";
+import { parseConfig, type TrainConfig } from "../config.js";
 import { Interrupted } from "../training/interrupt.js";
 import { main } from "./main.js";
 
@@ -60,7 +60,9 @@ describe("peekaboo train", () => {
       initMethod: "kaiming_normal",
       seed: 0,
       hiddenAct: null,
+      hiddenDensity: null,
       scalingInput: false,
+      dropout: 0,
       loadPretrained: null,
       dataset: "cifar10",
       dataFolder: null,
@@ -71,7 +73,17 @@ describe("peekaboo train", () => {
       batchSize: 128,
       optimizer: "BOP",
       sgd: { lr: 0.1, momentum: 0.9, weightDecay: 5e-4, lrSchedule: "step", milestones: [80, 120], lrFinal: 0 },
-      bop: { ar: 1e-3, tau: 1e-6, arSchedule: "step", arDecayFreq: 45, arDecayRatio: 0.15, arFinal: 0 },
+      bop: {
+        ar: 1e-3,
+        tau: 1e-6,
+        arSchedule: "step",
+        arDecayFreq: 45,
+        arDecayRatio: 0.15,
+        arFinal: 0,
+        arLayers: [],
+        tauLayers: [],
+      },
+      bop2: { sigma: 1e-3, eps: 1e-10, biasCorrection: false },
       psg: {
         backward: true,
         msbBits: 8,
@@ -89,6 +101,7 @@ describe("peekaboo train", () => {
         iterations: 100,
         schedule: "exponential",
         scope: "global",
+        maskShuffle: false,
         batchSize: 256,
         verbose: false,
       },
@@ -107,7 +120,7 @@ describe("peekaboo train", () => {
       --dataset CIFAR10 --lr 0.2 --momentum 0 --weight-decay 1e-4 --batch-size 64 --milestones 3,5 --savedir out
       --lr-schedule linear --lr-final 1e-3 --ar-schedule cosine --ar-final 5e-4 --optimizer bop --arch PsgResNet20
       --psg-no-backward --psg-threshold-mode absolute --pruner mag --density 0.5 --prune-batch-size 32
-      --prune-schedule linear --prune-scope local --prune-epoch 4 --prune-shots 2 --prune-verbose --seed 3
+      --prune-schedule linear --prune-scope local --prune-epoch 4 --prune-shots 2 --prune-verbose --mask-shuffle --seed 3
       --use-cuda 1 --width 0.25 --max-steps 9 --train-limit 1000 --test-limit 500 --threads 2 --device cuda
       --data-folder here --json --resume never`);
     expect(notes).toBe("");
@@ -124,6 +137,7 @@ describe("peekaboo train", () => {
         scope: "local",
         epoch: 4,
         shots: 2,
+        maskShuffle: true,
         verbose: true,
       },
       batchSize: 64,
@@ -140,6 +154,27 @@ describe("peekaboo train", () => {
       dataFolder: "here",
       json: true,
     });
+  });
+
+  it("understands second-order Bop and the rates of single layers", async () => {
+    const { config, notes } = await trained(`
+      --optimizer bop2 --bop2-sigma 1e-2 --bop2-eps 1e-8 --bop2-bias-correction --ar 1e-2 --tau 0.1
+      --ar-layers layer1.*=1e-4,conv1.weight=5e-4 --tau-layers *=0.2`);
+    expect(notes).toBe("");
+    expect(config).toMatchObject({
+      optimizer: "BOP2",
+      bop: {
+        ar: 1e-2,
+        tau: 0.1,
+        arLayers: [
+          { pattern: "layer1.*", value: 1e-4 },
+          { pattern: "conv1.weight", value: 5e-4 },
+        ],
+        tauLayers: [{ pattern: "*", value: 0.2 }],
+      },
+      bop2: { sigma: 1e-2, eps: 1e-8, biasCorrection: true },
+    });
+    expect(parseConfig(JSON.parse(JSON.stringify(config)))).toEqual(config);
   });
 
   it.each([
@@ -180,6 +215,11 @@ describe("peekaboo train", () => {
     ["--tau", "-1e-6", "of at least 0"],
     ["--ar", "0", "above 0 and below 1"],
     ["--ar", "1", "above 0 and below 1"],
+    ["--ar-layers", "layer1.*=1", "each value a number above 0 and below 1"],
+    ["--ar-layers", "layer1.*", "NAME=VALUE with commas between"],
+    ["--tau-layers", "layer1.*=-1", "each value a number of at least 0"],
+    ["--bop2-sigma", "1", "above 0 and below 1"],
+    ["--bop2-eps", "0", "a number above 0"],
     ["--msb-bits", "0", "an integer from 1 to 32"],
     ["--msb-bits-grad", "33", "an integer from 1 to 32"],
     ["--msb-bits-weight", "7.5", "an integer from 1 to 32"],
@@ -213,7 +253,7 @@ describe("peekaboo train", () => {
     );
   });
 
-  it.each([[["--resume"]], [["-r"]], [["--resume", "auto"]], [["--pruner", "GraSP"]]])(
+  it.each([[["--dataset", "cifar100"]]])(
     "says that %j is not available yet",
     async (flags) => expect(await refused("train", ...flags)).toContain("not available yet"),
   );
@@ -268,7 +308,7 @@ describe("help", () => {
       }
     }
     expect(flat).toContain("--bs, --batch-size <n> Images per training step. (default: 128)");
-    expect(flat).toContain("or SynFlow. SNIP and GraSP are not available yet. (default: no pruning)");
+    expect(flat).toContain("weights stay: Mag, SNIP, GraSP, SynFlow, Rand or ERK. (default: no pruning)");
     for (const heading of ["Network:", "Pruning:", "Run:"]) expect(stdout).toContain(`\n${heading}\n`);
     expect(stdout).toContain("Density: the fraction of weights kept.");
   });
@@ -280,6 +320,57 @@ describe("help", () => {
       expect(example).toContain("--pruner SynFlow");
       expect((await trained(example)).notes).toBe("");
     }
+  });
+});
+
+describe("peekaboo train with latent scores", () => {
+  it("takes edge-popup's density from --prune-ratio, and its own JSON back", async () => {
+    const { config, notes } = await trained("--arch SeedResNet20 --hidden-act edge-popup --prune-ratio 0.3");
+    expect(config).toMatchObject({ hiddenAct: "edge-popup", hiddenDensity: 0.3, pruning: null });
+    expect(parseConfig(JSON.parse(JSON.stringify(config)))).toEqual(config);
+    expect(notes).toBe("");
+  });
+
+  it.each([
+    ["--arch SeedResNet20", /expected what SeedResNet20's latent scores do for --hidden-act, received none given/],
+    [
+      "--arch PsgSeedResNet20 --hidden-act ternary",
+      /expected flipping, which is PsgSeedResNet20's own for --hidden-act/,
+    ],
+    ["--arch SeedVGG11 --hidden-act edge-popup", /expected a fraction below 1 for edge-popup .* for --prune-ratio/],
+    [
+      "--arch SeedVGG11 --hidden-act edge-popup --prune-ratio 0.3 --pruner Mag",
+      /expected none beside --hidden-act edge-popup/,
+    ],
+    ["--arch SeedVGG11 --hidden-act popup", /expected one of pruning, flipping, ternary, none, edge-popup/],
+  ])("refuses %s", async (flags, sentence) => {
+    expect(await refused("train", ...flags.split(" "))).toMatch(sentence);
+  });
+
+  it("says which flags have no effect", async () => {
+    const { notes } = await trained("--arch ResNet20 --hidden-act ternary --scaling-input --dropout 0.3");
+    expect(notes).toContain("--hidden-act, --scaling-input: no effect, since ResNet20 is not a Seed network.");
+    expect(notes).toContain("--dropout: no effect, since ResNet20 has no dropout.");
+  });
+});
+
+describe("peekaboo models", () => {
+  it("lists a network's layers", async () => {
+    const { status, stdout } = await peekaboo("models", "PsgConv4", "--image-size", "8", "--classes", "7");
+    expect(status).toBe(0);
+    expect(stdout).toMatch(
+      /^PsgConv4: 3×8×8 images, 7 classes; 459,968 parameters, 458,176 of them prunable \(99\.6 %\)/,
+    );
+    expect(stdout).toMatch(/^linear\.6\.weight +7×256×1×1 +1,792 +1\.8k +yes$/m);
+  });
+
+  it("is JSON on demand", async () => {
+    const { stdout } = await peekaboo("models", "resnet18", "--json");
+    expect(JSON.parse(stdout)).toMatchObject({ name: "resnet18", parameters: 11_689_512, prunable: 11_506_880 });
+  });
+
+  it("answers an unknown name with the nearest", async () => {
+    expect(await refused("models", "VGG12")).toMatch(/received "VGG12"; did you mean VGG1[13]\?/);
   });
 });
 

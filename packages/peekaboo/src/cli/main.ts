@@ -5,6 +5,7 @@ import { addEvaluate } from "./evaluate.js";
 import { addExport } from "./export.js";
 import { addInspect } from "./inspect.js";
 import type { Io } from "./io.js";
+import { addModels } from "./models.js";
 import { strict } from "./subcommand.js";
 import { addTrain } from "./train.js";
 import { EXIT, reportFailure } from "./usage.js";
@@ -53,6 +54,7 @@ function createProgram(io: Io, exit: (status: number) => void): Command {
   addEvaluate(program, io);
   addInspect(program, io);
   addExport(program, io);
+  addModels(program, io);
   addData(program, io);
   return program;
 }

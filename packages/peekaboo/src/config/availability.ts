@@ -13,38 +13,9 @@ interface Gate {
 
 const gates: readonly Gate[] = [
   {
-    flag: "--arch",
-    remedy: "use a ResNet or a PsgResNet",
-    asks: ({ arch }) => (/^(Psg)?Seed/.test(arch) ? arch : null),
-  },
-  {
-    flag: "--hidden-act",
-    inHelp: "Not available yet.",
-    remedy: "leave it out",
-    asks: ({ hiddenAct }) => hiddenAct,
-  },
-  {
-    flag: "--scaling-input",
-    inHelp: "Not available yet.",
-    remedy: "leave it out",
-    asks: ({ scalingInput }) => (scalingInput ? "the flag" : null),
-  },
-  {
     flag: "--dataset",
     remedy: "use cifar10",
     asks: ({ dataset }) => (dataset === "cifar10" ? null : dataset),
-  },
-  {
-    flag: "--pruner",
-    inHelp: "SNIP and GraSP are not available yet.",
-    remedy: "use SynFlow or Mag",
-    asks: ({ pruning }) => (pruning?.pruner === "SNIP" || pruning?.pruner === "GraSP" ? pruning.pruner : null),
-  },
-  {
-    flag: "--resume",
-    inHelp: "Not available yet.",
-    remedy: "leave it out",
-    asks: ({ resume }) => (resume === "never" ? null : resume),
   },
 ];
 

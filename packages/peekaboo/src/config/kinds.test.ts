@@ -1,5 +1,16 @@
 import { describe, expect, it } from "vitest";
-import { ascendingIntegers, choice, device, flag, integer, magnitude, number, optional, text } from "./kinds.js";
+import {
+  ascendingIntegers,
+  choice,
+  device,
+  flag,
+  integer,
+  magnitude,
+  number,
+  optional,
+  patternValues,
+  text,
+} from "./kinds.js";
 
 describe("numbers", () => {
   it.each([
@@ -94,6 +105,62 @@ describe("ascending integers", () => {
     expect([[2, 1], ["1"], [1, null], "1,2", 1].map((value) => ascendingIntegers().fromJson(value))).toEqual(
       Array(5).fill(undefined),
     );
+  });
+});
+
+describe("values for patterns", () => {
+  const rates = patternValues(number({ above: 0, below: 1 }));
+
+  it("read NAME=VALUE with commas, spaces allowed, in their order", () => {
+    expect(rates.fromText("layer1.*=1e-4,conv1.weight=5e-4")).toEqual([
+      { pattern: "layer1.*", value: 1e-4 },
+      { pattern: "conv1.weight", value: 5e-4 },
+    ]);
+    expect(rates.fromText(" * = .5 , a-b_c.0 = 0.25 ")).toEqual([
+      { pattern: "*", value: 0.5 },
+      { pattern: "a-b_c.0", value: 0.25 },
+    ]);
+    expect(rates.fromText("a=0.1,a=0.2")).toHaveLength(2);
+  });
+
+  it.each([
+    "",
+    ",",
+    "a",
+    "a=",
+    "=0.1",
+    "a=0.1,",
+    "a=1",
+    "a=0",
+    "a=b",
+    "a=0.1=0.2",
+    "a b=0.1",
+    "a?=0.1",
+    `${"a".repeat(201)}=0.1`,
+  ])("refuse %j", (written) => expect(rates.fromText(written)).toBeUndefined());
+
+  it("come from a JSON list of {pattern, value} only, and go back to it", () => {
+    const list = [{ pattern: "layer1.*", value: 0.1 }];
+    expect(rates.fromJson(JSON.parse(JSON.stringify(list)))).toEqual(list);
+    expect(rates.fromJson([])).toEqual([]);
+    const refused = [
+      [{ pattern: "a", value: 1 }],
+      [{ pattern: "a", value: "0.1" }],
+      [{ pattern: "a b", value: 0.1 }],
+      [{ pattern: 1, value: 0.1 }],
+      [{ pattern: "a", value: 0.1, more: 1 }],
+      [{ pattern: "a" }],
+      [null],
+      [["pattern", "value"]],
+      { pattern: "a", value: 0.1 },
+      "a=0.1",
+    ];
+    expect(refused.map((value) => rates.fromJson(value))).toEqual(refused.map(() => undefined));
+  });
+
+  it("say how they are written, and in which range", () => {
+    expect(rates.expected).toContain("NAME=VALUE with commas between");
+    expect(rates.expected).toContain("a number above 0 and below 1");
   });
 });
 

@@ -92,6 +92,39 @@ export function ascendingIntegers(): Kind<readonly number[]> {
   };
 }
 
+/** A value for the names that match a pattern, in which each `*` stands for any text. */
+export interface PatternValue {
+  readonly pattern: string;
+  readonly value: number;
+}
+
+const PATTERN = /^[\w.*-]{1,200}$/;
+
+/** Values for patterns of names, in order, written `layer1.*=1e-4,conv1.weight=5e-4`. */
+export function patternValues(value: Kind<number>): Kind<readonly PatternValue[]> {
+  const accept = (entries: readonly (PatternValue | undefined)[]): readonly PatternValue[] | undefined => {
+    const valid = entries.filter((entry) => entry !== undefined);
+    return valid.length === entries.length ? valid : undefined;
+  };
+  const entry = (pattern: unknown, read: number | undefined): PatternValue | undefined =>
+    typeof pattern === "string" && PATTERN.test(pattern) && read !== undefined ? { pattern, value: read } : undefined;
+  const written = (part: string) => {
+    const [pattern = "", text = "", ...rest] = part.split("=");
+    return rest.length === 0 ? entry(pattern.trim(), value.fromText(text)) : undefined;
+  };
+  const parsed = (item: unknown) => {
+    if (typeof item !== "object" || item === null || Object.keys(item).sort().join() !== "pattern,value")
+      return undefined;
+    const fields = new Map<string, unknown>(Object.entries(item));
+    return entry(fields.get("pattern"), value.fromJson(fields.get("value")));
+  };
+  return {
+    expected: `NAME=VALUE with commas between, * standing for any text in a name and each value ${value.expected}`,
+    fromText: (text) => accept(text.split(",").map(written)),
+    fromJson: (json) => (Array.isArray(json) ? accept(json.map(parsed)) : undefined),
+  };
+}
+
 /** One of a few names; on the command line in upper or lower case. */
 export function choice<const Name extends string>(names: readonly Name[]): Kind<Name> {
   return {

@@ -1,6 +1,18 @@
 import { INIT_METHODS } from "../init/weights.js";
-import { architectureNames } from "../models/registry.js";
-import { ascendingIntegers, choice, device, flag, integer, magnitude, number, optional, text } from "./kinds.js";
+import { HIDDEN_ACTS } from "../layers/latent-score.js";
+import { prunerNames } from "../pruners/registry.js";
+import {
+  ascendingIntegers,
+  choice,
+  device,
+  flag,
+  integer,
+  magnitude,
+  number,
+  optional,
+  patternValues,
+  text,
+} from "./kinds.js";
 import { option } from "./table.js";
 
 function listed(names: readonly string[]): string {
@@ -12,7 +24,7 @@ const network = {
     flags: "--arch <name>",
     kind: text("an architecture"),
     default: "ResNet18",
-    help: `Network: ${listed(architectureNames)}.`,
+    help: "Network; `peekaboo models` lists them. Prefix Psg (psg_) predicts gradients, Seed learns latent scores.",
   }),
   width: option({
     flags: "--width <factor>",
@@ -34,10 +46,17 @@ const network = {
   }),
   hiddenAct: option({
     flags: "--hidden-act <name>",
-    kind: optional(choice(["pruning", "flipping", "ternary", "none"])),
+    kind: optional(choice(HIDDEN_ACTS)),
     default: null,
     defaultText: "none given",
-    help: "What a Seed network's latent scores do to its weights: pruning, flipping, ternary or none.",
+    help: `What a Seed network's latent scores do to its fixed weights: ${listed(HIDDEN_ACTS)} (whose largest scores keep --prune-ratio of each layer).`,
+  }),
+  hiddenDensity: option({
+    flags: "--hidden-density <d>",
+    kind: optional(number({ above: 0, below: 1 })),
+    default: null,
+    defaultText: "--prune-ratio",
+    help: "Fraction of each layer's weights that edge-popup keeps.",
   }),
   scalingInput: option({
     flags: "--scaling-input",
@@ -45,6 +64,12 @@ const network = {
     default: false,
     bare: true,
     help: "Gives a Seed network a learnable scale per input channel.",
+  }),
+  dropout: option({
+    flags: "--dropout <p>",
+    kind: number({ atLeast: 0, below: 1 }),
+    default: 0,
+    help: "Probability that WideResNet drops a value between a block's convolutions in training.",
   }),
   loadPretrained: option({
     flags: "--load-pretrained <file>",
@@ -101,10 +126,10 @@ const training = {
     help: "Images per training step.",
   }),
   optimizer: option({
-    flags: "--optimizer <SGD|BOP>",
-    kind: choice(["SGD", "BOP"]),
+    flags: "--optimizer <SGD|BOP|BOP2>",
+    kind: choice(["SGD", "BOP", "BOP2"]),
     default: "SGD",
-    help: "SGD trains everything; BOP flips the signs of the convolution weights and leaves the rest to SGD.",
+    help: "SGD trains everything; BOP and BOP2 (of second order) flip the signs of the convolution weights and leave the rest to SGD.",
   }),
 };
 
@@ -144,20 +169,23 @@ const sgd = {
   }),
 };
 
+const rate = number({ above: 0, below: 1 });
+const flipThreshold = number({ atLeast: 0 });
+
 const bop = {
   ar: option({
     flags: "--ar <gamma>",
-    kind: number({ above: 0, below: 1 }),
+    kind: rate,
     default: 1e-3,
     defaultText: "1e-3",
     help: "Adaptivity rate γ: how much of each gradient enters the average that decides flips.",
   }),
   tau: option({
     flags: "--tau <threshold>",
-    kind: number({ atLeast: 0 }),
+    kind: flipThreshold,
     default: 1e-6,
     defaultText: "1e-6",
-    help: "A weight flips when that average has its sign and at least this magnitude.",
+    help: "Threshold τ: a weight flips when that average has its sign and at least this magnitude; BOP2 first divides the average by the gradient's root mean square, so τ is a ratio there, of another scale: try 0.1 with --ar 1e-2 (its paper has 1e-6 with --ar 1e-7).",
   }),
   arSchedule: option({
     flags: "--ar-schedule <shape>",
@@ -182,6 +210,44 @@ const bop = {
     kind: number({ atLeast: 0, below: 1 }),
     default: 0,
     help: "γ at the end of a cosine or linear schedule.",
+  }),
+  arLayers: option({
+    flags: "--ar-layers <name=gamma,...>",
+    kind: patternValues(rate),
+    default: [],
+    defaultText: "none",
+    help: "γ of single layers by state name, e.g. layer1.*=1e-4,conv1.weight=5e-4; the last match counts, and the schedule multiplies it by what it makes of --ar.",
+  }),
+  tauLayers: option({
+    flags: "--tau-layers <name=threshold,...>",
+    kind: patternValues(flipThreshold),
+    default: [],
+    defaultText: "none",
+    help: "τ of single layers, written like --ar-layers.",
+  }),
+};
+
+const bop2 = {
+  sigma: option({
+    flags: "--bop2-sigma <sigma>",
+    kind: rate,
+    default: 1e-3,
+    defaultText: "1e-3",
+    help: "How much of each squared gradient enters the second average; at the first step the ratio is γ/√σ for every weight, or 1 with the bias correction.",
+  }),
+  eps: option({
+    flags: "--bop2-eps <eps>",
+    kind: number({ above: 0 }),
+    default: 1e-10,
+    defaultText: "1e-10",
+    help: "Added to the root of the second average, which divides the first.",
+  }),
+  biasCorrection: option({
+    flags: "--bop2-bias-correction",
+    kind: flag(),
+    default: false,
+    bare: true,
+    help: "Rids both averages of their start at zero before they are compared, as Adam does.",
   }),
 };
 
@@ -246,10 +312,10 @@ const psg = {
 const pruning = {
   pruner: option({
     flags: "--pruner <name>",
-    kind: optional(choice(["Mag", "SNIP", "GraSP", "SynFlow"])),
+    kind: optional(choice(prunerNames)),
     default: null,
     defaultText: "no pruning",
-    help: "Score that decides which weights stay: Mag, SNIP, GraSP or SynFlow.",
+    help: `Score that decides which weights stay: ${listed(prunerNames)}.`,
   }),
   density: option({
     flags: "--prune-ratio, --density <d>",
@@ -287,11 +353,18 @@ const pruning = {
     default: "global",
     help: "global: the scores of all layers compete; local: each layer keeps the same fraction.",
   }),
+  maskShuffle: option({
+    flags: "--mask-shuffle",
+    kind: flag(),
+    default: false,
+    bare: true,
+    help: "Keeps each layer's number of weights, but places them at random, by the seed and the layer's name alone.",
+  }),
   batchSize: option({
     flags: "--prune-batch-size <n>",
     kind: integer(1),
     default: 256,
-    help: "Images per batch for the pruners that look at data.",
+    help: "Images per batch for the pruners that look at data (a hundred training images); memory grows with it.",
   }),
   verbose: option({
     flags: "--prune-verbose",
@@ -356,7 +429,7 @@ const run = {
  * Every setting of a training run, nested as in `config.json`. The flags, the help, the validation and the type of the
  * configuration all come from this table.
  */
-export const trainOptions = { ...network, ...data, ...training, sgd, bop, psg, pruning, ...run };
+export const trainOptions = { ...network, ...data, ...training, sgd, bop, bop2, psg, pruning, ...run };
 
 /** The settings of an evaluation, a checkpoint's own configuration telling the rest. */
 export const evaluateOptions = {
@@ -376,7 +449,8 @@ export const trainHelp = {
   Pruning: pruning,
   Training: training,
   "SGD (BatchNorm and Linear; everything with --optimizer SGD)": sgd,
-  "Bop (--optimizer BOP)": bop,
+  "Bop (--optimizer BOP or BOP2)": bop,
+  "Bop of second order (--optimizer BOP2)": bop2,
   "PSG (the Psg networks' weight gradients)": psg,
   Run: run,
 };

@@ -1,17 +1,19 @@
 import { noGrad, scope, Tensor } from "@peekaboo/torch";
 import { z } from "zod";
+import { PLAIN_GRADIENT } from "../layers/psg-conv2d.js";
 import type { Network } from "../models/network.js";
 import { type Measurement, relativeError } from "./compare.js";
 import { fillValues } from "./fill.js";
 import { defineKind } from "./kind.js";
-import { networkSchema, PLAIN_GRADIENT, withNetwork } from "./network-case.js";
+import { networkSchema, withNetwork } from "./network-case.js";
 
-const schema = networkSchema.extend({
+const schema = networkSchema.required({ inputShape: true }).extend({
   salt: z.string(),
-  inputShape: z.array(z.int().positive()).length(4),
   /** Names and shapes in the state's order. */
   state: z.array(z.tuple([z.string(), z.array(z.int().nonnegative())])),
   prunable: z.array(z.string()),
+  /** How many numbers Bop owns; null where it takes no part. */
+  bop: z.int().nonnegative().nullable().default(null),
   /** The first few of each image's. */
   logits: z.array(z.array(z.number()).min(1)).min(1),
 });
@@ -21,7 +23,7 @@ type Params = z.output<typeof schema>;
 /** A network's state, what of it is prunable, and its logits in evaluation mode. */
 export const architecture = defineKind(schema, (params, { tolerance }) =>
   withNetwork(params, PLAIN_GRADIENT, (network) => {
-    const structure = [compareState(network, params), comparePrunable(network, params)];
+    const structure = [compareState(network, params), comparePrunable(network, params), ...compareBop(network, params)];
     // Without the right state there are no logits to compare.
     if (structure.some(({ error }) => error > 0)) return structure;
     return [...structure, compareLogits(network, params, tolerance)];
@@ -40,6 +42,12 @@ function compareState(network: Network, { state }: Params): Measurement {
 
 function comparePrunable(network: Network, { prunable }: Params): Measurement {
   return compareNames("prunable", [...network.prunable().keys()].sort(), [...prunable].sort());
+}
+
+function compareBop(network: Network, { bop }: Params): Measurement[] {
+  if (bop === null) return [];
+  const owned = [...network.bopParameters().values()].reduce((sum, { numel }) => sum + numel, 0);
+  return [{ what: `numbers too many or too few that Bop owns`, error: Math.abs(owned - bop), limit: 0 }];
 }
 
 /** How many places of two lists differ, with the first difference. */

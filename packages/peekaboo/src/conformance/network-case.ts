@@ -1,37 +1,37 @@
 import { scope, type Tensor, tensorOf, UserError } from "@peekaboo/torch";
 import type { TensorEntry } from "@peekaboo/torch/safetensors";
 import { z } from "zod";
+import { HIDDEN_ACTS } from "../layers/latent-score.js";
 import type { PsgOptions } from "../layers/psg-conv2d.js";
 import { Network } from "../models/network.js";
 import { misshaped } from "./compare.js";
 import type { GoldenFile } from "./golden-file.js";
+
+const size = z.int().positive();
 
 /** The parameters that name a network. */
 export const networkSchema = z.object({
   arch: z.string(),
   numClasses: z.int().positive(),
   /** How the latent scores of a Seed network act; null for every other. */
-  hiddenAct: z.string().nullable().default(null),
+  hiddenAct: z.enum(HIDDEN_ACTS).nullable().default(null),
+  /** [N, C, H, W]; default: what the architecture was made for. */
+  inputShape: z.tuple([size, size, size, size]).optional(),
 });
-
-/** PSG layers that take the plain gradient: for a case that tells no options. */
-export const PLAIN_GRADIENT: PsgOptions = {
-  backward: false,
-  msbBits: 32,
-  msbBitsGrad: 32,
-  threshold: { mode: "absolute", value: 0 },
-  sparsify: false,
-  takeSign: false,
-};
 
 /** Builds the network, with zero weights, for as long as `use` runs. Throws UserError for an unknown one. */
 export async function withNetwork<Result>(
-  { arch, numClasses, hiddenAct }: z.output<typeof networkSchema>,
+  { arch, numClasses, hiddenAct, inputShape }: z.output<typeof networkSchema>,
   psg: PsgOptions,
   use: (network: Network) => Result | Promise<Result>,
 ): Promise<Result> {
-  const options = { arch, numClasses, psg, ...(hiddenAct === null ? {} : { hiddenAct }) };
-  const network = new Network(options);
+  const network = new Network({
+    arch,
+    numClasses,
+    psg,
+    ...(inputShape === undefined ? {} : { imageShape: [inputShape[1], inputShape[2], inputShape[3]] }),
+    ...(hiddenAct === null ? {} : { hiddenAct }),
+  });
   try {
     return await use(network);
   } finally {

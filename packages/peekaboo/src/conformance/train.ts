@@ -1,6 +1,7 @@
 import { ops, optim, scope, UserError } from "@peekaboo/torch";
 import { asTypedArray, type TensorEntry } from "@peekaboo/torch/safetensors";
 import { z } from "zod";
+import { PLAIN_GRADIENT } from "../layers/psg-conv2d.js";
 import type { Network } from "../models/network.js";
 import { Bop } from "../optim/bop.js";
 import {
@@ -14,7 +15,7 @@ import {
 } from "./compare.js";
 import type { GoldenFile } from "./golden-file.js";
 import { defineKind } from "./kind.js";
-import { loadMasks, loadState, networkSchema, PLAIN_GRADIENT, stateTensor, withNetwork } from "./network-case.js";
+import { loadMasks, loadState, networkSchema, stateTensor, withNetwork } from "./network-case.js";
 import { psgOptionsOf, psgSchema } from "./psg-conv2d.js";
 
 /** The first step must agree; later ones drift apart as rounding tips single signs. */

@@ -57,6 +57,27 @@ export function bopStepReference_(weight: Tensor, momentum: Tensor, grad: Tensor
   return bopStepReference_Op.call(weight.handle, momentum.handle, grad.handle, handleOf(flips), ar, tau, first) as number;
 }
 
+const bop2Step_Op = new Operator("peekaboo::bop2_step_");
+
+/** peekaboo::bop2_step_(Tensor(a!) weight, Tensor(b!) momentum, Tensor(c!) variance, Tensor(d!) correction, Tensor grad, Tensor(e!)? flips, float ar, float sigma, float tau, float eps, bool bias_correction) -> int */
+export function bop2Step_(weight: Tensor, momentum: Tensor, variance: Tensor, correction: Tensor, grad: Tensor, flips: Tensor | null, ar: number, sigma: number, tau: number, eps: number, biasCorrection: boolean): number {
+  return bop2Step_Op.call(weight.handle, momentum.handle, variance.handle, correction.handle, grad.handle, handleOf(flips), ar, sigma, tau, eps, biasCorrection) as number;
+}
+
+const bop2StepReference_Op = new Operator("peekaboo::bop2_step_reference_");
+
+/** peekaboo::bop2_step_reference_(Tensor(a!) weight, Tensor(b!) momentum, Tensor(c!) variance, Tensor(d!) correction, Tensor grad, Tensor(e!)? flips, float ar, float sigma, float tau, float eps, bool bias_correction) -> int */
+export function bop2StepReference_(weight: Tensor, momentum: Tensor, variance: Tensor, correction: Tensor, grad: Tensor, flips: Tensor | null, ar: number, sigma: number, tau: number, eps: number, biasCorrection: boolean): number {
+  return bop2StepReference_Op.call(weight.handle, momentum.handle, variance.handle, correction.handle, grad.handle, handleOf(flips), ar, sigma, tau, eps, biasCorrection) as number;
+}
+
+const firstNonfiniteOp = new Operator("peekaboo::first_nonfinite");
+
+/** peekaboo::first_nonfinite(Tensor[] tensors) -> int */
+export function firstNonfinite(tensors: readonly Tensor[]): number {
+  return firstNonfiniteOp.call(tensors.map((tensor) => tensor.handle)) as number;
+}
+
 const augmentOp = new Operator("peekaboo::augment");
 
 /** peekaboo::augment(Tensor images, Tensor index, Tensor? dy, Tensor? dx, Tensor? flip, int padding, float[] mean, float[] std, bool channels_last=False) -> Tensor */

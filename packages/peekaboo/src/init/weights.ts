@@ -92,6 +92,13 @@ export function initialiseUniformBias(seed: number, stateName: string, fanIn: nu
   return bias;
 }
 
+/** `n` values uniform between two bounds, each a function of (seed, stateName, its position) alone. */
+export function uniformBetween(seed: number, stateName: string, n: number, from: number, to: number): Float32Array {
+  const values = new Float32Array(n);
+  fillByInversion(values, new RandomStream(seed, stateName), (p) => from + (to - from) * p);
+  return values;
+}
+
 /**
  * The fans of a weight [out, in, …kernel]: fan_in = in·kernel and fan_out = out·kernel, as PyTorch's nn.init counts them.
  * Throws {@link UserError} for fewer than two dimensions, or one that is not a positive integer.

@@ -1,40 +1,51 @@
-import { nn, ops, type Tensor } from "@peekaboo/torch";
+import type { Tensor } from "@peekaboo/torch";
 import { pabOps } from "../native/library.js";
+import { type LatentOptions, LatentScore } from "./latent-score.js";
+import { MaskedLayer } from "./masked-layer.js";
 
-export interface MaskedConv2dOptions extends nn.Conv2dOptions {
+export interface MaskedConv2dOptions {
+  inChannels: number;
+  outChannels: number;
+  kernelSize: number;
+  stride?: number;
+  padding?: number;
+  groups?: number;
+  bias?: boolean;
   /** Whether the input can be negative: the first convolution's, and those that no ReLU precedes. */
   inputSigned?: boolean;
+  /** False keeps pruners away; a convolution that is `false` in the plain network may be prunable in its variants. */
+  prunable?: boolean;
+  /** Makes the weight a fixed one that a learned score acts on. */
+  latent?: LatentOptions | null;
 }
 
-/** A convolution with the weight mask ⊙ weight; without a mask, the plain one. Bop owns its parameters. */
-export class MaskedConv2d extends nn.Conv2d {
-  readonly inputSigned: boolean;
+/**
+ * A convolution with the weight mask ⊙ weight, or mask ⊙ a(t) ⊙ weight with a latent score t: [N, inChannels, H, W] →
+ * [N, outChannels, H', W']. Bop owns its parameters.
+ */
+export class MaskedConv2d extends MaskedLayer {
+  readonly options: Required<MaskedConv2dOptions>;
+  readonly latent: LatentScore | null = null;
 
-  constructor({ inputSigned = false, ...options }: MaskedConv2dOptions) {
-    super({ initialise: false, ...options });
-    this.inputSigned = inputSigned;
+  constructor(options: MaskedConv2dOptions) {
+    const { inChannels, outChannels, kernelSize, groups = 1, bias = false, prunable = true, latent = null } = options;
+    const shape = [outChannels, inChannels / groups, kernelSize, kernelSize];
+    super({ shape, bias, prunable });
+    const defaults = { stride: 1, padding: 0, inputSigned: false };
+    this.options = { ...defaults, ...options, groups, bias, prunable, latent };
+    if (latent === null) return;
+    this.weight.requireGrad(false);
+    this.latent = new LatentScore(latent, shape);
+    for (const [name, tensor] of this.latent.parameters) this.registerParameter(name, tensor);
   }
 
-  /** uint8, the weight's shape, 1 where a weight is kept; null while nothing is pruned. */
-  get mask(): Tensor | null {
-    return this.ownOrNull("mask");
-  }
-
-  /** Takes the mask over. */
-  setMask(mask: Tensor): void {
-    this.mask?.dispose();
-    this.registerBuffer("mask", mask, { persistent: false });
-  }
-
-  /** mask ⊙ weight, differentiable. */
-  effectiveWeight(): Tensor {
-    const { mask } = this;
-    return mask === null ? this.weight : ops.mul(this.weight, mask);
+  override unmaskedWeight(): Tensor {
+    return this.latent === null ? this.weight : this.latent.applyTo(this.weight);
   }
 
   override forward(input: Tensor): Tensor {
-    const { stride, padding, dilation, groups } = this.options;
+    const { stride, padding, groups } = this.options;
     // ATen's own in float32; in float64, where pruning runs, many times faster than it.
-    return pabOps().conv2d(input, this.effectiveWeight(), this.bias, stride, padding, dilation, groups);
+    return pabOps().conv2d(input, this.effectiveWeight(), this.bias, stride, padding, 1, groups);
   }
 }

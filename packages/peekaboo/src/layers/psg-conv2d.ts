@@ -13,6 +13,16 @@ export interface PsgOptions {
   readonly takeSign: boolean;
 }
 
+/** The plain gradient: for whoever only runs a PSG network forwards. */
+export const PLAIN_GRADIENT: PsgOptions = {
+  backward: false,
+  msbBits: 32,
+  msbBitsGrad: 32,
+  threshold: { mode: "absolute", value: 0 },
+  sparsify: false,
+  takeSign: false,
+};
+
 /** A masked convolution whose weight gradient is predicted from quantised tensors (E2-Train, Wang et al. 2019, §3.3). */
 export class PsgConv2d extends MaskedConv2d {
   readonly psg: PsgOptions;
@@ -31,18 +41,18 @@ export class PsgConv2d extends MaskedConv2d {
   }
 
   override forward(input: Tensor): Tensor {
-    const { stride, padding, dilation, groups } = this.options;
+    const { stride, padding, groups, inputSigned } = this.options;
     const { msbBits, msbBitsGrad, threshold, sparsify, takeSign, backward } = this.psg;
     return pabOps().psgConv2d(
       input,
-      this.weight,
+      this.unmaskedWeight(),
       this.#maskOrOnes(),
       this.bias,
       stride,
       padding,
-      dilation,
+      1,
       groups,
-      this.inputSigned,
+      inputSigned,
       msbBits,
       msbBitsGrad,
       threshold.value,

@@ -1,34 +1,53 @@
-import { nn, ops, Tensor } from "@peekaboo/torch";
-import { type InitMethod, initialiseUniformBias, initialiseWeight } from "../init/weights.js";
-import { maskedLayers, psgLayers } from "../layers/factory.js";
+import { nn, ops, Tensor, UserError } from "@peekaboo/torch";
+import { type InitMethod, initialiseUniformBias, initialiseWeight, uniformBetween } from "../init/weights.js";
+import { maskedLayers, variantLayers } from "../layers/factory.js";
+import { type HiddenAct, type LatentOptions, SCORE_BOUNDS } from "../layers/latent-score.js";
 import { MaskedConv2d } from "../layers/masked-conv2d.js";
+import { MaskedLayer } from "../layers/masked-layer.js";
 import type { PsgOptions } from "../layers/psg-conv2d.js";
+import type { ImageShape, Variant } from "./architecture.js";
 import { findNetwork } from "./registry.js";
 
 export interface NetworkOptions {
   /** E.g. "PsgResNet18". */
   arch: string;
   numClasses: number;
+  /** Default: what the architecture was made for. */
+  imageShape?: ImageShape;
   /** Factor on every layer's channels. */
   width?: number;
+  /** Probability that WideResNet drops a value in training. */
+  dropout?: number;
   /** Needed by a PSG network. */
   psg?: PsgOptions;
+  /** Needed by a Seed network; PsgSeed's is "flipping". */
+  hiddenAct?: HiddenAct;
+  /** Edge-popup's fraction of kept weights. */
+  hiddenDensity?: number;
+  /** A learnable factor per input channel of a Seed network's convolutions. */
+  scalingInput?: boolean;
 }
 
 /** A network by name: its module, its prunable layers and who trains what. */
 export class Network {
   readonly options: NetworkOptions;
+  readonly variant: Variant;
+  readonly imageShape: ImageShape;
   readonly module: nn.Module;
+  readonly #isTwin: boolean;
 
-  /** Builds the network with zero weights. Throws UserError for an unknown architecture. */
-  constructor(options: NetworkOptions) {
-    this.options = options;
-    const { arch, numClasses, width = 1, psg } = options;
+  /** Builds the network with zero weights. Throws UserError for an unknown architecture or options that don't suit it. */
+  constructor(options: NetworkOptions, { twin = false } = {}) {
+    const { arch, numClasses, width = 1, dropout = 0 } = options;
     const { architecture, variant } = findNetwork(arch);
-    if (variant === "psg" && psg === undefined) throw new TypeError(`Network: expected PSG options for ${arch}`);
-    const layers = variant === "psg" && psg !== undefined ? psgLayers(psg) : maskedLayers;
+    this.options = options;
+    this.variant = variant;
+    this.imageShape = options.imageShape ?? architecture.imageShape;
+    this.#isTwin = twin;
     const channels = (paper: number) => Math.max(1, Math.round(paper * width));
-    this.module = architecture.build({ layers, numClasses, channels });
+    const layers =
+      twin || variant === "plain" ? maskedLayers : variantLayers(psgOf(options, variant), latentOf(options, variant));
+    this.module = architecture.build({ variant, layers, numClasses, imageShape: this.imageShape, dropout, channels });
   }
 
   /** Logits [N, classes] of images [N, C, H, W]. */
@@ -36,19 +55,23 @@ export class Network {
     return this.module.call(input);
   }
 
-  /** The same network with plain convolutions and no mask or weights yet: what a pruner works on. */
+  /** The same structure with plain convolutions and no mask or weights yet: what a pruner works on. */
   plainTwin(): Network {
-    const { architecture } = findNetwork(this.options.arch);
-    return new Network({ ...this.options, arch: architecture.name });
+    return new Network(this.options, { twin: true });
+  }
+
+  /** Masked layers by the state name of their weight. */
+  #masked(): Map<string, MaskedLayer> {
+    const layers = new Map<string, MaskedLayer>();
+    for (const [name, module] of this.module.namedModules()) {
+      if (module instanceof MaskedLayer) layers.set(`${name}.weight`, module);
+    }
+    return layers;
   }
 
   /** Prunable layers by the state name of their weight. */
-  prunable(): Map<string, MaskedConv2d> {
-    const layers = new Map<string, MaskedConv2d>();
-    for (const [name, module] of this.module.namedModules()) {
-      if (module instanceof MaskedConv2d) layers.set(`${name}.weight`, module);
-    }
-    return layers;
+  prunable(): Map<string, MaskedLayer> {
+    return new Map([...this.#masked()].filter(([, { prunable }]) => prunable));
   }
 
   /** The masks (uint8) of the layers that have one, by the state name of their weight. */
@@ -68,17 +91,19 @@ export class Network {
     }
   }
 
-  /** What Bop owns: every parameter of a convolution. */
+  /** What Bop owns: weight, bias and latent score of every convolution. */
   bopParameters(): Map<string, Tensor> {
     const parameters = new Map<string, Tensor>();
     for (const [name, module] of this.module.namedModules()) {
       if (!(module instanceof MaskedConv2d)) continue;
-      for (const [own, tensor] of module.namedParameters(name)) parameters.set(own, tensor);
+      for (const [own, tensor] of module.namedParameters(name)) {
+        if (/\.(weight|bias|t)$/.test(own)) parameters.set(own, tensor);
+      }
     }
     return parameters;
   }
 
-  /** What SGD owns beside Bop: BatchNorm and Linear. */
+  /** What SGD owns beside Bop: BatchNorm, Linear, and the thresholds and scales of latent scores. */
   otherParameters(): Map<string, Tensor> {
     const bop = this.bopParameters();
     return new Map([...this.module.namedParameters()].filter(([name]) => !bop.has(name)));
@@ -87,20 +112,73 @@ export class Network {
   /** Fills convolutions by `method` and Linear by PyTorch's default, every tensor from (seed, its state name). */
   initialise(method: InitMethod, seed: number): void {
     for (const [name, module] of this.module.namedModules()) {
-      if (!(module instanceof nn.Conv2d || module instanceof nn.Linear)) continue;
+      if (!(module instanceof MaskedLayer || module instanceof nn.Linear)) continue;
       const { weight, bias } = module;
-      const own = module instanceof nn.Conv2d ? method : "standard";
+      const own = module instanceof MaskedConv2d ? method : "standard";
       fill(weight, initialiseWeight(own, seed, `${name}.weight`, weight.shape));
       if (bias !== null) {
         const { fanIn } = nn.init.fans(weight);
         fill(bias, initialiseUniformBias(seed, `${name}.bias`, fanIn, bias.numel));
       }
+      if (module instanceof MaskedConv2d) initialiseScore(module, `${name}.t`, seed);
     }
+  }
+
+  /**
+   * The state of the plain network that computes the same: each masked weight as it takes effect, without scores. The
+   * tensors are the caller's to free.
+   */
+  effectiveState(): Map<string, Tensor> {
+    const masked = this.#masked();
+    const state = new Map<string, Tensor>();
+    const twin = this.#isTwin ? this : this.plainTwin();
+    for (const name of twin.module.stateDict().keys()) {
+      const layer = masked.get(name);
+      const own = this.module.stateDict().get(name);
+      if (own === undefined) throw new TypeError(`effectiveState: ${name} is missing`);
+      state.set(name, (layer === undefined ? own : layer.effectiveWeight()).detach().clone());
+    }
+    if (twin !== this) twin.dispose();
+    return state;
   }
 
   dispose(): void {
     this.module.dispose();
   }
+}
+
+function psgOf({ arch, psg }: NetworkOptions, variant: Variant): PsgOptions | null {
+  if (variant === "plain" || variant === "seed") return null;
+  if (psg === undefined) throw new TypeError(`Network: expected PSG options for ${arch}`);
+  return psg;
+}
+
+function latentOf(options: NetworkOptions, variant: Variant): LatentOptions | null {
+  const { arch, hiddenAct, hiddenDensity = 1, scalingInput = false } = options;
+  if (variant === "plain" || variant === "psg") return null;
+  const act = variant === "psg-seed" ? (hiddenAct ?? "flipping") : hiddenAct;
+  if (act === undefined || (variant === "psg-seed" && act !== "flipping")) {
+    const expected = act === undefined ? `what ${arch}'s latent scores do to its weights` : "flipping, or nothing";
+    throw new UserError({
+      operation: `build ${arch}`,
+      argument: "--hidden-act",
+      expected,
+      received: act ?? "none given",
+      remedy: act === undefined ? "give pruning, flipping, ternary, none or edge-popup" : "leave it out",
+    });
+  }
+  return { act, density: hiddenDensity, scalingInput };
+}
+
+function initialiseScore({ latent, weight }: MaskedConv2d, name: string, seed: number): void {
+  const t = latent?.parameters.get("t");
+  if (latent === null || latent.options.act === "none" || t === undefined) return;
+  const bounds = SCORE_BOUNDS[latent.options.act];
+  const values =
+    bounds === null
+      ? initialiseWeight("standard", seed, name, weight.shape)
+      : uniformBetween(seed, name, weight.numel, ...bounds);
+  fill(t, values);
 }
 
 function fill(tensor: Tensor, values: Float32Array): void {

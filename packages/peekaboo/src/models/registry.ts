@@ -1,25 +1,29 @@
 import { UserError } from "@peekaboo/torch/errors";
 import { nearest } from "../nearest.js";
-import type { Architecture } from "./architecture.js";
-import { cifarResNets } from "./cifar-resnet.js";
+import type { Architecture, Variant } from "./architecture.js";
+import * as families from "./families.js";
 
-/** Every architecture, one line a family. */
-const architectures: readonly Architecture[] = [...cifarResNets];
+/** Every architecture, family by family. */
+export const architectures: readonly Architecture[] = Object.values(families).flat();
 
-/** How the same network computes its gradients. */
-export type Variant = "plain" | "psg";
-
-interface NamedNetwork {
+/** An architecture in one of its variants. */
+export interface NamedNetwork {
   architecture: Architecture;
   variant: Variant;
 }
 
-const networks = new Map<string, NamedNetwork>([
-  ...architectures.map((architecture) => [architecture.name, { architecture, variant: "plain" }] as const),
-  ...architectures.map((architecture) => [`Psg${architecture.name}`, { architecture, variant: "psg" }] as const),
-]);
+const networks = new Map<string, NamedNetwork>(architectures.flatMap(variantsOf));
 
-/** Every architecture that can be built: the plain networks and, with prefix `Psg`, the same with PSG convolutions. */
+function variantsOf(architecture: Architecture): [string, NamedNetwork][] {
+  const { name, variants } = architecture;
+  const list: Variant[] = ["plain", "psg", "seed", "psg-seed"];
+  return list.flatMap((variant): [string, NamedNetwork][] => {
+    const prefix = variants[variant];
+    return prefix === undefined ? [] : [[`${prefix}${name}`, { architecture, variant }]];
+  });
+}
+
+/** Every network that can be built: the plain ones, and their variants by prefix. */
 export const architectureNames: readonly string[] = [...networks.keys()];
 
 /** The network called `name`. Throws UserError with the nearest name when there is none. */
@@ -32,6 +36,6 @@ export function findNetwork(name: string): NamedNetwork {
     argument: "--arch",
     expected: "a known architecture",
     received: JSON.stringify(name),
-    remedy: near === undefined ? `there are ${architectureNames.join(", ")}` : `did you mean ${near}?`,
+    remedy: near === undefined ? "`peekaboo models` lists them" : `did you mean ${near}?`,
   });
 }

@@ -205,6 +205,97 @@ describe("bop_step_", () => {
   });
 });
 
+describe("bop2_step_", () => {
+  const { bop2Step_, bop2StepReference_ } = pabOps();
+  const make = (shape: readonly number[], dtype: "float32" | "float64" = "float32") => ({
+    weight: random("bop2 weight", shape, { dtype }),
+    momentum: ops.zeros(shape, { dtype }),
+    variance: ops.zeros(shape, { dtype }),
+    correction: ops.zeros([2], { dtype: "float64" }),
+    flips: ops.zeros(shape, { dtype: "int32" }),
+  });
+  const call = (step: typeof bop2Step_, state: ReturnType<typeof make>, gradient: Tensor, correct: boolean) => {
+    const { weight, momentum, variance, correction, flips } = state;
+    return step(weight, momentum, variance, correction, gradient, flips, 0.1, 0.03, 0.4, 1e-10, correct);
+  };
+
+  it.each([false, true])("equals its twin of ATen operations bit for bit, bias correction %s", (correct) => {
+    const shape = [64, 33, 3, 3];
+    const [fast, slow] = [make(shape), make(shape)];
+    let total = 0;
+    for (let step = 0; step < 5; step++) {
+      const gradient = random(`bop2 gradient ${step}`, shape);
+      const flipped = call(bop2Step_, fast, gradient, correct);
+      expect(call(bop2StepReference_, slow, gradient, correct)).toBe(flipped);
+      total += flipped;
+    }
+    for (const key of ["weight", "momentum", "variance", "correction", "flips"] as const) {
+      expect(ops.equal(fast[key], slow[key])).toBe(true);
+    }
+    expect(total).toBeGreaterThan(1000);
+    expect(fast.flips.sum().item()).toBe(total);
+  });
+
+  it("takes other layouts and float64 as well", () => {
+    const [plain, strided, double] = [make([8, 4, 3, 3]), make([8, 4, 3, 3]), make([8, 4, 3, 3], "float64")];
+    const gradient = random("bop2 layout", [8, 4, 3, 3]);
+    const last = ops.contiguous(gradient, { memoryFormat: "channelsLast" });
+    const flipped = call(bop2Step_, plain, gradient, false);
+    expect(call(bop2Step_, strided, last, false)).toBe(flipped);
+    expect(call(bop2Step_, double, gradient.to({ dtype: "float64" }), false)).toBe(flipped);
+    for (const key of ["weight", "momentum", "variance"] as const)
+      expect(ops.equal(plain[key], strided[key])).toBe(true);
+  });
+
+  it("refuses other shapes, rates and corrections", () => {
+    const state = make([2]);
+    const gradient = ops.zeros([2], { dtype: "float32" });
+    expect(() => call(bop2Step_, { ...state, variance: ops.zeros([3]) }, gradient, true)).toThrow(TorchError);
+    expect(() => call(bop2Step_, { ...state, correction: ops.zeros([2]) }, gradient, true)).toThrow(TorchError);
+    expect(() =>
+      call(bop2Step_, { ...state, correction: ops.zeros([1], { dtype: "float64" }) }, gradient, true),
+    ).toThrow("float64 [2] on the CPU");
+    const { weight, momentum, variance, correction } = state;
+    const rates = (ar: number, sigma: number, eps: number) => () =>
+      bop2Step_(weight, momentum, variance, correction, gradient, null, ar, sigma, 0, eps, false);
+    for (const [ar, sigma, eps] of [
+      [0, 0.1, 1],
+      [0.1, 1, 1],
+      [0.1, 0.1, 0],
+      [Number.NaN, 0.1, 1],
+    ] as const) {
+      expect(rates(ar, sigma, eps)).toThrow(TorchError);
+    }
+    expect(correction.toArray()).toEqual([0, 0]);
+  });
+});
+
+describe("first_nonfinite", () => {
+  const { firstNonfinite } = pabOps();
+  const finite = () => ops.full([3, 40_000], 3.4e38, { dtype: "float32" });
+  const broken = (value: number, at: number) => {
+    const values = new Float32Array(120_000);
+    values[at] = value;
+    return Tensor.from(values, { shape: [3, 40_000] });
+  };
+
+  it("is the place of the first tensor with a NaN or an infinity, -1 without one", () => {
+    scope(() => {
+      expect(firstNonfinite([])).toBe(-1);
+      expect(firstNonfinite([finite(), ops.zeros([0]), ops.zeros([2], { dtype: "int32" })])).toBe(-1);
+      for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+        for (const at of [0, 40_001, 119_999]) {
+          expect(firstNonfinite([finite(), broken(value, at), broken(value, at)])).toBe(1);
+          expect(firstNonfinite([broken(value, at).permute(1, 0).slice(0, 0, 40_000, 1)])).toBe(0);
+          expect(firstNonfinite([finite().to({ dtype: "float64" }), broken(value, at).to({ dtype: "float64" })])).toBe(
+            1,
+          );
+        }
+      }
+    });
+  });
+});
+
 describe("augment", () => {
   const { augment, augmentReference } = pabOps();
   const int = (...values: number[]) => Tensor.from(Int32Array.from(values));

@@ -12,14 +12,20 @@ export interface ScoreContext {
   network: Network;
   /** [C, H, W] of an image. */
   imageShape: readonly number[];
-  /** A hundred training images, for the pruners that look at data. */
+  /** A hundred training images, for the pruners that look at data; at least one batch for them, of any float dtype. */
   batches: readonly Batch[];
+  /** The fraction of weights that this round keeps. */
+  density: number;
+  /** What random scores follow from. */
+  seed: number;
 }
 
 /** A way to tell which weights matter. */
 export interface Pruner {
   readonly name: string;
   readonly needsData: boolean;
+  /** Whether it divides the kept weights among the layers itself, which local scope would contradict. */
+  readonly dividesLayers?: boolean;
   /** Changes the copy once, before the first round. */
   prepare?(network: Network): void;
   /** A score of each prunable weight, by state name; the largest stay. */

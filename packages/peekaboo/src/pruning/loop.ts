@@ -1,8 +1,9 @@
-import { scope, type Tensor, UserError } from "@peekaboo/torch";
+import { scope, Tensor, UserError } from "@peekaboo/torch";
 import type { Network } from "../models/network.js";
 import type { Batch, Pruner } from "../pruners/pruner.js";
 import { densityOfRound, type PruneSchedule } from "./schedule.js";
 import { type PruneScope, type Selected, selectMasks } from "./selection.js";
+import { shuffledMask } from "./shuffle.js";
 
 export interface PruneOptions {
   pruner: Pruner;
@@ -13,6 +14,10 @@ export interface PruneOptions {
   scope: PruneScope;
   /** [C, H, W] of an image. */
   imageShape: readonly number[];
+  /** What random scores and shuffled masks follow from; default: 0. */
+  seed?: number;
+  /** Whether each layer's kept weights are put, in the end, where (seed, state name) alone say. */
+  shuffle?: boolean;
   /** Called for pruners that need data. */
   batches?: () => readonly Batch[];
   /** After each round; may wait, and stops the loop by throwing. */
@@ -42,30 +47,48 @@ export interface PruneReport {
  * reason other than ties.
  */
 export async function prune(network: Network, options: PruneOptions): Promise<PruneReport> {
-  const { pruner, density, iterations, schedule, imageShape, onRound } = options;
+  const { pruner, density, iterations, schedule, imageShape, seed = 0, shuffle = false, onRound } = options;
   const copy = network.plainTwin();
   try {
     const [first] = network.module.stateDict().values();
     copy.module.to({ dtype: "float64", device: first?.device ?? "cpu" }).eval();
-    copy.module.loadStateDict(network.module.stateDict());
+    copy.module.loadStateDict(stateFor(copy, network));
     copy.setMasks(network.masks());
     pruner.prepare?.(copy);
     const batches = pruner.needsData ? (options.batches?.() ?? []) : [];
+    if (pruner.needsData && batches.length === 0) throw new TypeError(`prune: expected images for ${pruner.name}`);
     for (let i = 0; i < iterations; i++) {
       const goal = densityOfRound(schedule, density, i, iterations);
       scope(() => {
-        const scores = pruner.score({ network: copy, imageShape, batches });
+        const scores = pruner.score({ network: copy, imageShape, batches, density: goal, seed });
         const { masks, groups } = selectMasks(scores, goal, options.scope);
         if (i === iterations - 1) checkCounts(groups);
         copy.setMasks(masks);
       });
       await onRound?.(i + 1);
     }
+    if (shuffle) shuffleMasks(copy, seed);
     network.setMasks(copy.masks());
-    return reportOf(network, pruner);
+    return reportOf(copy, pruner);
   } finally {
     copy.dispose();
   }
+}
+
+/** The network's state without what its plain twin doesn't have: latent scores. */
+function stateFor(twin: Network, network: Network): Map<string, Tensor> {
+  const names = twin.module.stateDict();
+  return new Map([...network.module.stateDict()].filter(([name]) => names.has(name)));
+}
+
+function shuffleMasks(network: Network, seed: number): void {
+  scope(() => {
+    const masks = [...network.masks()].map(([name, mask]) => {
+      const { shape } = mask;
+      return [name, Tensor.from(shuffledMask(seed, name, shape, countOnes(mask)), { shape, share: true })] as const;
+    });
+    network.setMasks(new Map(masks));
+  });
 }
 
 /** Ties with the threshold may take more weights than asked; nothing else may. */

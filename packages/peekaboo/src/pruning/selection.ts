@@ -17,6 +17,11 @@ export interface Selection {
   groups: Selected[];
 }
 
+/** How many of `total` weights stay at a density: all but floor((1-density)·total). */
+export function keptOf(density: number, total: number): number {
+  return total - Math.floor((1 - density) * total);
+}
+
 /**
  * The masks that keep the weights whose score is above the k-th smallest, k = floor((1-density)·N), over all tensors
  * together or over each (ALGORITHM §2); null for a group where k < 1, whose masks stay.
@@ -41,12 +46,13 @@ function selectGroup(
 ): void {
   const own = names.flatMap((name) => scores.get(name) ?? []);
   const total = own.reduce((sum, { numel }) => sum + numel, 0);
-  const cut = Math.floor((1 - density) * total);
+  const expected = keptOf(density, total);
+  const cut = total - expected;
   if (cut < 1) return;
   const { kthSmallest, keepAbove } = pabOps();
   const threshold = kthSmallest(own, cut);
   if (!Number.isFinite(threshold)) throw scoreError(threshold);
-  const group = { expected: total - cut, kept: 0, ties: 0 };
+  const group = { expected, kept: 0, ties: 0 };
   for (const [i, score] of own.entries()) {
     const [mask, kept, ties] = keepAbove(score, threshold);
     group.kept += kept;

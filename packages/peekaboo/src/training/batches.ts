@@ -1,6 +1,7 @@
 import { scope, Tensor } from "@peekaboo/torch";
 import type { Dataset, Split } from "../data/dataset.js";
 import { augmentation } from "../data/order.js";
+import type { ImageShape } from "../models/architecture.js";
 import { pabOps } from "../native/library.js";
 import type { Batch } from "../pruners/pruner.js";
 
@@ -11,7 +12,7 @@ const PADDING = 4;
 export class Batches {
   readonly count: number;
   /** [C, H, W] of an image. */
-  readonly imageShape: readonly number[];
+  readonly imageShape: ImageShape;
   readonly #images: Tensor;
   readonly #labels: Tensor;
   readonly #mean: readonly number[];

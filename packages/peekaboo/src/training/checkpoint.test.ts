@@ -8,8 +8,9 @@ import { parseConfig } from "../config.js";
 import { Network } from "../models/network.js";
 import { magnitude } from "../pruners/magnitude.js";
 import { prune } from "../pruning/loop.js";
-import { loadNetwork, writeCheckpoint } from "./checkpoint.js";
+import { loadNetwork, loadOptimizers, writeCheckpoint } from "./checkpoint.js";
 import { inspectFile } from "./inspect.js";
+import { BEGINNING } from "./progress.js";
 import { Trainer } from "./trainer.js";
 
 let folder: string;
@@ -44,7 +45,7 @@ beforeEach(async () => {
   input = ops.randn([4, 3, 16, 16]);
   const target = Tensor.from(BigInt64Array.of(0n, 1n, 2n, 3n));
   trainer.step({ input, target }, { epoch: 0, step: 0, totalSteps: 1 });
-  writeCheckpoint(path, trainer, config, { epoch: 1, step: 1, bestAccuracy: 12.5 });
+  writeCheckpoint(path, trainer, config, { ...BEGINNING, epoch: 1, step: 1, bestAccuracy: 12.5 });
 });
 
 afterEach(() => {
@@ -68,14 +69,57 @@ describe("a checkpoint", () => {
       [...tensors.keys()].map((name) => /^(mask|bop\.momentum|bop\.flips|sgd\.momentum)\./.exec(name)?.[1]),
     );
     expect(kinds).toEqual(new Set([undefined, "mask", "bop.momentum", "bop.flips", "sgd.momentum"]));
-    expect(JSON.parse(metadata.progress ?? "")).toEqual({ epoch: 1, step: 1, bestAccuracy: 12.5 });
+    expect(JSON.parse(metadata.progress ?? "")).toEqual({ ...BEGINNING, epoch: 1, step: 1, bestAccuracy: 12.5 });
     expect(tensors.get("mask.conv1.weight")?.dtype).toBe("U8");
+  });
+
+  it.each(["BOP", "BOP2"] as const)(
+    "gives %s and SGD their state back, to go on as if nothing had happened",
+    (optimizer) => {
+      // With bias correction the step count matters too, which only the state tells.
+      const settings = { ...config, optimizer, bop: { ...config.bop, ar: 0.1, tau: optimizer === "BOP" ? 1e-5 : 0.3 } };
+      const saved = { ...settings, bop2: { ...config.bop2, biasCorrection: true } };
+      const target = Tensor.from(BigInt64Array.of(0n, 1n, 2n, 3n));
+      const first = new Trainer(trainer.network, saved);
+      for (let step = 0; step < 3; step++) first.step({ input, target }, { epoch: 0, step, totalSteps: 6 });
+      writeCheckpoint(path, first, saved, { epoch: 0, step: 3, bestAccuracy: null });
+      const { network } = loadNetwork(path);
+      network.module.train();
+      const second = new Trainer(network, saved);
+      loadOptimizers(path, second);
+      const results = [first, second].map((one) =>
+        [3, 4, 5].map((step) => one.step({ input, target }, { epoch: 0, step, totalSteps: 6 })),
+      );
+      expect(results[1]).toEqual(results[0]);
+      expect(results[0]?.some(({ flips }) => flips > 0)).toBe(true);
+      const states = [first, second].map(({ bop, sgd }) => [
+        [...(bop?.stateDict() ?? [])].map(([name, state]) => [
+          name,
+          Object.entries(state).map(([kind, tensor]) => [kind, tensor.toArray()]),
+        ]),
+        [...sgd.stateDict().tensors].map(([name, tensor]) => [name, tensor.toArray()]),
+      ]);
+      expect(states[1]).toEqual(states[0]);
+      expect(inspectFile(path).flips).toBeGreaterThan(0);
+      for (const thing of [first, second, network]) thing.dispose();
+    },
+  );
+
+  it("gives no optimiser another one's state", () => {
+    const { network } = trainer;
+    const others = (["SGD", "BOP2"] as const).map((optimizer) => new Trainer(network, { ...config, optimizer }));
+    const [sgd, bop2] = others;
+    if (sgd === undefined || bop2 === undefined) throw new TypeError("two trainers");
+    expect(() => loadOptimizers(path, sgd)).toThrow("expected a run of the optimiser SGD");
+    expect(() => loadOptimizers(path, bop2)).toThrow(/for variance\.\S+, received nothing/);
+    expect(bop2.bop?.stateDict().size).toBe(0);
+    for (const one of others) one.dispose();
   });
 
   it("is what inspect reports", () => {
     const report = inspectFile(path);
     expect(report.config.arch).toBe("PsgResNet20");
-    expect(report.progress).toEqual({ epoch: 1, step: 1, bestAccuracy: 12.5 });
+    expect(report.progress).toEqual({ ...BEGINNING, epoch: 1, step: 1, bestAccuracy: 12.5 });
     expect(report.kept).toBe(report.total - Math.floor(report.total / 2));
     expect(report.layers).toHaveLength(21);
   });

@@ -1,21 +1,14 @@
-import { entryOf, type Tensor, tensorOf, UserError } from "@peekaboo/torch";
+import { entryOf, scope, type Tensor, tensorOf, UserError } from "@peekaboo/torch";
 import { readSafetensors, type SafetensorsFile, type TensorEntry, writeSafetensors } from "@peekaboo/torch/safetensors";
+import { z } from "zod";
 import { parseConfig, type TrainConfig } from "../config.js";
-import { Network } from "../models/network.js";
+import type { ImageShape } from "../models/architecture.js";
+import { Network, type NetworkOptions } from "../models/network.js";
+import { type Progress, progressSchema } from "./progress.js";
 import type { Trainer } from "./trainer.js";
 
 /** The mark of a checkpoint's layout, in its metadata. */
 export const CHECKPOINT_FORMAT = "peekaboo-checkpoint/1";
-
-/** Where the run stood when the checkpoint was written. */
-export interface Progress {
-  /** The epoch it was written in, from 0. */
-  epoch: number;
-  /** Optimiser steps done. */
-  step: number;
-  /** Percent; null before the first test. */
-  bestAccuracy: number | null;
-}
 
 /** Writes the network, its masks and both optimisers' states as one file, atomically. */
 export function writeCheckpoint(path: string, trainer: Trainer, config: TrainConfig, progress: Progress): void {
@@ -24,9 +17,8 @@ export function writeCheckpoint(path: string, trainer: Trainer, config: TrainCon
   const add = (name: string, tensor: Tensor) => entries.push([name, entryOf(tensor)]);
   for (const [name, tensor] of network.module.stateDict()) add(name, tensor);
   for (const [name, mask] of network.masks()) add(`mask.${name}`, mask);
-  for (const [name, { momentum, flips }] of bop?.stateDict() ?? []) {
-    add(`bop.momentum.${name}`, momentum);
-    add(`bop.flips.${name}`, flips);
+  for (const [name, state] of bop?.stateDict() ?? []) {
+    for (const [kind, tensor] of Object.entries(state)) add(`bop.${kind}.${name}`, tensor);
   }
   for (const [key, tensor] of sgd.stateDict().tensors) add(`sgd.${key}`, tensor);
   writeSafetensors(path, entries, {
@@ -34,7 +26,51 @@ export function writeCheckpoint(path: string, trainer: Trainer, config: TrainCon
     config: JSON.stringify(config),
     progress: JSON.stringify(progress),
     numClasses: String(network.options.numClasses),
+    imageShape: JSON.stringify(network.imageShape),
   });
+}
+
+/** How a configuration builds its network for images of a data set. */
+export function networkOptions(config: TrainConfig, numClasses: number, imageShape: ImageShape): NetworkOptions {
+  const { arch, width, dropout, psg, hiddenAct, hiddenDensity, scalingInput } = config;
+  return {
+    arch,
+    numClasses,
+    imageShape,
+    width,
+    dropout,
+    psg,
+    scalingInput,
+    ...(hiddenAct === null ? {} : { hiddenAct }),
+    ...(hiddenDensity === null ? {} : { hiddenDensity }),
+  };
+}
+
+/** A checkpoint as read: its tensors are still in the file's bytes. */
+export interface Checkpoint {
+  path: string;
+  config: TrainConfig;
+  numClasses: number;
+  imageShape: ImageShape;
+  progress: Progress;
+  tensors: SafetensorsFile["tensors"];
+}
+
+/** Reads a checkpoint. Throws UserError when the file is none, or is damaged. */
+export function readCheckpoint(path: string): Checkpoint {
+  const file = readSafetensors(path);
+  const config = configOf(path, file);
+  const { metadata, tensors } = file;
+  const numClasses = Number(metadata.numClasses ?? Number.NaN);
+  if (!Number.isSafeInteger(numClasses) || numClasses < 1) {
+    throw damaged(path, "a number of classes", String(numClasses));
+  }
+  const progress = progressSchema.safeParse(jsonOf(path, "where the run stood", metadata.progress ?? ""));
+  if (!progress.success) {
+    const [issue] = progress.error.issues;
+    throw damaged(path, "where the run stood", `${issue?.path.join(".")}: ${issue?.message}`);
+  }
+  return { path, config, numClasses, imageShape: imageShapeOf(path, file), progress: progress.data, tensors };
 }
 
 /** A checkpoint's network, in evaluation mode. */
@@ -49,14 +85,11 @@ export interface LoadedNetwork {
  * Throws UserError when the file is no checkpoint, is damaged, or doesn't fit the architecture that it names.
  */
 export function loadNetwork(path: string): LoadedNetwork {
-  const file = readSafetensors(path);
-  const config = configOf(path, file);
-  const numClasses = Number(file.metadata.numClasses ?? Number.NaN);
-  if (!Number.isSafeInteger(numClasses) || numClasses < 1)
-    throw damaged(path, "a number of classes", String(numClasses));
-  const network = new Network({ arch: config.arch, width: config.width, numClasses, psg: config.psg });
+  const checkpoint = readCheckpoint(path);
+  const { config, numClasses, imageShape } = checkpoint;
+  const network = new Network(networkOptions(config, numClasses, imageShape));
   try {
-    loadTensors(network, file);
+    restoreNetwork(network, checkpoint);
   } catch (error) {
     network.dispose();
     throw error;
@@ -65,38 +98,74 @@ export function loadNetwork(path: string): LoadedNetwork {
   return { network, config };
 }
 
-function loadTensors(network: Network, { tensors }: SafetensorsFile): void {
+/** Takes over weights and masks. Throws UserError, listing the first few differences, when they are another network's. */
+export function restoreNetwork(network: Network, { path, tensors }: Pick<Checkpoint, "path" | "tensors">): void {
   const own = [...tensors].filter(([name]) => !/^(mask|bop|sgd)\./.test(name));
-  const state = new Map(own.map(([name, entry]) => [name, tensorOf(entry)]));
-  network.module.loadStateDict(state);
-  for (const tensor of state.values()) tensor.dispose();
-  for (const [name, layer] of network.prunable()) {
-    const entry = tensors.get(`mask.${name}`);
-    if (entry === undefined) continue;
-    if (entry.dtype !== "U8" || entry.shape.join() !== layer.weight.shape.join()) {
-      throw new UserError({
-        operation: "load checkpoint",
-        argument: `mask.${name}`,
-        expected: `U8 [${layer.weight.shape}]`,
-        received: `${entry.dtype} [${entry.shape}]`,
-        remedy: "the file is damaged: give a checkpoint that peekaboo wrote",
-      });
-    }
-    layer.setMask(tensorOf(entry));
+  const masks = withPrefix(tensors, "mask.");
+  const expected = new Map([...network.prunable()].map(([name, { weight }]) => [name, weight.shape]));
+  for (const [name, { dtype, shape }] of masks) {
+    const wanted = expected.get(name);
+    if (dtype === "U8" && shape.join() === wanted?.join()) continue;
+    throw new UserError({
+      operation: `load ${path}`,
+      argument: `mask.${name}`,
+      expected:
+        wanted === undefined ? "no such mask: the network has no prunable weight of that name" : `U8 [${wanted}]`,
+      received: `${dtype} [${shape}]`,
+      remedy: "give a file of this network",
+    });
   }
+  scope(() => {
+    network.module.loadStateDict(new Map(own.map(([name, entry]) => [name, tensorOf(entry, { share: true })])));
+    network.setMasks(new Map([...masks].map(([name, entry]) => [name, tensorOf(entry, { share: true })])));
+  });
+}
+
+/** Takes over what the optimisers remember. Throws UserError when it is other optimisers'. */
+export function restoreOptimizers({ bop, sgd }: Trainer, { tensors }: Pick<Checkpoint, "tensors">): void {
+  scope(() => {
+    const states = new Map<string, Record<string, Tensor>>();
+    for (const [key, entry] of withPrefix(tensors, "bop.")) {
+      const dot = key.indexOf(".");
+      const [kind, name] = [key.slice(0, dot), key.slice(dot + 1)];
+      states.set(name, { ...states.get(name), [kind]: tensorOf(entry, { share: true }) });
+    }
+    bop?.loadStateDict(states);
+    const saved = [...withPrefix(tensors, "sgd.")].map(
+      ([key, entry]) => [key, tensorOf(entry, { share: true })] as const,
+    );
+    sgd.loadStateDict({ tensors: new Map(saved), numbers: {} });
+  });
+}
+
+function withPrefix(tensors: SafetensorsFile["tensors"], prefix: string): Map<string, TensorEntry> {
+  const own = [...tensors].filter(([name]) => name.startsWith(prefix));
+  return new Map(own.map(([name, entry]) => [name.slice(prefix.length), entry]));
+}
+
+const SIDE = z.int().positive().max(4096);
+const imageShapeSchema = z.tuple([z.union([z.literal(1), z.literal(3)]), SIDE, SIDE]);
+
+/** [C, H, W] of the images; a file that tells none is for CIFAR. */
+function imageShapeOf(path: string, { metadata }: SafetensorsFile): ImageShape {
+  const shape = imageShapeSchema.safeParse(jsonOf(path, "an image shape", metadata.imageShape ?? "[3,32,32]"));
+  if (!shape.success) throw damaged(path, "an image shape [C, H, W]", metadata.imageShape ?? "none");
+  return shape.data;
 }
 
 function configOf(path: string, { metadata }: SafetensorsFile): TrainConfig {
   if (metadata.format !== CHECKPOINT_FORMAT) {
     throw damaged(path, `the mark ${CHECKPOINT_FORMAT}`, metadata.format === undefined ? "none" : metadata.format);
   }
-  let json: unknown;
+  return parseConfig(jsonOf(path, "a configuration", metadata.config ?? ""));
+}
+
+function jsonOf(path: string, what: string, text: string): unknown {
   try {
-    json = JSON.parse(metadata.config ?? "");
+    return JSON.parse(text);
   } catch {
-    throw damaged(path, "a configuration in JSON", "text that is not JSON");
+    throw damaged(path, `${what} in JSON`, "text that is not JSON");
   }
-  return parseConfig(json);
 }
 
 function damaged(path: string, expected: string, received: string): UserError {

@@ -12,6 +12,7 @@ import { prune } from "../pruning/loop.js";
 import { writeCheckpoint } from "./checkpoint.js";
 import { type ExportOptions, exportFile } from "./export-file.js";
 import { loadPretrained } from "./pretrained.js";
+import { BEGINNING } from "./progress.js";
 import { readStateFile } from "./state-file.js";
 import { Trainer } from "./trainer.js";
 
@@ -31,7 +32,7 @@ beforeAll(async () => {
   const input = scope(() => ops.randn([4, 3, 32, 32]));
   const target = Tensor.from(BigInt64Array.of(0n, 1n, 2n, 3n));
   trainer.step({ input, target }, { epoch: 0, step: 0, totalSteps: 1 });
-  writeCheckpoint(checkpoint, trainer, config, { epoch: 0, step: 1, bestAccuracy: null });
+  writeCheckpoint(checkpoint, trainer, config, { ...BEGINNING, step: 1 });
   network.module.eval();
 });
 afterAll(() => {

@@ -1,6 +1,6 @@
 import { existsSync, realpathSync, statSync } from "node:fs";
 import { dirname, join, parse } from "node:path";
-import { entryOf, noGrad, scope, type Tensor } from "@peekaboo/torch";
+import { entryOf, scope } from "@peekaboo/torch";
 import { quoted, UserError } from "@peekaboo/torch/errors";
 import { readSafetensorsHeader, type TensorEntry, writeSafetensors } from "@peekaboo/torch/safetensors";
 import type { Network } from "../models/network.js";
@@ -72,12 +72,9 @@ function refuseOverwriting(file: string, output: string, force: boolean): void {
   });
 }
 
-/** The state with mask ⊙ weight in each masked layer. */
+/** The state with each masked weight as it takes effect. */
 function effectiveState(network: Network): Map<string, TensorEntry> {
-  const layers = network.prunable();
-  const effective = (name: string, tensor: Tensor) =>
-    scope(() => noGrad(() => entryOf(layers.get(name)?.effectiveWeight() ?? tensor)));
-  return new Map([...network.module.stateDict()].map(([name, tensor]) => [name, effective(name, tensor)]));
+  return scope(() => new Map([...network.effectiveState()].map(([name, tensor]) => [name, entryOf(tensor)])));
 }
 
 /** The state as it is, then the masks. */

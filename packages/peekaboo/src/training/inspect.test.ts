@@ -115,6 +115,18 @@ describe("inspectFile", () => {
     expect(masks).toBeCloseTo(0.811278, 6);
   });
 
+  it("sizes a network of second-order Bop like one of Bop, its further state being no part of it", () => {
+    const config = JSON.stringify({ arch: "PsgResNet18", optimizer: "BOP2", seed: 7, pruning });
+    const state = {
+      "bop.variance.conv1.weight": floats(2, 1, 2, 2),
+      "bop.correction.conv1.weight": { dtype: "F64", shape: [2], data: new Uint8Array(16) } as const,
+    };
+    const [second, first] = [inspectFile(checkpoint(state, { config })), inspectFile(checkpoint())];
+    expect(second.idealSize).toEqual(first.idealSize);
+    expect(second.parameters).toBe(first.parameters);
+    expect(second.layers).toEqual(first.layers);
+  });
+
   it("takes the convolutions for the layers of a network without masks", () => {
     const report = inspectFile(checkpoint(withoutCompanions()));
     expect(report.layers).toEqual([
@@ -148,6 +160,7 @@ describe("inspectFile", () => {
     ],
     ["with a mask that isn't one", { "mask.conv2.weight": bytes([1, 2, 0, 0], 2, 2, 1, 1) }, {}, "0 or 1 everywhere"],
     ["with flips of another type", { "bop.flips.conv2.weight": floats(2, 2, 1, 1) }, {}, "received F32 [2, 2, 1, 1]"],
+    ["with a variance of no tensor", { "bop.variance.conv9.weight": floats(1) }, {}, "bop.variance.conv9.weight"],
     ["with a mask of no tensor", { "mask.conv9.weight": bytes([1], 1) }, {}, "mask.conv9.weight"],
   ])("refuses a file %s", (_, changes, marks, words) => {
     expect(() => inspectFile(checkpoint(changes, marks))).toThrow(UserError);

@@ -2,6 +2,8 @@ import { statSync } from "node:fs";
 import { UserError } from "@peekaboo/torch/errors";
 import { asTypedArray, readSafetensors, type TensorEntry } from "@peekaboo/torch/safetensors";
 import { parseConfig, type TrainConfig } from "../config.js";
+import { findNetwork } from "../models/registry.js";
+import { activeScores } from "./active-scores.js";
 
 /** One prunable tensor of a checkpoint. */
 export interface LayerReport {
@@ -15,7 +17,7 @@ export interface LayerReport {
 
 /**
  * Bytes that an ideal code needs for the trained network: the masks at their entropy per layer; the seed, and a sign for
- * each kept weight, where Bop trained; float32 for everything else.
+ * each kept weight, where Bop trained or latent scores give signs; float32 for everything else.
  */
 export interface IdealSize {
   readonly seed: number;
@@ -53,8 +55,9 @@ type Tensors = ReadonlyMap<string, TensorEntry>;
 
 const FORMAT = "peekaboo-checkpoint/1";
 const AUXILIARY = /^(mask|bop|sgd)\./;
-const PER_WEIGHT = /^(mask|bop\.momentum|bop\.flips)\./;
+const PER_WEIGHT = /^(mask|bop\.(momentum|variance|correction|flips))\./;
 const STATISTIC = /(^|\.)(running_mean|running_var|num_batches_tracked)$/;
+const SCORE = /\.(t|lo|hi)$/;
 const SEED_BYTES = 8;
 const FLOAT_BYTES = 4;
 
@@ -70,7 +73,7 @@ export function inspectFile(file: string): InspectReport {
   }
   const config = parseConfig(parseJson(file, "config", metadata.config));
   const state = new Map([...tensors].filter(([name]) => !AUXILIARY.test(name)));
-  const layers = layerReports(file, state, tensors);
+  const layers = layerReports(file, config, state, tensors);
   const flips = layers.flatMap((layer) => (layer.flips === null ? [] : [layer.flips]));
   const learnable = [...state].filter(([name]) => !STATISTIC.test(name));
   return {
@@ -89,7 +92,7 @@ export function inspectFile(file: string): InspectReport {
 }
 
 /** The masked tensors; in a network without masks, the convolution weights. */
-function layerReports(file: string, state: Tensors, tensors: Tensors): LayerReport[] {
+function layerReports(file: string, config: TrainConfig, state: Tensors, tensors: Tensors): LayerReport[] {
   for (const name of tensors.keys()) {
     const owner = name.replace(PER_WEIGHT, "");
     if (owner !== name && !state.has(owner)) throw damaged(file, "a tensor of the network", name, "none");
@@ -100,7 +103,8 @@ function layerReports(file: string, state: Tensors, tensors: Tensors): LayerRepo
     const mask = companion(file, tensors, `mask.${name}`, "U8", shape);
     const flips = companion(file, tensors, `bop.flips.${name}`, "I32", shape);
     const total = size(shape);
-    const kept = mask === undefined ? total : countOnes(file, name, mask);
+    const scored = activeScores(config, state, name);
+    const kept = mask === undefined && scored === null ? total : countOnes(file, name, both(mask, scored));
     return { name, shape, kept, total, flips: flips === undefined ? null : sum(flips) };
   });
 }
@@ -115,6 +119,12 @@ function companion(file: string, tensors: Tensors, name: string, dtype: "U8" | "
   return dtype === "U8" ? entry.data : Int32Array.from(asTypedArray(entry), Number);
 }
 
+/** Where a weight is kept by its mask and by its score; what is absent keeps all. */
+function both(mask: Uint8Array | Int32Array | undefined, scored: Uint8Array | null): Uint8Array | Int32Array {
+  if (mask === undefined || scored === null) return mask ?? scored ?? new Uint8Array();
+  return mask.map((value, i) => value * (scored[i] ?? 0));
+}
+
 function countOnes(file: string, name: string, mask: Uint8Array | Int32Array): number {
   let ones = 0;
   for (const value of mask) {
@@ -126,13 +136,20 @@ function countOnes(file: string, name: string, mask: Uint8Array | Int32Array): n
 
 function idealSize(config: TrainConfig, state: Tensors, layers: readonly LayerReport[]): IdealSize {
   const masks = sum(layers.map(({ kept, total }) => (total * entropy(kept / total)) / 8));
-  // Bop owns the convolutions and nothing else.
-  const signed = layers.filter(({ shape }) => config.optimizer === "BOP" && shape.length === 4);
+  const { variant } = findNetwork(config.arch);
+  const latent = variant === "seed" || variant === "psg-seed";
+  // Bop owns the convolutions and nothing else, and so do latent scores.
+  const convolutions = layers.filter(({ shape }) => shape.length === 4);
+  const seeded = config.optimizer !== "SGD" || latent ? convolutions : [];
+  const signed = latent && !["flipping", "ternary", null].includes(config.hiddenAct) ? [] : seeded;
   const signs = sum(signed.map(({ kept }) => kept)) / 8;
-  const pruned = sum(layers.map(({ kept, total }) => total - kept));
+  const pruned = sum(layers.filter((layer) => !seeded.includes(layer)).map(({ kept, total }) => total - kept));
+  // What the seed and the signs tell: the weights, and with latent scores these and their thresholds.
+  const told = sum(seeded.map(({ total }) => total));
+  const scores = sum([...state].filter(([name]) => latent && SCORE.test(name)).map(([, { shape }]) => size(shape)));
   const all = sum(floatTensors(state).map(([, { shape }]) => size(shape)));
-  const floats = FLOAT_BYTES * (all - pruned - signs * 8);
-  const seed = signed.length === 0 ? 0 : SEED_BYTES;
+  const floats = FLOAT_BYTES * (all - pruned - told - scores);
+  const seed = seeded.length === 0 ? 0 : SEED_BYTES;
   return { seed, masks, signs, floats, total: seed + masks + signs + floats };
 }
 

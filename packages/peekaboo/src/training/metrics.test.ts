@@ -44,7 +44,17 @@ const oneOfEach: Metrics[] = [
     layers: [{ name: "conv1.weight", kept: 3, total: 10 }],
   },
   step(1),
-  { ...step(2), kind: "epoch", seconds: 0.5, flips: 30.5 },
+  {
+    ...step(2),
+    kind: "epoch",
+    seconds: 0.5,
+    flips: 30.5,
+    layers: [
+      { name: "conv1.weight", flips: 61 },
+      { name: "layer1.0.conv1.weight", flips: 0 },
+    ],
+  },
+  { ...step(4), kind: "epoch", seconds: 0.5, flips: 30.5 },
   evaluation,
 ];
 
@@ -194,6 +204,8 @@ describe("readMetrics", () => {
     ["another kind", '{"kind":"stop"}', /"kind": Invalid discriminator/],
     ["an infinite loss", JSON.stringify(step(2)).replace("2.25", "1e999"), /"loss": .*received Infinity/],
     ["a fraction of a flip", JSON.stringify(step(2)).replace('"flips":31', '"flips":0.5'), /"flips": .*expected int/],
+    ["a layer's flips below 0", JSON.stringify(oneOfEach[2]).replace('"flips":61', '"flips":-1'), /"layers.0.flips": /],
+    ["layers without names", JSON.stringify(oneOfEach[2]).replace('"name":"conv1.weight",', ""), /"layers.0.name": /],
     ["an accuracy above 100", JSON.stringify({ ...evaluation, accuracy: 101 }), /"accuracy": Too big/],
     [
       "more kept than there is",

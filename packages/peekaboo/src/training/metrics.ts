@@ -11,6 +11,8 @@ const layerKept = z
   .object({ name: z.string().max(200), kept: count, total: count })
   .refine(({ kept, total }) => kept <= total, { message: "kept is more than total" });
 
+const layerFlips = z.object({ name: z.string().max(200), flips: count });
+
 /** What the training lines share: the position in the run and the two rates in force. */
 const position = {
   /** The epoch, from 0. */
@@ -59,6 +61,8 @@ const epochLine = z.object({
   flips: nonNegative,
   ...rates,
   seconds: nonNegative,
+  /** Sign changes of each of Bop's parameters over the epoch; absent where Bop takes no part, and in older files. */
+  layers: z.exactOptional(z.array(layerFlips)),
 });
 
 const evalLine = z.object({
@@ -74,6 +78,8 @@ const metricsLine = z.discriminatedUnion("kind", [pruneLine, stepLine, epochLine
 
 /** How many weights of one prunable tensor are kept, of how many. */
 export type LayerKept = z.infer<typeof layerKept>;
+/** How many sign changes one of Bop's parameters saw in an epoch. */
+export type LayerFlips = z.infer<typeof layerFlips>;
 /** One shot of pruning: the whole network's kept/total and each layer's. */
 export type PruneMetrics = z.infer<typeof pruneLine>;
 /** One optimiser step on one batch. */

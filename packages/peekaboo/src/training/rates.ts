@@ -16,6 +16,9 @@ function repeatedly(value: number, factor: number, times: number): number {
 
 function between(from: number, to: number, shape: "cosine" | "linear", { step, totalSteps }: Position): number {
   const t = Math.min(1, step / totalSteps);
+  // At the ends exactly, without the rounding of the formulas.
+  if (t === 0) return from;
+  if (t === 1) return to;
   return shape === "linear" ? from + (to - from) * t : to + ((from - to) * (1 + Math.cos(Math.PI * t))) / 2;
 }
 

@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, mkdirSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, rmSync } from "node:fs";
 import { arch, platform } from "node:os";
 import { join } from "node:path";
 import { getThreads, torchVersion, UserError } from "@peekaboo/torch";
@@ -43,6 +43,11 @@ export function openRunFolder({ savedir, expName }: Pick<TrainConfig, "savedir" 
     pruned: file("pruned.safetensors"),
     used: existsSync(file("checkpoint.safetensors")),
   };
+}
+
+/** Removes an earlier run's networks, lest they be taken for the one that begins. */
+export function removeEarlier({ checkpoint, best, pruned }: RunFolder): void {
+  for (const path of [checkpoint, best, pruned]) rmSync(path, { force: true });
 }
 
 /** Writes the settings of the run and what it runs on. */

@@ -2,14 +2,17 @@ import { fetchProgress } from "../cli/data-progress.js";
 import type { Io } from "../cli/io.js";
 import type { TrainConfig } from "../config.js";
 import { type Dataset, openDataset } from "../data/dataset.js";
+import type { ImageShape } from "../models/architecture.js";
 import { Network } from "../models/network.js";
 import { Batches } from "./batches.js";
+import { networkOptions, restoreNetwork } from "./checkpoint.js";
 import { prepareDevice } from "./device.js";
 import { Interrupted, InterruptGuard } from "./interrupt.js";
 import { MetricsWriter } from "./metrics.js";
 import { loadPretrained } from "./pretrained.js";
 import { reportRun } from "./report.js";
-import { openRunFolder, writeConfig } from "./run-folder.js";
+import { findStart, isOwn } from "./resume.js";
+import { openRunFolder, removeEarlier, writeConfig } from "./run-folder.js";
 import { TrainingSession } from "./session.js";
 
 /**
@@ -21,23 +24,34 @@ import { TrainingSession } from "./session.js";
 export async function runTrain(config: TrainConfig, io: Io): Promise<number> {
   const say = (text: string) => io.stderr.write(`${text}\n`);
   const folder = openRunFolder(config);
-  if (folder.used) say(`Note: ${folder.path} holds an earlier run, which this one replaces.`);
+  const start = findStart(config, folder);
+  if (start !== null) say(`Resuming ${start.path} after step ${start.progress.step}.`);
+  else if (folder.used) say(`Note: ${folder.path} holds an earlier run, which this one replaces.`);
   const guard = new InterruptGuard();
   try {
     const device = prepareDevice(config, (text) => say(`Note: ${text}`));
     const dataset = await openData(config, io, guard);
-    const network = await buildNetwork(config, dataset, device, (text) => say(`Note: ${text}`));
+    const train = new Batches(dataset, dataset.train, device, config.trainLimit);
+    const test = new Batches(dataset, dataset.test, device, config.testLimit);
+    const network = buildNetwork(config, dataset.classes.length, train.imageShape);
+    if (start !== null) restoreNetwork(network, start);
+    else if (config.loadPretrained !== null)
+      await loadPretrained(network, config.loadPretrained, (text) => say(`Note: ${text}`));
+    network.module.to({ device });
+    const goesOn = start !== null && isOwn(start, folder);
+    if (!goesOn) removeEarlier(folder);
     writeConfig(folder, config, device);
-    using metrics = new MetricsWriter(folder.metrics);
+    using metrics = new MetricsWriter(folder.metrics, { offset: goesOn ? start.progress.metricsBytes : 0 });
     const session = new TrainingSession({
       config,
       network,
-      train: new Batches(dataset, dataset.train, device, config.trainLimit),
-      test: new Batches(dataset, dataset.test, device, config.testLimit),
+      train,
+      test,
       folder,
       metrics,
       guard,
       stream: io.stderr,
+      start,
     });
     const outcome = await session.run();
     metrics.flush();
@@ -65,16 +79,8 @@ async function openData(config: TrainConfig, io: Io, guard: InterruptGuard): Pro
   }
 }
 
-async function buildNetwork(
-  config: TrainConfig,
-  dataset: Dataset,
-  device: string,
-  note: (text: string) => void,
-): Promise<Network> {
-  const { arch, width, psg, initMethod, seed, loadPretrained: file } = config;
-  const network = new Network({ arch, width, psg, numClasses: dataset.classes.length });
-  network.initialise(initMethod, seed);
-  if (file !== null) await loadPretrained(network, file, note);
-  network.module.to({ device });
+function buildNetwork(config: TrainConfig, numClasses: number, imageShape: ImageShape): Network {
+  const network = new Network(networkOptions(config, numClasses, imageShape));
+  network.initialise(config.initMethod, config.seed);
   return network;
 }

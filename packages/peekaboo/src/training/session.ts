@@ -1,4 +1,4 @@
-import { scope } from "@peekaboo/torch";
+import { manualSeed, scope } from "@peekaboo/torch";
 import { formatCount, formatDuration, formatPercent } from "../cli/format.js";
 import { createProgress } from "../cli/progress.js";
 import type { TrainConfig } from "../config.js";
@@ -8,12 +8,14 @@ import type { Batch } from "../pruners/pruner.js";
 import { findPruner } from "../pruners/registry.js";
 import { type PruneReport, prune } from "../pruning/loop.js";
 import { type Shot, shotsOf } from "../pruning/schedule.js";
+import { RandomStream } from "../random/stream.js";
 import type { Batches } from "./batches.js";
-import { type Progress, writeCheckpoint } from "./checkpoint.js";
+import { type Checkpoint, restoreOptimizers, writeCheckpoint } from "./checkpoint.js";
 import { EpochMeans } from "./epoch-means.js";
 import { type Evaluation, evaluate } from "./evaluation.js";
 import { Interrupted, type InterruptGuard } from "./interrupt.js";
 import type { MetricsWriter } from "./metrics.js";
+import { BEGINNING, type Progress } from "./progress.js";
 import type { RunFolder } from "./run-folder.js";
 import { type StepResult, Trainer } from "./trainer.js";
 
@@ -30,6 +32,8 @@ export interface SessionParts {
   metrics: MetricsWriter;
   guard: InterruptGuard;
   stream: NodeJS.WritableStream;
+  /** What to continue; null starts from the beginning. */
+  start: Checkpoint | null;
 }
 
 /** How a run ended. */
@@ -54,35 +58,51 @@ export class TrainingSession {
   readonly #stepsPerEpoch: number;
   readonly #totalSteps: number;
   readonly #started = performance.now();
-  #epoch = 0;
-  #step = 0;
-  #flips = 0;
-  #best = { accuracy: Number.NEGATIVE_INFINITY, epoch: 0 };
+  #epoch: number;
+  #step: number;
+  #shots: number;
+  #flips: number;
+  #best: { accuracy: number; epoch: number };
+  /** Of the epoch that is being trained, or was last. */
+  #means: EpochMeans;
+  #tested: boolean;
   #pruned: PruneReport | null = null;
   #training = { images: 0, seconds: 0 };
 
   constructor(parts: SessionParts) {
     this.#parts = parts;
-    const { config, network, train } = parts;
+    const { config, network, train, start } = parts;
     this.#trainer = new Trainer(network, config);
+    if (start !== null) restoreOptimizers(this.#trainer, start);
     this.#stepsPerEpoch = Math.ceil(train.count / config.batchSize);
     this.#totalSteps = Math.min(config.epochs * this.#stepsPerEpoch, config.maxSteps ?? Number.POSITIVE_INFINITY);
+    const progress = start?.progress ?? BEGINNING;
+    this.#epoch = progress.epoch;
+    this.#step = progress.step;
+    this.#shots = progress.shots;
+    this.#flips = progress.flips;
+    this.#best = { accuracy: progress.bestAccuracy ?? Number.NEGATIVE_INFINITY, epoch: progress.bestEpoch };
+    this.#means = new EpochMeans(progress.means);
+    this.#tested = progress.tested;
   }
 
   /** Runs to the end. Throws Interrupted, with a checkpoint written, after a signal. */
   async run(): Promise<Outcome> {
     const { config } = this.#parts;
     const shots = config.pruning === null ? [] : shotsOf(config.pruning);
-    let means = new EpochMeans();
-    let final: Evaluation = { images: 0, loss: Number.NaN, accuracy: 0 };
+    let final: Evaluation | null = null;
     try {
+      if (!this.#tested && this.#epochIsOver) final = await this.#test();
       while (this.#step < this.#totalSteps) {
-        for (const [i, shot] of shots.entries()) if (shot.epoch === this.#epoch) await this.#prune(shot, i);
+        this.#epoch = Math.floor(this.#step / this.#stepsPerEpoch);
+        for (const [i, shot] of shots.entries()) {
+          if (i >= this.#shots && shot.epoch === this.#epoch) await this.#prune(shot, i);
+        }
         if (this.#step === 0) this.#save(this.#parts.folder.checkpoint);
-        means = await this.#trainEpoch();
-        final = await this.#test(means);
-        this.#epoch++;
+        await this.#trainEpoch();
+        final = await this.#test();
       }
+      final ??= await this.#evaluate();
     } catch (error) {
       if (error instanceof Interrupted && this.#step > 0) this.#save(this.#parts.folder.checkpoint);
       throw error;
@@ -90,16 +110,21 @@ export class TrainingSession {
     const { accuracy: bestAccuracy, epoch: bestEpoch } = this.#best;
     return {
       steps: this.#step,
-      epochs: this.#epoch,
-      trainLoss: means.loss,
+      epochs: this.#epoch + 1,
+      trainLoss: this.#means.loss,
       final,
       bestAccuracy,
       bestEpoch,
       flips: this.#flips,
       pruned: this.#pruned,
       seconds: (performance.now() - this.#started) / 1000,
-      imagesPerSecond: this.#training.images / this.#training.seconds,
+      imagesPerSecond: this.#training.seconds > 0 ? this.#training.images / this.#training.seconds : 0,
     };
+  }
+
+  /** Whether no step is left of the epoch that the last step belongs to. */
+  get #epochIsOver(): boolean {
+    return this.#step === Math.min((this.#epoch + 1) * this.#stepsPerEpoch, this.#totalSteps);
   }
 
   #say(text: string): void {
@@ -107,18 +132,29 @@ export class TrainingSession {
   }
 
   #progress(): Progress {
-    const { accuracy } = this.#best;
-    return { epoch: this.#epoch, step: this.#step, bestAccuracy: Number.isFinite(accuracy) ? accuracy : null };
+    const { accuracy, epoch: bestEpoch } = this.#best;
+    return {
+      epoch: this.#epoch,
+      step: this.#step,
+      tested: this.#tested,
+      shots: this.#shots,
+      bestAccuracy: Number.isFinite(accuracy) ? accuracy : null,
+      bestEpoch,
+      flips: this.#flips,
+      metricsBytes: this.#parts.metrics.offset,
+      means: this.#means.toJSON(),
+    };
   }
 
   #save(path: string): void {
+    this.#parts.metrics.flush();
     writeCheckpoint(path, this.#trainer, this.#parts.config, this.#progress());
   }
 
   async #prune(shot: Shot, index: number): Promise<void> {
     const { config, network, train, metrics, guard, stream, folder } = this.#parts;
     if (config.pruning === null) return;
-    const { pruner: name, iterations, schedule, scope: pruneScope, verbose } = config.pruning;
+    const { pruner: name, iterations, schedule, scope: pruneScope, maskShuffle, verbose } = config.pruning;
     const pruner = findPruner(name);
     const begun = performance.now();
     const bar = createProgress({ total: iterations, title: `prune with ${name}`, stream });
@@ -131,6 +167,8 @@ export class TrainingSession {
         schedule,
         scope: pruneScope,
         imageShape: train.imageShape,
+        seed: config.seed,
+        shuffle: maskShuffle,
         batches: () => {
           batches = this.#pruneBatches();
           return batches;
@@ -146,6 +184,7 @@ export class TrainingSession {
       const line = { kind: "prune", epoch: this.#epoch, shot: index, pruner: name, density: shot.density } as const;
       metrics.write({ ...line, kept, total, seconds, layers });
       this.#pruned = report;
+      this.#shots = index + 1;
       this.#tellPruned(report, seconds, verbose);
       this.#save(folder.pruned);
     } finally {
@@ -186,25 +225,31 @@ export class TrainingSession {
     );
   }
 
-  async #trainEpoch(): Promise<EpochMeans> {
+  /** Trains what is left of the epoch. */
+  async #trainEpoch(): Promise<void> {
     const { config, network, train, guard, stream } = this.#parts;
     const order = epochOrder(config.seed, this.#epoch, train.count);
-    const steps = Math.min(this.#stepsPerEpoch, this.#totalSteps - this.#step);
-    const means = new EpochMeans();
+    const first = this.#epoch * this.#stepsPerEpoch;
+    const begin = this.#step - first;
+    const steps = Math.min(this.#stepsPerEpoch, this.#totalSteps - first);
+    if (begin === 0) this.#means = new EpochMeans();
+    const means = this.#means;
     const title = `epoch ${this.#epoch + 1}/${Math.ceil(this.#totalSteps / this.#stepsPerEpoch)}`;
-    const bar = createProgress({ total: steps, title, stream });
+    const bar = createProgress({ total: steps, start: begin, title, stream });
     network.module.train();
     try {
-      for (let i = 0; i < steps; i++) {
+      for (let i = begin; i < steps; i++) {
         const indices = order.subarray(i * config.batchSize, (i + 1) * config.batchSize);
         const begun = performance.now();
         const result = scope(() => {
           const batch = train.training(indices, config.seed, this.#epoch);
+          // Dropout draws from libtorch's generator: seeded anew, each step's draws follow from the step alone.
+          if (config.dropout > 0) manualSeed(new RandomStream(config.seed, `dropout/${this.#step}`).uint32(0));
           const position = { epoch: this.#epoch, step: this.#step, totalSteps: this.#totalSteps };
           return this.#trainer.step(batch, position);
         });
         const seconds = (performance.now() - begun) / 1000;
-        this.#count(result, seconds, means);
+        this.#count(result, seconds);
         bar.update(i + 1, {
           loss: means.loss.toFixed(3),
           acc: `${means.accuracy.toFixed(1)} %`,
@@ -216,16 +261,16 @@ export class TrainingSession {
     } finally {
       bar.stop();
     }
-    return means;
   }
 
-  #count(result: StepResult, seconds: number, means: EpochMeans): void {
+  #count(result: StepResult, seconds: number): void {
     const { loss, correct, images, flips, lr, ar } = result;
     this.#step++;
+    this.#tested = false;
     this.#flips += flips;
     this.#training.images += images;
     this.#training.seconds += seconds;
-    means.add(result, seconds);
+    this.#means.add(result, seconds);
     this.#parts.metrics.write({
       kind: "step",
       epoch: this.#epoch,
@@ -239,32 +284,39 @@ export class TrainingSession {
     });
   }
 
-  async #test(means: EpochMeans): Promise<Evaluation> {
-    const { network, test, guard, stream, metrics, folder } = this.#parts;
+  async #evaluate(): Promise<Evaluation> {
+    const { network, test, guard, stream } = this.#parts;
     const bar = createProgress({ total: test.count, title: "test", stream });
-    let result: Evaluation;
     try {
-      result = await evaluate(network, test, TEST_BATCH, async (done) => {
+      return await evaluate(network, test, TEST_BATCH, async (done) => {
         bar.update(done);
         await guard.check();
       });
     } finally {
       bar.stop();
     }
+  }
+
+  async #test(): Promise<Evaluation> {
+    const { metrics, folder } = this.#parts;
+    const result = await this.#evaluate();
     const best = result.accuracy > this.#best.accuracy;
     if (best) this.#best = { accuracy: result.accuracy, epoch: this.#epoch };
+    this.#tested = true;
     const position = { epoch: this.#epoch, step: this.#step };
-    metrics.write({ kind: "epoch", ...position, ...means.line() });
+    metrics.write({ kind: "epoch", ...position, ...this.#means.line() });
     metrics.write({ kind: "eval", ...position, loss: result.loss, accuracy: result.accuracy, best });
     this.#save(folder.checkpoint);
     if (best) this.#save(folder.best);
-    this.#tellEpoch(means, result, best);
+    this.#tellEpoch(result, best);
     return result;
   }
 
-  #tellEpoch(means: EpochMeans, { loss, accuracy }: Evaluation, best: boolean): void {
+  #tellEpoch({ loss, accuracy }: Evaluation, best: boolean): void {
+    const means = this.#means;
     const elapsed = (performance.now() - this.#started) / 1000;
-    const left = (elapsed / this.#step) * (this.#totalSteps - this.#step);
+    const done = this.#step - (this.#parts.start?.progress.step ?? 0);
+    const left = (elapsed / Math.max(done, 1)) * (this.#totalSteps - this.#step);
     const remaining = left > 0 ? `, about ${formatDuration(left)} left` : "";
     this.#say(
       `Epoch ${this.#epoch + 1}: train loss ${means.loss.toFixed(3)}, accuracy ${means.accuracy.toFixed(2)} %, ` +

@@ -1,13 +1,23 @@
-import { liveTensorCount, ops, scope, Tensor, UserError } from "@peekaboo/torch";
-import { afterEach, describe, expect, it } from "vitest";
+import { liveTensorCount, noGrad, ops, scope, Tensor, UserError } from "@peekaboo/torch";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { Network } from "../models/network.js";
 import { magnitude } from "../pruners/magnitude.js";
 import { prune } from "../pruning/loop.js";
-import { Trainer } from "./trainer.js";
+import { Trainer, type TrainerConfig } from "./trainer.js";
 
 const settings = {
   sgd: { lr: 0.1, momentum: 0.9, weightDecay: 5e-4, lrSchedule: "step", milestones: [80], lrFinal: 0 },
-  bop: { ar: 1e-2, tau: 1e-5, arSchedule: "step", arDecayFreq: 100, arDecayRatio: 0.1, arFinal: 0 },
+  bop: {
+    ar: 1e-2,
+    tau: 1e-5,
+    arSchedule: "step",
+    arDecayFreq: 100,
+    arDecayRatio: 0.1,
+    arFinal: 0,
+    arLayers: [],
+    tauLayers: [],
+  },
+  bop2: { sigma: 1e-2, eps: 1e-10, biasCorrection: false },
 } as const;
 const psg = {
   backward: true,
@@ -24,11 +34,18 @@ afterEach(() => {
   for (const thing of open.splice(0)) thing.dispose();
 });
 
-function makeTrainer(optimizer: "BOP" | "SGD", arch = "PsgResNet20", seed = 3): Trainer {
+type Bop = TrainerConfig["bop"];
+
+function makeNetwork(arch = "PsgResNet20", seed = 3): Network {
   const network = new Network({ arch, numClasses: 10, width: 0.25, psg });
   network.initialise("kaiming_normal", seed);
-  const trainer = new Trainer(network, { ...settings, optimizer });
-  open.push(trainer, network);
+  open.push(network);
+  return network;
+}
+
+function makeTrainer(optimizer: TrainerConfig["optimizer"], arch?: string, bop: Partial<Bop> = {}): Trainer {
+  const trainer = new Trainer(makeNetwork(arch), { ...settings, optimizer, bop: { ...settings.bop, ...bop } });
+  open.push(trainer);
   return trainer;
 }
 
@@ -72,8 +89,14 @@ describe("a training step", () => {
   });
 
   it("lowers the loss on a batch that it sees again and again", () => {
-    for (const optimizer of ["BOP", "SGD"] as const) {
-      const trainer = makeTrainer(optimizer);
+    const cases = [
+      ["BOP", "PsgResNet20", 1e-5],
+      ["BOP2", "PsgResNet20", 0.2],
+      ["SGD", "PsgResNet20", 0],
+      ["SGD", "ResNet20", 0],
+    ] as const;
+    for (const [optimizer, arch, tau] of cases) {
+      const trainer = makeTrainer(optimizer, arch, { tau });
       const images = batch();
       const losses = Array.from({ length: 30 }, (_, step) => trainer.step(images, { ...position, step }).loss);
       expect(Math.min(...losses.slice(20))).toBeLessThan((losses[0] ?? 0) * 0.8);
@@ -103,6 +126,133 @@ describe("a training step", () => {
   });
 });
 
+describe("a gradient that is not finite", () => {
+  it.each(["BOP", "BOP2", "SGD"] as const)(
+    "stops %s with the layer's and the step's name, nothing changed",
+    (optimizer) => {
+      const trainer = makeTrainer(optimizer);
+      const images = batch();
+      trainer.step(images, position);
+      const state = () =>
+        [...trainer.network.module.namedParameters()].map(([name, tensor]) => [name, tensor.toArray()]);
+      const momentum = () => trainer.bop?.stateDict().get("layer2.0.conv1.weight")?.momentum?.toArray();
+      const before = [state(), momentum()];
+      // A loss that is finite, from a layer whose gradient isn't: 0·∞ in the chain rule.
+      const call = vi.spyOn(trainer.network, "call").mockImplementation(() => {
+        const weight = new Map(trainer.network.module.namedParameters()).get("layer2.0.conv1.weight");
+        if (weight === undefined) throw new TypeError("no such layer");
+        const root = ops.sqrt(ops.mulScalar(weight, 0)).sum();
+        return ops.add(ops.zeros([8, 10], { dtype: "float32" }), root);
+      });
+      expect(() => trainer.step(images, { ...position, epoch: 2, step: 7 })).toThrow(UserError);
+      expect(() => trainer.step(images, { ...position, epoch: 2, step: 7 })).toThrow(
+        "train: expected finite numbers for the gradient of layer2.0.conv1.weight in step 8 (epoch 2), received NaN or infinity",
+      );
+      expect([state(), momentum()]).toEqual(before);
+      call.mockRestore();
+      expect(Number.isFinite(trainer.step(images, { ...position, step: 8 }).loss)).toBe(true);
+    },
+  );
+});
+
+describe("flips by layer", () => {
+  it.each(["BOP", "BOP2"] as const)("add up to the step's under %s, and to the counts in the state", (optimizer) => {
+    const trainer = makeTrainer(optimizer, "PsgResNet20", { tau: optimizer === "BOP" ? 1e-5 : 0.05 });
+    const images = batch();
+    const totals = new Map<string, number>();
+    for (let step = 0; step < 3; step++) {
+      const { flips, layerFlips } = trainer.step(images, { ...position, step });
+      expect([...layerFlips.keys()]).toEqual([...trainer.network.bopParameters().keys()]);
+      expect([...layerFlips.values()].reduce((sum, count) => sum + count, 0)).toBe(flips);
+      for (const [name, count] of layerFlips) totals.set(name, (totals.get(name) ?? 0) + count);
+    }
+    for (const [name, total] of totals) expect(trainer.bop?.stateDict().get(name)?.flips?.sum().item()).toBe(total);
+    expect(Math.max(...totals.values())).toBeGreaterThan(0);
+  });
+
+  it("are none where SGD trains everything", () => {
+    expect(makeTrainer("SGD").step(batch(), position)).toMatchObject({
+      flips: 0,
+      layerFlips: new Map(),
+      ar: undefined,
+    });
+  });
+});
+
+describe("rates of single layers", () => {
+  it("hold where a pattern matches and follow γ's schedule", () => {
+    const trainer = makeTrainer("BOP", "PsgResNet20", {
+      arSchedule: "linear",
+      arFinal: 5e-3,
+      arLayers: [
+        { pattern: "layer1.*", value: 0.1 },
+        { pattern: "layer1.0.conv2.weight", value: 0.2 },
+      ],
+      tauLayers: [{ pattern: "conv1.weight", value: 1e9 }],
+    });
+    const { layerFlips, ar } = trainer.step(batch(), { epoch: 0, step: 5, totalSteps: 10 });
+    expect(ar).toBeCloseTo(7.5e-3, 15);
+    expect(layerFlips.get("conv1.weight")).toBe(0);
+    const rate = (name: string) => trainer.bop?.ratesOf(name).ar;
+    expect(rate("layer2.0.conv1.weight")).toBe(ar);
+    expect(rate("layer1.0.conv1.weight")).toBeCloseTo(0.075, 15);
+    expect(rate("layer1.0.conv2.weight")).toBeCloseTo(0.15, 15);
+  });
+
+  it("refuse a pattern that no layer matches", () => {
+    const network = makeNetwork();
+    const bop = { ...settings.bop, tauLayers: [{ pattern: "layer1.0.conv3.weight", value: 0 }] };
+    expect(() => new Trainer(network, { ...settings, optimizer: "BOP2", bop })).toThrow(
+      'for --tau-layers, received "layer1.0.conv3.weight"; the nearest name is layer1.0.conv1.weight',
+    );
+  });
+});
+
+describe("SGD alone", () => {
+  it.each(["ResNet20", "PsgResNet20"])(
+    "trains every parameter of %s by PyTorch's formula, decay 5e-4 included",
+    (arch) => {
+      const trainer = makeTrainer("SGD", arch);
+      const twin = makeNetwork(arch);
+      const images = batch();
+      const weights = new Map(
+        [...twin.module.namedParameters()].map(([name, tensor]) => [name, tensor.toFloat32Array()]),
+      );
+      const velocities = new Map<string, Float64Array>();
+      for (let step = 0; step < 2; step++) {
+        trainer.step(images, { ...position, step });
+        scope(() => {
+          twin.module.zeroGrad();
+          ops.crossEntropyLoss(twin.call(images.input), images.target).backward();
+          for (const [name, tensor] of twin.module.namedParameters()) {
+            const gradient = tensor.grad?.toFloat32Array() ?? new Float32Array();
+            const old = weights.get(name) ?? new Float32Array();
+            // g ← g + λw; v ← μv + g, v = g at first; w ← w - lr·v (torch.optim.SGD with one parameter group).
+            const velocity = Float64Array.from(old, (w, i) => {
+              const penalised = (gradient[i] ?? Number.NaN) + 5e-4 * w;
+              return step === 0 ? penalised : 0.9 * (velocities.get(name)?.[i] ?? Number.NaN) + penalised;
+            });
+            velocities.set(name, velocity);
+            const wanted = Float32Array.from(old, (w, i) => w - 0.1 * (velocity[i] ?? Number.NaN));
+            weights.set(name, wanted);
+            noGrad(() => ops.copy_(tensor, Tensor.from(wanted, { shape: tensor.shape })));
+          }
+        });
+      }
+      const trained = new Map(trainer.network.module.namedParameters());
+      expect([...trained.keys()]).toEqual([...weights.keys()]);
+      for (const kind of ["conv1.weight", "bn1.weight", "bn1.bias", "linear.bias"])
+        expect(trained.has(kind)).toBe(true);
+      for (const [name, tensor] of trained) {
+        const [values, wanted] = [tensor.toFloat32Array(), weights.get(name) ?? new Float32Array()];
+        const scale = Math.max(...wanted.map(Math.abs));
+        const error = Math.max(...values.map((value, i) => Math.abs(value - (wanted[i] ?? Number.NaN))));
+        expect(error / scale, name).toBeLessThan(3e-5);
+      }
+    },
+  );
+});
+
 describe("training 200 steps", () => {
   it("nets zero tensors and keeps the memory flat", () => {
     const trainer = makeTrainer("BOP");
@@ -119,4 +269,13 @@ describe("training 200 steps", () => {
     const [second = 0, last = 0] = [memory[1], memory.at(-1)];
     expect(last - second).toBeLessThan(24);
   });
+});
+
+it("a step of second-order Bop nets zero tensors", () => {
+  const trainer = makeTrainer("BOP2");
+  const images = batch();
+  trainer.step(images, position);
+  const tensors = liveTensorCount();
+  for (let step = 1; step < 4; step++) trainer.step(images, { ...position, step });
+  expect(liveTensorCount()).toBe(tensors);
 });

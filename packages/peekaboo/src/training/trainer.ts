@@ -1,7 +1,11 @@
-import { ops, optim, scope, UserError } from "@peekaboo/torch";
+import { ops, optim, scope, type Tensor, UserError } from "@peekaboo/torch";
 import type { TrainConfig } from "../config.js";
 import type { Network } from "../models/network.js";
+import { pabOps } from "../native/library.js";
 import { Bop } from "../optim/bop.js";
+import { Bop2 } from "../optim/bop2.js";
+import { valuesByLayer } from "../optim/layer-values.js";
+import type { SignOptimizer } from "../optim/sign-optimizer.js";
 import type { Batch } from "../pruners/pruner.js";
 import { countCorrect } from "./evaluation.js";
 import { adaptivityRate, learningRate, type Position } from "./rates.js";
@@ -13,30 +17,37 @@ export interface StepResult {
   images: number;
   /** Weights whose sign changed. */
   flips: number;
+  /** The same by Bop's parameter; empty without Bop. */
+  layerFlips: ReadonlyMap<string, number>;
   lr: number;
   /** Bop's γ; undefined where Bop takes no part. */
   ar: number | undefined;
 }
 
+/** The settings of the optimisers. */
+export type TrainerConfig = Pick<TrainConfig, "optimizer" | "sgd" | "bop" | "bop2">;
+
 /** One network's training: a forward and a backward pass, Bop on the signs, SGD on the rest. */
 export class Trainer {
   readonly network: Network;
-  readonly bop: Bop | null;
+  /** Of first or second order; null where SGD trains everything. */
+  readonly bop: SignOptimizer | null;
   readonly sgd: optim.SGD;
-  readonly #config: Pick<TrainConfig, "bop" | "sgd" | "optimizer">;
+  readonly #config: TrainerConfig;
 
-  constructor(network: Network, config: Pick<TrainConfig, "bop" | "sgd" | "optimizer">) {
+  /** Throws UserError when a setting for single layers names none. */
+  constructor(network: Network, config: TrainerConfig) {
     this.network = network;
     this.#config = config;
-    const signs = config.optimizer === "BOP";
-    this.bop = signs ? new Bop(network.bopParameters(), config.bop) : null;
-    this.sgd = new optim.SGD(signs ? network.otherParameters() : network.module.namedParameters(), config.sgd);
+    this.bop = signOptimizer(network, config);
+    const rest = this.bop === null ? network.module.namedParameters() : network.otherParameters();
+    this.sgd = new optim.SGD(rest, config.sgd);
   }
 
   /**
    * One optimiser step on a batch.
    *
-   * Throws UserError, with nothing changed but the BatchNorm statistics, when the loss is not finite.
+   * Throws UserError, with nothing changed but the BatchNorm statistics, when the loss or a gradient is not finite.
    */
   step({ input, target }: Batch, position: Position): StepResult {
     const lr = learningRate(this.#config.sgd, position);
@@ -51,11 +62,28 @@ export class Trainer {
       if (!Number.isFinite(value)) throw lossError(value, position);
       const correct = countCorrect(logits, target);
       loss.backward();
-      const flips = this.bop?.step() ?? new Map<string, number>();
+      this.#refuseNonfinite(position);
+      const layerFlips = this.bop?.step() ?? new Map<string, number>();
       this.sgd.step();
       this.zeroGrad();
-      return { loss: value, correct, images: target.numel, flips: sum(flips.values()), lr, ar };
+      const flips = sum(layerFlips.values());
+      return { loss: value, correct, images: target.numel, flips, layerFlips, lr, ar };
     });
+  }
+
+  /** A gradient that is not finite would stay in the averages and freeze or flip signs for the rest of the run. */
+  #refuseNonfinite(position: Position): void {
+    const names: string[] = [];
+    const gradients: Tensor[] = [];
+    for (const { parameters } of [this.bop, this.sgd].filter((optimizer) => optimizer !== null)) {
+      for (const [name, { grad }] of parameters) {
+        if (grad === null) continue;
+        names.push(name);
+        gradients.push(grad);
+      }
+    }
+    const name = names[pabOps().firstNonfinite(gradients)];
+    if (name !== undefined) throw gradientError(name, position);
   }
 
   zeroGrad(): void {
@@ -69,10 +97,33 @@ export class Trainer {
   }
 }
 
+function signOptimizer(network: Network, { optimizer, bop, bop2 }: TrainerConfig): SignOptimizer | null {
+  if (optimizer === "SGD") return null;
+  const parameters = network.bopParameters();
+  const names = [...parameters.keys()];
+  const options = {
+    ar: bop.ar,
+    tau: bop.tau,
+    layerAr: valuesByLayer("--ar-layers", bop.arLayers, names),
+    layerTau: valuesByLayer("--tau-layers", bop.tauLayers, names),
+  };
+  return optimizer === "BOP" ? new Bop(parameters, options) : new Bop2(parameters, { ...options, ...bop2 });
+}
+
 function sum(values: Iterable<number>): number {
   let total = 0;
   for (const value of values) total += value;
   return total;
+}
+
+function gradientError(name: string, { epoch, step }: Position): UserError {
+  return new UserError({
+    operation: "train",
+    argument: `the gradient of ${name} in step ${step + 1} (epoch ${epoch})`,
+    expected: "finite numbers",
+    received: "NaN or infinity",
+    remedy: "the run stopped there and the last checkpoint is intact: lower --lr, or choose another --init-method",
+  });
 }
 
 function lossError(value: number, { epoch, step }: Position): UserError {

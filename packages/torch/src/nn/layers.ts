@@ -103,10 +103,17 @@ export class BatchNorm2d extends Module {
   }
 }
 
-/** max(x, 0). */
+/** max(x, 0); `inPlace` writes it over the input, which nothing else may need then. */
 export class ReLU extends Module {
+  readonly #inPlace: boolean;
+
+  constructor({ inPlace = false } = {}) {
+    super();
+    this.#inPlace = inPlace;
+  }
+
   override forward(input: Tensor): Tensor {
-    return ops.relu(input);
+    return this.#inPlace ? ops.relu_(input) : ops.relu(input);
   }
 }
 

@@ -1,0 +1,131 @@
+#include "bop2.h"
+
+#include <ATen/ATen.h>
+
+#include <atomic>
+#include <cmath>
+
+#include "parallel.h"
+#include "sign_step.h"
+
+namespace peekaboo {
+namespace {
+
+constexpr auto kOperator = "bop2_step_";
+
+void check(const at::Tensor& weight, const at::Tensor& momentum, const at::Tensor& variance,
+           const at::Tensor& correction, const at::Tensor& grad, const at::Tensor& flips, double ar, double sigma,
+           double tau, double eps) {
+  check_like_weight(kOperator, weight, {{"momentum", momentum}, {"variance", variance}, {"grad", grad}}, flips);
+  TORCH_CHECK(correction.device().is_cpu() && correction.scalar_type() == at::kDouble && correction.dim() == 1 &&
+                  correction.size(0) == 2 && correction.is_contiguous(),
+              kOperator, ": correction must be contiguous float64 [2] on the CPU, received ", correction.scalar_type(),
+              correction.sizes(), " on ", correction.device());
+  check_rate(kOperator, "ar (adaptivity rate)", ar);
+  check_rate(kOperator, "sigma (rate of the second moment)", sigma);
+  check_threshold(kOperator, tau);
+  TORCH_CHECK(eps > 0.0, kOperator, ": eps must be positive, received ", eps);
+}
+
+// What m and v are multiplied with before they are compared.
+struct Scales {
+  double momentum;
+  double variance;
+};
+
+// The total weight of the gradients in both averages is itself such an average, of ones; so it stays right under a
+// schedule of γ, where 1 - (1-γ)^t would not.
+Scales advance(const at::Tensor& correction, double ar, double sigma, bool bias_correction) {
+  auto* total = correction.data_ptr<double>();
+  total[0] = total[0] * (1.0 - ar) + ar;
+  total[1] = total[1] * (1.0 - sigma) + sigma;
+  return bias_correction ? Scales{1.0 / total[0], 1.0 / total[1]} : Scales{1.0, 1.0};
+}
+
+struct Rates {
+  float keep_momentum;  // 1 - γ
+  float ar;
+  float keep_variance;  // 1 - σ
+  float sigma;
+  float tau;
+  float eps;
+  float momentum_scale;
+  float variance_scale;
+};
+
+PEEKABOO_MULTIVERSION int64_t step_run(float* weight, float* momentum, float* variance, const float* grad,
+                                       int32_t* flips, int64_t count, Rates rates) {
+  int64_t total = 0;
+  for (int64_t i = 0; i < count; i++) {
+    const float m = momentum[i] * rates.keep_momentum + grad[i] * rates.ar;
+    const float v = variance[i] * rates.keep_variance + grad[i] * grad[i] * rates.sigma;
+    const float ratio = std::fabs(m * rates.momentum_scale) / (std::sqrt(v * rates.variance_scale) + rates.eps);
+    const float value = weight[i];
+    // Without short circuits, which keep GCC from making AVX2 of the loop.
+    const int agree = ((m > 0.0f) & (value > 0.0f)) | ((m < 0.0f) & (value < 0.0f));
+    const int32_t flip = agree & static_cast<int>(ratio >= rates.tau);
+    momentum[i] = m;
+    variance[i] = v;
+    weight[i] = flip ? -value : value;
+    if (flips) {
+      flips[i] += flip;
+    }
+    total += flip;
+  }
+  return total;
+}
+
+}  // namespace
+
+int64_t bop2_step(const at::Tensor& weight, const at::Tensor& momentum, const at::Tensor& variance,
+                  const at::Tensor& correction, const at::Tensor& grad, const c10::optional<at::Tensor>& flips,
+                  double ar, double sigma, double tau, double eps, bool bias_correction) {
+  const at::Tensor counts = flips.value_or(at::Tensor());
+  check(weight, momentum, variance, correction, grad, counts, ar, sigma, tau, eps);
+  if (!same_order(weight, {{"momentum", momentum}, {"variance", variance}, {"grad", grad}}, counts)) {
+    return bop2_step_reference(weight, momentum, variance, correction, grad, flips, ar, sigma, tau, eps,
+                               bias_correction);
+  }
+  const Scales scales = advance(correction, ar, sigma, bias_correction);
+  const Rates rates{static_cast<float>(1.0 - ar),
+                    static_cast<float>(ar),
+                    static_cast<float>(1.0 - sigma),
+                    static_cast<float>(sigma),
+                    static_cast<float>(tau),
+                    static_cast<float>(eps),
+                    static_cast<float>(scales.momentum),
+                    static_cast<float>(scales.variance)};
+  float *weights = weight.data_ptr<float>(), *momenta = momentum.data_ptr<float>();
+  auto* variances = variance.data_ptr<float>();
+  const auto* grads = grad.data_ptr<float>();
+  int32_t* per_weight = counts.defined() ? counts.data_ptr<int32_t>() : nullptr;
+  std::atomic<int64_t> total{0};
+  at::parallel_for(0, weight.numel(), kGrain, [&](int64_t begin, int64_t end) {
+    total += step_run(weights + begin, momenta + begin, variances + begin, grads + begin,
+                      per_weight ? per_weight + begin : nullptr, end - begin, rates);
+  });
+  bump_versions({&weight, &momentum, &variance, &correction, &counts});
+  return total;
+}
+
+int64_t bop2_step_reference(const at::Tensor& weight, const at::Tensor& momentum, const at::Tensor& variance,
+                            const at::Tensor& correction, const at::Tensor& grad,
+                            const c10::optional<at::Tensor>& flips, double ar, double sigma, double tau, double eps,
+                            bool bias_correction) {
+  const at::Tensor counts = flips.value_or(at::Tensor());
+  check(weight, momentum, variance, correction, grad, counts, ar, sigma, tau, eps);
+  const at::NoGradGuard no_grad;
+  const Scales scales = advance(correction, ar, sigma, bias_correction);
+  bump_versions({&correction});
+  momentum.mul_(1.0 - ar).add_(grad * ar);
+  variance.mul_(1.0 - sigma).add_(grad * grad * sigma);
+  const at::Tensor ratio = (momentum * scales.momentum).abs() / ((variance * scales.variance).sqrt() + eps);
+  const at::Tensor flip = (ratio >= tau).logical_and_(momentum.sign() == weight.sign()).logical_and_(weight != 0);
+  weight.copy_(at::where(flip, -weight, weight));
+  if (counts.defined()) {
+    counts.add_(flip);
+  }
+  return flip.sum().item<int64_t>();
+}
+
+}  // namespace peekaboo

@@ -1,0 +1,52 @@
+import { nn, ops, type Tensor, zeros } from "@peekaboo/torch";
+
+export interface MaskedLayerOptions {
+  /** The weight's shape, [out, in, …]. */
+  shape: readonly number[];
+  bias: boolean;
+  /** Whether pruners see the weight. */
+  prunable: boolean;
+}
+
+/** A layer with the weight mask ⊙ weight; without a mask, the plain one. */
+export abstract class MaskedLayer extends nn.Module {
+  readonly prunable: boolean;
+
+  /** Weight and bias begin as zeros, for whoever fills them. */
+  constructor({ shape, bias, prunable }: MaskedLayerOptions) {
+    super();
+    this.prunable = prunable;
+    this.registerParameter("weight", zeros(shape, { dtype: "float32" }));
+    if (bias) this.registerParameter("bias", zeros(shape.slice(0, 1), { dtype: "float32" }));
+  }
+
+  get weight(): Tensor {
+    return this.own("weight");
+  }
+
+  get bias(): Tensor | null {
+    return this.ownOrNull("bias");
+  }
+
+  /** uint8, the weight's shape, 1 where a weight is kept; null while nothing is pruned. */
+  get mask(): Tensor | null {
+    return this.ownOrNull("mask");
+  }
+
+  /** Takes the mask over. */
+  setMask(mask: Tensor): void {
+    this.mask?.dispose();
+    this.registerBuffer("mask", mask, { persistent: false });
+  }
+
+  /** The weight before the mask, differentiable. */
+  unmaskedWeight(): Tensor {
+    return this.weight;
+  }
+
+  /** mask ⊙ weight, differentiable. */
+  effectiveWeight(): Tensor {
+    const { mask } = this;
+    return mask === null ? this.unmaskedWeight() : ops.mul(this.unmaskedWeight(), mask);
+  }
+}

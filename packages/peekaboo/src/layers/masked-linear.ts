@@ -1,0 +1,18 @@
+import { ops, type Tensor } from "@peekaboo/torch";
+import { MaskedLayer } from "./masked-layer.js";
+
+export interface MaskedLinearOptions {
+  inFeatures: number;
+  outFeatures: number;
+}
+
+/** y = x·(mask ⊙ W)ᵀ + b: [N, inFeatures] → [N, outFeatures]; prunable, and trained by SGD. */
+export class MaskedLinear extends MaskedLayer {
+  constructor({ inFeatures, outFeatures }: MaskedLinearOptions) {
+    super({ shape: [outFeatures, inFeatures], bias: true, prunable: true });
+  }
+
+  override forward(input: Tensor): Tensor {
+    return ops.linear(input, this.effectiveWeight(), this.bias);
+  }
+}

@@ -1,0 +1,47 @@
+import { grad, noGrad, type Tensor } from "@peekaboo/torch";
+import type { Network } from "../models/network.js";
+import { batchLoss, normalised, sumOverBatches } from "./gradients.js";
+import type { Pruner } from "./pruner.js";
+
+/**
+ * Connection sensitivity (Lee et al. 2019, eq. 6): |∂L/∂mask| over its sum, L the cross-entropy of the training images.
+ * It is the gradient at the mask in force, so a weight that an earlier round removed has one too, and may return.
+ */
+export const snip: Pruner = {
+  name: "SNIP",
+  needsData: true,
+  score: ({ network, batches }) =>
+    withMaskGradients(network, (variables) => {
+      const names = [...network.prunable().keys()];
+      const gradients = sumOverBatches(batches, (batch) => grad([batchLoss(network, batch)], variables));
+      const scores = noGrad(() =>
+        [...network.prunable().values()].map(({ weight, mask }, i) => {
+          const gradient = gradients[i] ?? weight;
+          // Where no mask stands, all is kept, and ∂L/∂mask = w ⊙ ∂L/∂w.
+          return mask === null ? gradient.mul(weight).abs() : gradient.abs();
+        }),
+      );
+      return normalised(names, scores);
+    }),
+};
+
+/** Runs `body` with what to differentiate by, a layer each: its mask, in float64 for the time, or the weight if it has none. */
+function withMaskGradients<Result>(network: Network, body: (variables: Tensor[]) => Result): Result {
+  const layers = [...network.prunable().values()];
+  const masked = layers.filter(({ mask }) => mask !== null);
+  setMaskDtype(masked, "float64");
+  try {
+    return body(layers.map(({ mask, weight }) => mask?.requireGrad() ?? weight));
+  } finally {
+    setMaskDtype(masked, "uint8");
+  }
+}
+
+function setMaskDtype(
+  layers: readonly { mask: Tensor | null; setMask(mask: Tensor): void }[],
+  dtype: "float64" | "uint8",
+): void {
+  noGrad(() => {
+    for (const layer of layers) if (layer.mask !== null) layer.setMask(layer.mask.to({ dtype }));
+  });
+}

@@ -1,0 +1,40 @@
+import { expect, it } from "vitest";
+import { EpochMeans } from "./epoch-means.js";
+
+const step = { loss: 2, correct: 1, images: 4, flips: 3, layerFlips: new Map<string, number>(), lr: 0.1, ar: 0.01 };
+
+it("an epoch's line has means an image and a step, each layer's flips in all, and the last step's rates", () => {
+  const means = new EpochMeans();
+  means.add({ ...step, layerFlips: new Map(Object.entries({ a: 3, b: 0 })) }, 0.5);
+  means.add(
+    {
+      loss: 5,
+      correct: 2,
+      images: 2,
+      flips: 4,
+      layerFlips: new Map(Object.entries({ a: 1, b: 3 })),
+      lr: 0.05,
+      ar: 0.005,
+    },
+    1.5,
+  );
+  expect(means.line()).toEqual({
+    loss: 3,
+    accuracy: 50,
+    flips: 3.5,
+    imagesPerSecond: 3,
+    seconds: 2,
+    lr: 0.05,
+    ar: 0.005,
+    layers: [
+      { name: "a", flips: 4 },
+      { name: "b", flips: 3 },
+    ],
+  });
+});
+
+it("an epoch's line without Bop has neither γ nor layers", () => {
+  const means = new EpochMeans();
+  means.add({ ...step, flips: 0, ar: undefined }, 1);
+  expect(Object.keys(means.line())).toEqual(["loss", "accuracy", "flips", "imagesPerSecond", "seconds", "lr"]);
+});

@@ -1,0 +1,70 @@
+import { existsSync, realpathSync } from "node:fs";
+import { dirname } from "node:path";
+import { UserError } from "@peekaboo/torch/errors";
+import type { TrainConfig } from "../config.js";
+import { type Checkpoint, readCheckpoint } from "./checkpoint.js";
+import type { RunFolder } from "./run-folder.js";
+
+/** Settings that change where and how fast a run goes, and nothing of what it computes. */
+const INCIDENTAL: ReadonlySet<string> = new Set([
+  ...["savedir", "expName", "resume", "device", "useCuda", "threads", "json", "dataFolder", "loadPretrained"],
+  ...["data", "pruning.verbose"],
+]);
+
+/** Settings that only say when to stop, as long as no rate depends on the number of steps. */
+const LENGTH: ReadonlySet<string> = new Set(["epochs", "maxSteps"]);
+
+/**
+ * What `--resume` asks to continue: the run folder's checkpoint (`auto`), a file, or null for nothing.
+ *
+ * Throws UserError when the file can't be read, or is of a run with other settings, of which it lists the first few.
+ */
+export function findStart(config: TrainConfig, folder: Pick<RunFolder, "checkpoint">): Checkpoint | null {
+  const { resume } = config;
+  if (resume === "never" || (resume === "auto" && !existsSync(folder.checkpoint))) return null;
+  const checkpoint = readCheckpoint(resume === "auto" ? folder.checkpoint : resume);
+  refuseOtherSettings(config, checkpoint);
+  return checkpoint;
+}
+
+/** Whether a checkpoint lies in the run folder itself, so that its metrics go on. */
+export function isOwn({ path }: Checkpoint, folder: Pick<RunFolder, "path">): boolean {
+  return dirname(realpathSync(path)) === realpathSync(folder.path);
+}
+
+function refuseOtherSettings(config: TrainConfig, checkpoint: Checkpoint): void {
+  const rated = config.sgd.lrSchedule !== "step" || (config.optimizer !== "SGD" && config.bop.arSchedule !== "step");
+  const differences = differing(checkpoint.config, config).filter(
+    ({ path }) => !INCIDENTAL.has(path) && (rated || !LENGTH.has(path)),
+  );
+  if (differences.length === 0) return;
+  const few = differences.slice(0, 3).map(({ path, before, after }) => `${path} ${after} instead of ${before}`);
+  const more = differences.length > 3 ? ` and ${differences.length - 3} more` : "";
+  throw new UserError({
+    operation: "resume",
+    argument: checkpoint.path,
+    expected: "the settings that its run began with",
+    received: `others (${few.join(", ")}${more})`,
+    remedy: "give the same settings, or start anew with --resume never or another --exp-name",
+  });
+}
+
+interface Difference {
+  path: string;
+  before: string;
+  after: string;
+}
+
+/** The settings, by path, that differ between two configurations. */
+function differing(before: unknown, after: unknown, path = ""): Difference[] {
+  if (isRecord(before) && isRecord(after)) {
+    const names = new Set([...Object.keys(before), ...Object.keys(after)]);
+    return [...names].flatMap((name) => differing(before[name], after[name], path === "" ? name : `${path}.${name}`));
+  }
+  const [was, is] = [JSON.stringify(before) ?? "nothing", JSON.stringify(after) ?? "nothing"];
+  return was === is ? [] : [{ path, before: was, after: is }];
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
