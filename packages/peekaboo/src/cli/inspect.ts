@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { trainOptions } from "../config/options.js";
+import type { PruningConfig } from "../config.js";
 import type { InspectReport } from "../training/inspect.js";
 import { addFlags, givenFlags } from "./flags.js";
 import { formatBytes, formatCount, formatPercent } from "./format.js";
@@ -35,8 +36,12 @@ function facts({ file, bytes, config, progress }: InspectReport): string[] {
     `checkpoint  ${file}, ${formatBytes(bytes)}`,
     `network     ${arch}, width ${width}, ${initMethod} from seed ${seed}`,
     `training    ${dataset}, ${optimizer}, in epoch ${told(progress.epoch === null ? null : progress.epoch + 1)}, step ${told(progress.step)}, ${best}`,
-    `pruning     ${pruning === null ? "none" : `${pruning.pruner} at density ${pruning.density}`}`,
+    `pruning     ${pruning === null ? "none" : describePruning(pruning)}`,
   ];
+}
+
+function describePruning({ pruner, density, maskShuffle }: PruningConfig): string {
+  return `${pruner} at density ${density}${maskShuffle ? ", masks shuffled" : ""}`;
 }
 
 function layerTable({ layers, kept, total, flips }: InspectReport): string[] {

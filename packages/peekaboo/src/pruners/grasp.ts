@@ -2,12 +2,13 @@ import { grad, noGrad, scope, type Tensor } from "@peekaboo/torch";
 import { addAll, batchLoss, normalised, sumOverBatches } from "./gradients.js";
 import type { Batch, Pruner } from "./pruner.js";
 
-/** What the logits are divided by (Wang et al. 2020, algorithm 2). */
+/** What the logits are divided by (ALGORITHM §2). */
 const TEMPERATURE = 200;
 
 /**
- * Gradient signal preservation (Wang et al. 2020, eq. 8): w ⊙ Hg over |its sum|, g the gradient of the training images'
+ * Gradient signal preservation (Wang et al. 2020): w ⊙ Hg over |its sum|, g the gradient of the training images'
  * cross-entropy and H its Hessian, both Σ over the batches. The largest stay: removing them would cost most gradient flow.
+ * A removed weight scores 0, in the midst of the others: in later rounds it may return, or tie with the threshold.
  */
 export const grasp: Pruner = {
   name: "GraSP",

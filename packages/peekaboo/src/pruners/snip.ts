@@ -4,7 +4,7 @@ import { batchLoss, normalised, sumOverBatches } from "./gradients.js";
 import type { Pruner } from "./pruner.js";
 
 /**
- * Connection sensitivity (Lee et al. 2019, eq. 6): |∂L/∂mask| over its sum, L the cross-entropy of the training images.
+ * Connection sensitivity (SNIP, Lee et al. 2019): |∂L/∂mask| over its sum, L the cross-entropy of the training images.
  * It is the gradient at the mask in force, so a weight that an earlier round removed has one too, and may return.
  */
 export const snip: Pruner = {

@@ -5,6 +5,7 @@ import { magnitude } from "../pruners/magnitude.js";
 import type { Pruner } from "../pruners/pruner.js";
 import { synFlow } from "../pruners/synflow.js";
 import { prune } from "./loop.js";
+import { shuffledMask } from "./shuffle.js";
 
 const networks: Network[] = [];
 afterEach(() => {
@@ -71,6 +72,42 @@ describe("pruning loop", () => {
         expect(bit).toBeLessThanOrEqual(first.get(name)?.[i] ?? 0);
       });
     }
+  });
+
+  it("with shuffle keeps each layer's count, and places by seed and name alone, the later shot within the earlier", async () => {
+    const [network, plain] = [tinyNetwork(), tinyNetwork()];
+    const options = { ...base, pruner: synFlow, iterations: 3 };
+    const report = await prune(network, { ...options, density: 0.5, seed: 9, shuffle: true });
+    expect(report.layers).toEqual((await prune(plain, { ...options, density: 0.5 })).layers);
+    const first = new Map([...network.masks()].map(([name, mask]) => [name, mask.toTypedArray()]));
+    for (const { name, kept } of report.layers) {
+      const { shape } = network.masks().get(name) ?? { shape: [] };
+      expect(first.get(name)).toEqual(shuffledMask(9, name, shape, kept));
+    }
+    const later = await prune(network, { ...options, density: 0.2, seed: 9, shuffle: true });
+    expect(later.kept).toBe(later.total - Math.floor(0.8 * later.total));
+    for (const [name, mask] of network.masks()) {
+      mask.toFloat32Array().forEach((bit, i) => {
+        expect(bit).toBeLessThanOrEqual(Number(first.get(name)?.[i] ?? 0));
+      });
+    }
+  });
+
+  it("tells how many weights went beyond the target for tied scores", async () => {
+    const coarse: Pruner = {
+      name: "coarse",
+      needsData: false,
+      score: ({ network }) =>
+        new Map([...network.prunable()].map(([name, { weight }]) => [name, weight.detach().sign()])),
+    };
+    const network = tinyNetwork();
+    const positive = [...network.prunable().values()].reduce(
+      (sum, { weight }) => sum + weight.toFloat32Array().filter((w) => w > 0).length,
+      0,
+    );
+    // With three quarters to stay the threshold is -1; with a quarter it is 1, which all positive weights equal.
+    const report = await prune(network, { ...base, pruner: coarse, density: 0.75, iterations: 1 });
+    expect([report.kept, report.tied]).toEqual([positive, report.total - Math.floor(0.25 * report.total) - positive]);
   });
 
   it("names the layers that end up empty", async () => {

@@ -37,6 +37,8 @@ export interface PruneReport {
   layers: LayerKept[];
   /** Layers with nothing left. */
   emptied: string[];
+  /** How many weights are gone beyond the target, because their scores equal the threshold. */
+  tied: number;
 }
 
 /**
@@ -57,19 +59,20 @@ export async function prune(network: Network, options: PruneOptions): Promise<Pr
     pruner.prepare?.(copy);
     const batches = pruner.needsData ? (options.batches?.() ?? []) : [];
     if (pruner.needsData && batches.length === 0) throw new TypeError(`prune: expected images for ${pruner.name}`);
+    let tied = 0;
     for (let i = 0; i < iterations; i++) {
       const goal = densityOfRound(schedule, density, i, iterations);
       scope(() => {
         const scores = pruner.score({ network: copy, imageShape, batches, density: goal, seed });
         const { masks, groups } = selectMasks(scores, goal, options.scope);
-        if (i === iterations - 1) checkCounts(groups);
+        if (i === iterations - 1) tied = checkCounts(groups);
         copy.setMasks(masks);
       });
       await onRound?.(i + 1);
     }
     if (shuffle) shuffleMasks(copy, seed);
     network.setMasks(copy.masks());
-    return reportOf(copy, pruner);
+    return reportOf(copy, pruner, tied);
   } finally {
     copy.dispose();
   }
@@ -91,28 +94,34 @@ function shuffleMasks(network: Network, seed: number): void {
   });
 }
 
-/** Ties with the threshold may take more weights than asked; nothing else may. */
-function checkCounts(groups: readonly Selected[]): void {
+/** Ties with the threshold may take more weights than asked, and nothing else: returns how many. */
+function checkCounts(groups: readonly Selected[]): number {
+  let tied = 0;
   for (const { expected, kept, ties } of groups) {
     const off = Math.abs(expected - kept);
-    if (off < 5 || (kept < expected && off <= ties)) continue;
-    throw new UserError({
-      operation: "prune",
-      argument: "the number of kept weights",
-      expected: String(expected),
-      received: String(kept),
-      remedy: "the scores are broken (NaN, or too small to tell apart): try another pruner or --init-method",
-    });
+    if (kept < expected && off <= ties) tied += off;
+    else if (off >= 5) throw countError(expected, kept);
   }
+  return tied;
 }
 
-function reportOf(network: Network, pruner: Pruner): PruneReport {
+function countError(expected: number, kept: number): UserError {
+  return new UserError({
+    operation: "prune",
+    argument: "the number of kept weights",
+    expected: String(expected),
+    received: String(kept),
+    remedy: "the scores are broken (NaN, or too small to tell apart): try another pruner or --init-method",
+  });
+}
+
+function reportOf(network: Network, pruner: Pruner, tied: number): PruneReport {
   const layers = [...network.prunable()].map(([name, { mask, weight }]) => {
     const total = weight.numel;
     return { name, kept: mask === null ? total : countOnes(mask), total };
   });
   const sum = (key: "kept" | "total") => layers.reduce((value, layer) => value + layer[key], 0);
-  const report = { kept: sum("kept"), total: sum("total"), layers, emptied: [] as string[] };
+  const report = { kept: sum("kept"), total: sum("total"), layers, emptied: [] as string[], tied };
   report.emptied = layers.filter(({ kept }) => kept === 0).map(({ name }) => name);
   if (report.kept > 0) return report;
   throw new UserError({

@@ -25,4 +25,8 @@ describe("shots", () => {
       { epoch: 6, density: 0.5 },
     ]);
   });
+
+  it("end at exactly the density", () => {
+    for (const density of [0.3, 0.2, 0.05]) expect(shotsOf({ epoch: 6, shots: 3, density })[2]?.density).toBe(density);
+  });
 });

@@ -23,6 +23,7 @@ export function shotsOf({ epoch, shots, density }: { epoch: number; shots: numbe
   const every = Math.floor(epoch / shots);
   return Array.from({ length: shots }, (_, s) => ({
     epoch: (s + 1) * every,
-    density: 1 - ((1 - density) * (s + 1)) / shots,
+    // The last one's is `density` itself, not 1-(1-d) with its rounding.
+    density: s + 1 === shots ? density : 1 - ((1 - density) * (s + 1)) / shots,
   }));
 }

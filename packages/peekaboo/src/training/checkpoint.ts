@@ -121,20 +121,28 @@ export function restoreNetwork(network: Network, { path, tensors }: Pick<Checkpo
   });
 }
 
-/** Takes over what the optimisers remember. Throws UserError when it is other optimisers'. */
-export function restoreOptimizers({ bop, sgd }: Trainer, { tensors }: Pick<Checkpoint, "tensors">): void {
+/**
+ * Gives both optimisers the state that a checkpoint holds; parameters that it has none of start anew.
+ *
+ * Throws UserError when it holds another optimiser's or network's state.
+ */
+export function restoreOptimizers(
+  { bop, sgd }: Pick<Trainer, "bop" | "sgd">,
+  { path, config, tensors }: Pick<Checkpoint, "path" | "config" | "tensors">,
+): void {
+  const signs = withPrefix(tensors, "bop.");
+  if (bop === null && signs.size > 0) throw damaged(path, "a run of the optimiser SGD", `one of ${config.optimizer}`);
   scope(() => {
     const states = new Map<string, Record<string, Tensor>>();
-    for (const [key, entry] of withPrefix(tensors, "bop.")) {
-      const dot = key.indexOf(".");
-      const [kind, name] = [key.slice(0, dot), key.slice(dot + 1)];
+    for (const [key, entry] of signs) {
+      const [, kind = "", name = ""] = /^(\w+)\.(.+)$/.exec(key) ?? [];
       states.set(name, { ...states.get(name), [kind]: tensorOf(entry, { share: true }) });
     }
     bop?.loadStateDict(states);
-    const saved = [...withPrefix(tensors, "sgd.")].map(
+    const rest = [...withPrefix(tensors, "sgd.")].map(
       ([key, entry]) => [key, tensorOf(entry, { share: true })] as const,
     );
-    sgd.loadStateDict({ tensors: new Map(saved), numbers: {} });
+    sgd.loadStateDict({ tensors: new Map(rest), numbers: {} });
   });
 }
 

@@ -108,6 +108,12 @@ describe("inspectFile", () => {
     expect(total).toBeCloseTo(8 + 0.811278 + 0.75 + 68, 6);
   });
 
+  it("sizes shuffled masks as a seed and a count a layer", () => {
+    const config = JSON.stringify({ arch: "ResNet18", optimizer: "SGD", pruning: { ...pruning, maskShuffle: true } });
+    const { seed, masks } = inspectFile(checkpoint({}, { config })).idealSize;
+    expect([seed, masks]).toEqual([8, 2 * 4]);
+  });
+
   it("sizes a network that SGD trained by its kept weights as floats, with no seed", () => {
     const config = JSON.stringify({ arch: "ResNet18", optimizer: "SGD", pruning });
     const { seed, masks, signs, floats: others } = inspectFile(checkpoint({}, { config })).idealSize;

@@ -16,8 +16,9 @@ export interface LayerReport {
 }
 
 /**
- * Bytes that an ideal code needs for the trained network: the masks at their entropy per layer; the seed, and a sign for
- * each kept weight, where Bop trained or latent scores give signs; float32 for everything else.
+ * Bytes that an ideal code needs for the trained network: the masks at their entropy per layer, or, where they were
+ * shuffled, a count a layer and the seed; the seed, and a sign for each kept weight, where Bop trained or latent scores
+ * give signs; float32 for everything else.
  */
 export interface IdealSize {
   readonly seed: number;
@@ -59,6 +60,7 @@ const PER_WEIGHT = /^(mask|bop\.(momentum|variance|correction|flips))\./;
 const STATISTIC = /(^|\.)(running_mean|running_var|num_batches_tracked)$/;
 const SCORE = /\.(t|lo|hi)$/;
 const SEED_BYTES = 8;
+const COUNT_BYTES = 4;
 const FLOAT_BYTES = 4;
 
 /**
@@ -135,9 +137,12 @@ function countOnes(file: string, name: string, mask: Uint8Array | Int32Array): n
 }
 
 function idealSize(config: TrainConfig, state: Tensors, layers: readonly LayerReport[]): IdealSize {
-  const masks = sum(layers.map(({ kept, total }) => (total * entropy(kept / total)) / 8));
   const { variant } = findNetwork(config.arch);
   const latent = variant === "seed" || variant === "psg-seed";
+  const chooses = latent && ["pruning", "ternary", "edge-popup"].includes(config.hiddenAct ?? "");
+  // A shuffled mask follows from the seed and its number of ones.
+  const shuffled = config.pruning?.maskShuffle === true && !chooses;
+  const masks = sum(layers.map(({ kept, total }) => (shuffled ? COUNT_BYTES : (total * entropy(kept / total)) / 8)));
   // Bop owns the convolutions and nothing else, and so do latent scores.
   const convolutions = layers.filter(({ shape }) => shape.length === 4);
   const seeded = config.optimizer !== "SGD" || latent ? convolutions : [];
@@ -149,7 +154,7 @@ function idealSize(config: TrainConfig, state: Tensors, layers: readonly LayerRe
   const scores = sum([...state].filter(([name]) => latent && SCORE.test(name)).map(([, { shape }]) => size(shape)));
   const all = sum(floatTensors(state).map(([, { shape }]) => size(shape)));
   const floats = FLOAT_BYTES * (all - pruned - told - scores);
-  const seed = seeded.length === 0 ? 0 : SEED_BYTES;
+  const seed = seeded.length === 0 && !shuffled ? 0 : SEED_BYTES;
   return { seed, masks, signs, floats, total: seed + masks + signs + floats };
 }
 

@@ -42,6 +42,7 @@ const oneOfEach: Metrics[] = [
     total: 10,
     seconds: 1.5,
     layers: [{ name: "conv1.weight", kept: 3, total: 10 }],
+    shuffled: true,
   },
   step(1),
   {

@@ -39,6 +39,8 @@ const pruneLine = z.object({
   total: count,
   seconds: nonNegative,
   layers: z.array(layerKept),
+  /** Whether each layer's kept weights were placed at random; absent where the pruner placed them. */
+  shuffled: z.exactOptional(z.boolean()),
 });
 
 const stepLine = z.object({

@@ -182,7 +182,7 @@ export class TrainingSession {
       const seconds = (performance.now() - begun) / 1000;
       const { kept, total, layers } = report;
       const line = { kind: "prune", epoch: this.#epoch, shot: index, pruner: name, density: shot.density } as const;
-      metrics.write({ ...line, kept, total, seconds, layers });
+      metrics.write({ ...line, kept, total, seconds, layers, ...(maskShuffle ? { shuffled: true } : {}) });
       this.#pruned = report;
       this.#shots = index + 1;
       this.#tellPruned(report, seconds, verbose);
@@ -210,7 +210,7 @@ export class TrainingSession {
     return starts.map((start) => train.training(chosen.slice(start, start + size), config.seed, this.#epoch));
   }
 
-  #tellPruned({ kept, total, layers, emptied }: PruneReport, seconds: number, verbose: boolean): void {
+  #tellPruned({ kept, total, layers, emptied, tied }: PruneReport, seconds: number, verbose: boolean): void {
     const share = formatPercent(kept / total);
     this.#say(`Kept ${formatCount(kept)} of ${formatCount(total)} weights (${share} %) in ${formatDuration(seconds)}.`);
     if (verbose) {
@@ -218,6 +218,11 @@ export class TrainingSession {
         const own = formatPercent(layer.kept / layer.total).padStart(6);
         this.#say(`  ${own} %  ${formatCount(layer.kept).padStart(11)} of ${formatCount(layer.total)}  ${layer.name}`);
       }
+    }
+    if (tied >= 5) {
+      this.#say(
+        `Warning: ${formatCount(tied)} more are gone than asked for, since their scores equal the threshold. One round and one shot avoid it.`,
+      );
     }
     if (emptied.length === 0) return;
     this.#say(

@@ -1,0 +1,96 @@
+// A run that is stopped and resumed, on real CIFAR-10, against one that is not.
+import { spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { readSafetensors } from "@peekaboo/torch/safetensors";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+const bin = fileURLToPath(new URL("../packages/peekaboo/bin/peekaboo.js", import.meta.url));
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "peekaboo-resume-"));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Three epochs of three steps, with two shots of pruning, dropout, BatchNorm, Bop's averages and SGD's momentum. */
+const RUN =
+  "train --arch PsgWideResNet28_10 --width 0.05 --dropout 0.2 --optimizer BOP --ar 1e-2 --tau 1e-6 --psg-no-take-sign --psg-sparsify --msb-bits 8 --msb-bits-grad 16 --pruner SynFlow --prune-epoch 2 --prune-shots 2 --prune-ratio 0.4 --prune-iters 2 --bs 32 --train-limit 96 --test-limit 64 --epochs 3 --lr 0.05 --milestones 1,2 --threads 2".split(
+    " ",
+  );
+
+const args = (name: string, ...more: string[]) => [bin, ...RUN, "--savedir", folder, "--exp-name", name, ...more];
+
+function peekaboo(name: string, ...more: string[]) {
+  const { status, stderr } = spawnSync(process.execPath, args(name, ...more), { encoding: "utf8", timeout: 300_000 });
+  return { status, stderr };
+}
+
+/** Stops the run by a signal once it has told `steps` steps. */
+async function stopped(name: string, steps: number, ...more: string[]): Promise<{ status: number | null }> {
+  const child = spawn(process.execPath, args(name, ...more), { stdio: "ignore" });
+  const ended = new Promise<number | null>((resolve) => child.on("exit", resolve));
+  let over = false;
+  void ended.then(() => {
+    over = true;
+  });
+  while (!over && stepsOf(name) < steps) await new Promise((resolve) => setTimeout(resolve, 5));
+  child.kill("SIGTERM");
+  return { status: await ended };
+}
+
+const lines = (name: string): { kind: string; step?: number }[] => {
+  try {
+    const text = readFileSync(join(folder, name, "metrics.jsonl"), "utf8");
+    return text.split("\n").flatMap((line) => (line.endsWith("}") ? [JSON.parse(line)] : []));
+  } catch {
+    return [];
+  }
+};
+const stepsOf = (name: string) => lines(name).filter(({ kind }) => kind === "step").length;
+
+const tensorsOf = (name: string) => {
+  const { tensors } = readSafetensors(join(folder, name, "checkpoint.safetensors"));
+  return new Map(
+    [...tensors].map(([key, { dtype, shape, data }]) => [key, [dtype, shape, Buffer.from(data).toString("base64")]]),
+  );
+};
+
+/** The metrics without what the clock says. */
+const timeless = (name: string) =>
+  lines(name).map((line) => ({ ...line, seconds: undefined, imagesPerSecond: undefined }));
+
+describe("--resume", () => {
+  it("makes a run that was stopped twice end as one that never was, in every byte of its tensors", async () => {
+    expect(peekaboo("whole").status).toBe(0);
+    const first = await stopped("parts", 2);
+    expect(first.status).toBe(143);
+    const second = await stopped("parts", 7, "--resume");
+    expect([0, 143]).toContain(second.status);
+    const third = peekaboo("parts", "--resume", "auto");
+    expect(third.stderr).toContain("Resuming ");
+    expect(third.status).toBe(0);
+    expect(tensorsOf("parts")).toEqual(tensorsOf("whole"));
+    expect(timeless("parts")).toEqual(timeless("whole"));
+  });
+
+  it("refuses other settings in one sentence that lists them, and changes nothing", () => {
+    const before = readFileSync(join(folder, "whole", "checkpoint.safetensors"));
+    const { status, stderr } = peekaboo("whole", "--resume", "--tau", "1e-5", "--seed", "3");
+    expect(status).toBe(2);
+    expect(stderr).toMatch(
+      /^resume: expected the settings that its run began with .*received others \(seed 3 instead of 0, bop\.tau 0\.00001 instead of 0\.000001\)[^\n]*\n$/,
+    );
+    expect(readFileSync(join(folder, "whole", "checkpoint.safetensors")).equals(before)).toBe(true);
+  });
+
+  it("tells the result again when nothing is left to do", () => {
+    const before = tensorsOf("whole");
+    const { status, stderr } = peekaboo("whole", "--resume");
+    expect(stderr).toContain("after step 9");
+    expect(status).toBe(0);
+    expect(tensorsOf("whole")).toEqual(before);
+  });
+});
