@@ -166,9 +166,7 @@ describe("what doesn't go together", () => {
 });
 
 describe("what is not available yet", () => {
-  it.each([
-    [{ dataset: "cifar100" }, "--dataset"],
-  ])("is told of %j", (json, flag) => {
+  it.each([[{ dataset: "cifar100" }, "--dataset"]])("is told of %j", (json, flag) => {
     expect(refusal(json)).toContain(`for ${flag}, received `);
     expect(refusal(json)).toContain("which is not available yet");
   });

@@ -253,9 +253,8 @@ describe("peekaboo train", () => {
     );
   });
 
-  it.each([[["--dataset", "cifar100"]]])(
-    "says that %j is not available yet",
-    async (flags) => expect(await refused("train", ...flags)).toContain("not available yet"),
+  it.each([[["--dataset", "cifar100"]]])("says that %j is not available yet", async (flags) =>
+    expect(await refused("train", ...flags)).toContain("not available yet"),
   );
 });
 

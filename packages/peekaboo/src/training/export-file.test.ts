@@ -9,7 +9,7 @@ import { parseConfig } from "../config.js";
 import { Network } from "../models/network.js";
 import { magnitude } from "../pruners/magnitude.js";
 import { prune } from "../pruning/loop.js";
-import { writeCheckpoint } from "./checkpoint.js";
+import { networkOptions, writeCheckpoint } from "./checkpoint.js";
 import { type ExportOptions, exportFile } from "./export-file.js";
 import { loadPretrained } from "./pretrained.js";
 import { BEGINNING } from "./progress.js";
@@ -68,6 +68,28 @@ describe("exportFile", () => {
       expect(dense.call(input).toArray()).toEqual(network.call(input).toArray());
     });
     dense.dispose();
+  });
+
+  it("writes a Seed network as the plain one that computes the same", async () => {
+    const config = parseConfig({ arch: "SeedResNet18", width: 0.125, hiddenAct: "flipping" });
+    const seed = new Network(networkOptions(config, 10, [3, 32, 32]));
+    seed.initialise("kaiming_normal", 3);
+    const path = join(folder, "seed.safetensors");
+    const trainer = new Trainer(seed, config);
+    writeCheckpoint(path, trainer, config, BEGINNING);
+    trainer.dispose();
+    const exported = await exportFile(path, { ...DEFAULTS, output });
+    const plain = new Network({ arch: "ResNet18", width: 0.125, numClasses: 10 });
+    await loadPretrained(plain, exported.output);
+    scope(() => {
+      const input = ops.randn([2, 3, 32, 32]);
+      const [expected, actual] = [seed, plain].map((one) => {
+        one.module.eval();
+        return one.call(input).toArray();
+      });
+      expect(actual).toEqual(expected);
+    });
+    for (const one of [seed, plain]) one.dispose();
   });
 
   it("counts the steps for each BatchNorm where PyTorch has the count", async () => {
