@@ -4,9 +4,8 @@ import type { AddressInfo } from "node:net";
 import { gzipSync } from "node:zlib";
 import sharp from "sharp";
 import { Header, type types } from "tar";
+import type { Checksum } from "../../packages/peekaboo/src/data/checksum.js";
 import { decodeCifarBinary } from "../../packages/peekaboo/src/data/cifar-binary.js";
-import type { Checksum } from "../../packages/peekaboo/src/data/download.js";
-import type { Origin } from "../../packages/peekaboo/src/data/origins.js";
 import { decodePngSheets } from "../../packages/peekaboo/src/data/png-sheets.js";
 import type { Candidate, DatasetArrays, DatasetSource } from "../../packages/peekaboo/src/data/source.js";
 
@@ -138,12 +137,12 @@ export async function tinyPackage(): Promise<Buffer> {
 export const binaryFiles = { "one.bin": 100, "two.bin": 100, "test.bin": 100 };
 export const sheetFiles = { "one.png": 1000, "two.png": 1000, "test.png": 1000, "train.json": 99, "test.json": 99 };
 
-export const withBinary = (origin: Origin): Candidate => ({
+export const withBinary = (origin: Omit<Candidate, "decode">): Candidate => ({
   ...origin,
   decode: (files) => decodeCifarBinary(files, { image, labelBytes: 1, batches }),
 });
 
-export const withSheets = (origin: Origin): Candidate => ({
+export const withSheets = (origin: Omit<Candidate, "decode">): Candidate => ({
   ...origin,
   decode: (files) => decodePngSheets(files, { image, sheets }),
 });
@@ -160,6 +159,7 @@ export function tinySource(candidates: readonly Candidate[]): DatasetSource {
     image,
     classes: ["ant", "bee", "cat"],
     normalisation: { mean: [0.1, 0.2, 0.3], std: [0.4, 0.5, 0.6] },
+    augmentation: { padding: 1, flip: false },
     splits: {
       train: { count: 6, histogram: [2, 2, 2], firstLabels: [1, 0, 2], sha256: sums("train") },
       test: { count: 3, histogram: [1, 1, 1], firstLabels: [2, 0, 1], sha256: sums("test") },

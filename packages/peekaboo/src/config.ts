@@ -10,6 +10,7 @@ import {
   valuesFromFlags,
   valuesFromJson,
 } from "./config/table.js";
+import { findSource } from "./data/sources.js";
 import { HIDDEN_ACTS } from "./layers/latent-score.js";
 import { findNetwork } from "./models/registry.js";
 import { findPruner } from "./pruners/registry.js";
@@ -79,6 +80,7 @@ export function notesOn(config: TrainConfig, given: ReadonlyMap<Option<unknown>,
     [trainOptions.psg, !variant.startsWith("psg"), `${config.arch} is not a PSG network`],
     [{ hiddenAct, hiddenDensity, scalingInput }, !variant.endsWith("seed"), `${config.arch} is not a Seed network`],
     [{ dropout }, architecture.drops !== true, `${config.arch} has no dropout`],
+    [{ grey: trainOptions.grey }, !hasGreyImages(config.dataset), `${config.dataset}'s images are in colour`],
   ];
   const unsuited =
     config.optimizer === "BOP2" && config.bop.tau === trainOptions.bop.tau.default && !given.has(trainOptions.bop.tau);
@@ -93,6 +95,10 @@ export function notesOn(config: TrainConfig, given: ReadonlyMap<Option<unknown>,
         : [`${flags.map((option) => longFlags(option)[0]).join(", ")}: no effect, since ${why}.`];
     }),
   );
+}
+
+function hasGreyImages(dataset: string): boolean {
+  return findSource(dataset).image.channels === 1;
 }
 
 function checked(settings: Settings): TrainConfig {

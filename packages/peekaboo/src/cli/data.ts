@@ -18,11 +18,11 @@ const listOptions = {
 const fetchOptions = {
   ...listOptions,
   archive: option({
-    flags: "--from <archive>",
-    kind: optional(text("an archive")),
+    flags: "--from <path>",
+    kind: optional(text("an archive or a folder")),
     default: null,
     defaultText: "the network",
-    help: "Takes the images from an archive that is already here.",
+    help: "Takes the images from an archive, or a folder of unpacked files, that is already here.",
   }),
 };
 
@@ -56,7 +56,8 @@ function row({ name, title, classes, train, test, path, bytes }: DatasetStatus):
 /** Fetches a data set that isn't here, or is here and damaged; Ctrl-C keeps what has been downloaded. */
 async function fetchDataset(name: string, given: Values<typeof fetchOptions>, io: Io): Promise<void> {
   const { dataFolder, archive, json } = given;
-  const { datasetStatus, importDataset, openDataset } = await import("../data/dataset.js");
+  const { datasetStatus, openDataset } = await import("../data/dataset.js");
+  const { importDataset } = await import("../data/import.js");
   const { fetchProgress } = await import("./data-progress.js");
   const guard = new InterruptGuard();
   const { onProgress, stop } = fetchProgress(name, io.stderr);

@@ -65,9 +65,11 @@ describe("peekaboo train", () => {
       dropout: 0,
       loadPretrained: null,
       dataset: "cifar10",
+      data: null,
       dataFolder: null,
       trainLimit: null,
       testLimit: null,
+      grey: "rgb",
       epochs: 180,
       maxSteps: null,
       batchSize: 128,
@@ -192,6 +194,16 @@ describe("peekaboo train", () => {
     expect(config.batchSize).toBe(16);
   });
 
+  it("takes a data set's name in any spelling, and an archive that holds it", async () => {
+    const { config } = await trained("--dataset Fashion-MNIST --data mine.tgz");
+    expect([config.dataset, config.data, config.grey]).toEqual(["fashionmnist", "mine.tgz", "rgb"]);
+    expect((await trained("--dataset CIFAR-100")).config.dataset).toBe("cifar100");
+  });
+
+  it("suggests the nearest data set for an unknown one", async () => {
+    expect(await refused("train", "--dataset", "mnst")).toContain('received "mnst"; did you mean mnist?');
+  });
+
   it("accepts the original's unused flags with a note each", async () => {
     const { notes } = await trained("--tsbdir runs --bop-threshold-scale 0.1 --scaled-mag-quantile 0.5");
     expect(notes.trimEnd().split("\n")).toEqual([
@@ -206,6 +218,8 @@ describe("peekaboo train", () => {
     expect(notes).toContain("--prune-ratio: no effect");
     expect(notes).toContain("--ar: no effect");
     expect(notes).toContain("--psg-sparsify: no effect");
+    expect((await trained("--grey single")).notes).toContain("--grey: no effect, since cifar10's images are in colour");
+    expect((await trained("--dataset mnist --grey single")).notes).toBe("");
   });
 
   it.each([
@@ -252,10 +266,6 @@ describe("peekaboo train", () => {
       'peekaboo train: unexpected "cifar10", "x"; see `peekaboo train --help`.',
     );
   });
-
-  it.each([[["--dataset", "cifar100"]]])("says that %j is not available yet", async (flags) =>
-    expect(await refused("train", ...flags)).toContain("not available yet"),
-  );
 });
 
 describe("the exit status", () => {
@@ -383,7 +393,16 @@ describe("peekaboo evaluate", () => {
     expect(stdout).toBe("ResNet20 on 10,000 test images of cifar10: accuracy 55.67 %, loss 1.2346\n");
     expect(evaluateFile.mock.lastCall?.slice(0, 2)).toEqual([
       "f",
-      { dataFolder: null, testLimit: null, batchSize: 500, device: null, useCuda: null, threads: 1, json: false },
+      {
+        data: null,
+        dataFolder: null,
+        testLimit: null,
+        batchSize: 500,
+        device: null,
+        useCuda: null,
+        threads: 1,
+        json: false,
+      },
     ]);
   });
 
@@ -408,6 +427,11 @@ describe("peekaboo data list", () => {
 
   it("is JSON on demand", async () => {
     const { stdout } = await peekaboo("data", "list", "--json", "--data-folder", folder);
-    expect(JSON.parse(stdout)).toMatchObject([{ name: "cifar10", train: 50_000, test: 10_000 }]);
+    expect(JSON.parse(stdout)).toMatchObject([
+      { name: "cifar10", classes: 10, train: 50_000, test: 10_000 },
+      { name: "cifar100", classes: 100, train: 50_000, test: 10_000 },
+      { name: "mnist", classes: 10, train: 60_000, test: 10_000 },
+      { name: "fashionmnist", classes: 10, train: 60_000, test: 10_000 },
+    ]);
   });
 });

@@ -11,13 +11,8 @@ interface Gate {
   asks(config: TrainConfig): string | null;
 }
 
-const gates: readonly Gate[] = [
-  {
-    flag: "--dataset",
-    remedy: "use cifar10",
-    asks: ({ dataset }) => (dataset === "cifar10" ? null : dataset),
-  },
-];
+/** None at present. */
+const gates: readonly Gate[] = [];
 
 /** What the help of a flag adds as long as it can't be used, or not in full. */
 export function availabilityNote(flags: readonly string[]): string | undefined {

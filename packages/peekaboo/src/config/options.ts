@@ -1,3 +1,4 @@
+import { plainName, SOURCES } from "../data/sources.js";
 import { INIT_METHODS } from "../init/weights.js";
 import { HIDDEN_ACTS } from "../layers/latent-score.js";
 import { prunerNames } from "../pruners/registry.js";
@@ -80,12 +81,21 @@ const network = {
   }),
 };
 
+const datasets = SOURCES.map(({ name }) => name);
+
 const data = {
   dataset: option({
     flags: "--dataset <name>",
-    kind: choice(["cifar10", "cifar100"]),
+    kind: { ...choice(datasets), fromText: (text) => datasets.find((name) => name === plainName(text)) },
     default: "cifar10",
-    help: "Images to learn; `peekaboo data list` tells what is there.",
+    help: `Images to learn: ${listed(datasets)}; \`peekaboo data list\` tells what is here.`,
+  }),
+  data: option({
+    flags: "--data <path>",
+    kind: optional(text("an archive or a folder")),
+    default: null,
+    defaultText: "the data folder, else the network",
+    help: "Takes the images from this archive, or folder of unpacked files, checks and stores them.",
   }),
   dataFolder: option({
     flags: "--data-folder <folder>",
@@ -107,6 +117,12 @@ const data = {
     default: null,
     defaultText: "all",
     help: "Tests on the first n test images only.",
+  }),
+  grey: option({
+    flags: "--grey <rgb|single>",
+    kind: choice(["rgb", "single"]),
+    default: "rgb",
+    help: "Grey images: rgb repeats their channel to three, single gives the network one input channel.",
   }),
 };
 
@@ -433,6 +449,7 @@ export const trainOptions = { ...network, ...data, ...training, sgd, bop, bop2, 
 
 /** The settings of an evaluation, a checkpoint's own configuration telling the rest. */
 export const evaluateOptions = {
+  data: data.data,
   dataFolder: data.dataFolder,
   testLimit: data.testLimit,
   batchSize: { ...training.batchSize, help: "Images per batch; the result doesn't depend on it." },

@@ -1,7 +1,13 @@
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { UserError } from "@peekaboo/torch/errors";
-import { readSafetensors, type SafetensorsFile, type TensorEntry, writeSafetensors } from "@peekaboo/torch/safetensors";
+import {
+  readSafetensors,
+  readSafetensorsHeader,
+  type SafetensorsFile,
+  type TensorEntry,
+  writeSafetensors,
+} from "@peekaboo/torch/safetensors";
 import { type DatasetArrays, type DatasetSource, SPLITS, type SplitArrays, type SplitName } from "./source.js";
 import { checkLabels, sha256 } from "./verify.js";
 
@@ -20,9 +26,37 @@ export function cachePath(folder: string, source: DatasetSource): string {
   return join(folder, `${source.name}.v${VERSION}.safetensors`);
 }
 
-/** Writes a data set's file, whole or not at all; throws UserError when the disk forbids it. */
-export function writeCache(path: string, source: DatasetSource, arrays: DatasetArrays): void {
-  writeSafetensors(path, tensorsOf(source, arrays), { ...identityOf(source), ...checksumsOf(arrays) });
+/** The archive that a data set was imported from. */
+export interface ArchiveIdentity {
+  bytes: number;
+  /** SHA-256 in hex. */
+  sha256: string;
+}
+
+/**
+ * Writes a data set's file, whole or not at all; throws UserError when the disk forbids it.
+ *
+ * @param archive what the user gave it from, if it was an archive
+ */
+export function writeCache(
+  path: string,
+  source: DatasetSource,
+  arrays: DatasetArrays,
+  archive?: ArchiveIdentity,
+): void {
+  const from = archive && { "archive.bytes": String(archive.bytes), "archive.sha256": archive.sha256 };
+  writeSafetensors(path, tensorsOf(source, arrays), { ...identityOf(source), ...checksumsOf(arrays), ...from });
+}
+
+/** What {@link writeCache} was told of the archive; undefined when it was told nothing or the file can't be read. */
+export function importedFrom(path: string): ArchiveIdentity | undefined {
+  try {
+    const { "archive.bytes": bytes, "archive.sha256": sum } = readSafetensorsHeader(path).metadata;
+    return bytes === undefined || sum === undefined ? undefined : { bytes: Number(bytes), sha256: sum };
+  } catch (error) {
+    if (error instanceof UserError) return undefined;
+    throw error;
+  }
 }
 
 /**

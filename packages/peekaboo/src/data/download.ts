@@ -1,16 +1,9 @@
-import { createHash } from "node:crypto";
-import { createReadStream, rmSync, statSync } from "node:fs";
+import { rmSync, statSync } from "node:fs";
 import { open } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
+import { type Checksum, digestOfFile } from "./checksum.js";
 import { bodyOf, openUrl } from "./http.js";
 import { type FetchContext, SourceUnavailable } from "./source.js";
-
-/** A digest by which a file's contents are known. */
-export interface Checksum {
-  algorithm: "md5" | "sha256" | "sha512";
-  encoding: "hex" | "base64";
-  value: string;
-}
 
 /** A file on the network whose size and checksum are known beforehand. */
 export interface RemoteFile {
@@ -47,10 +40,9 @@ export async function download(remote: RemoteFile, path: string, context: FetchC
 }
 
 /** Checks a file's checksum; a wrong one removes the file and throws {@link SourceUnavailable}. */
-export async function verifyFile(path: string, { algorithm, encoding, value }: Checksum): Promise<void> {
-  const hash = createHash(algorithm);
-  for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) hash.update(chunk);
-  const found = hash.digest(encoding);
+export async function verifyFile(path: string, checksum: Checksum): Promise<void> {
+  const { algorithm, value } = checksum;
+  const found = await digestOfFile(path, checksum);
   if (found === value) return;
   rmSync(path);
   throw new SourceUnavailable(`its ${algorithm.toUpperCase()} is ${found} instead of ${value}`);

@@ -1,13 +1,15 @@
 import { createHash } from "node:crypto";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { send, serve, sheetFiles, tarOf, tinyPackage } from "../../../../tests/support/data.js";
-import type { Checksum } from "./download.js";
+import { md5Of, send, serve, sheetFiles, tarOf, tinyPackage } from "../../../../tests/support/data.js";
+import { type Checksum, hex } from "./checksum.js";
 import { npmArchiveName, npmArchiveUrl, npmPack } from "./npm.js";
-import { npmArchive } from "./origins.js";
-import type { FetchContext } from "./source.js";
+import { localFolder, npmArchive, urlFiles } from "./origins.js";
+import { type FetchContext, SourceUnavailable } from "./source.js";
+import { sha256 } from "./verify.js";
 
 let folder: string;
 let context: FetchContext;
@@ -75,6 +77,62 @@ describe("npmArchive", () => {
     vi.stubEnv("npm_config_registry", server.url);
     const loading = tinyOrigin(await tinyPackage()).load(context);
     await expect(loading).rejects.toThrow(/^HTTP status 403; npm: code E403, 403 403 Forbidden/);
+  });
+});
+
+describe("urlFiles", () => {
+  const content = { "a.gz": gzipSync("first"), "b.gz": gzipSync("second") };
+  const zipped = Object.fromEntries(
+    Object.entries(content).map(([name, bytes]) => [name, { bytes: bytes.length, checksum: md5Of(bytes) }]),
+  );
+  const files = { a: 5, b: 6 };
+
+  it("downloads each file and unzips it", async () => {
+    await using server = await serve((request, response) => {
+      send(request.url === "/data/a.gz" ? content["a.gz"] : content["b.gz"], request, response);
+    });
+    const found = await urlFiles({ base: `${server.url}/data/`, zipped, files }).load(context);
+    expect([...found].map(([name, bytes]) => [name, Buffer.from(bytes).toString()])).toEqual([
+      ["a", "first"],
+      ["b", "second"],
+    ]);
+    expect(server.requests).toEqual(["/data/a.gz", "/data/b.gz"]);
+  });
+
+  it("is unavailable as soon as one file is another", async () => {
+    await using server = await serve((request, response) => send(content["a.gz"], request, response));
+    const loading = urlFiles({ base: `${server.url}/`, zipped, files }).load(context);
+    await expect(loading).rejects.toThrow(SourceUnavailable);
+    expect(readdirSync(folder)).toEqual(["a.gz"]);
+  });
+});
+
+describe("localFolder", () => {
+  const content = new TextEncoder().encode("first");
+  const origin = (name: string) =>
+    localFolder({ folder: join(folder, name), files: { a: 5 }, checksums: { a: hex("sha256", sha256(content)) } });
+  const put = (name: string, bytes: Uint8Array) => {
+    mkdirSync(join(folder, "there"), { recursive: true });
+    writeFileSync(join(folder, "there", name), bytes);
+  };
+
+  it("gives the files that a package put there", async () => {
+    put("a.gz", gzipSync(content));
+    const found = await origin("there").load(context);
+    expect(Buffer.from(found.get("a") ?? []).toString()).toBe("first");
+  });
+
+  it("is unavailable when it isn't there, or holds nothing, or something else", async () => {
+    await expect(origin("nowhere").load(context)).rejects.toThrow(new SourceUnavailable("no such folder"));
+    put("b", content);
+    await expect(origin("there").load(context)).rejects.toThrow(new SourceUnavailable("it holds no a"));
+    const other = new TextEncoder().encode("other");
+    put("a", other);
+    const message = `a: SHA256 ${sha256(other)} instead of SHA256 ${sha256(content)}`;
+    await expect(origin("there").load(context)).rejects.toThrow(new SourceUnavailable(message));
+    rmSync(join(folder, "there/a"));
+    put("a.gz", content);
+    await expect(origin("there").load(context)).rejects.toThrow(SourceUnavailable);
   });
 });
 

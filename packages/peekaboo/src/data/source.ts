@@ -1,3 +1,5 @@
+import type { Checksum } from "./checksum.js";
+
 /** Files read into memory, by base name. */
 export type Files = ReadonlyMap<string, Uint8Array>;
 
@@ -46,16 +48,32 @@ export interface FetchContext {
   stallTimeout: number;
 }
 
-/** One place that a data set can come from. */
+/** One place that a data set can come from, or one format in which the user may have it. */
 export interface Candidate {
   /** Where it is, as the user is told: a URL, a package, a folder. */
   location: string;
   /** The files that `decode` needs: base name → the most bytes it may have. */
   files: Readonly<Record<string, number>>;
-  /** Gets these files, proven against the candidate's own checksum; throws {@link SourceUnavailable} when it can't. */
-  load(context: FetchContext): Promise<Files>;
+  /**
+   * Checksums of these files, unzipped: what proves an archive or a folder of the user's where the arrays' own checksums
+   * ({@link SplitFacts}) aren't known.
+   */
+  checksums?: Readonly<Record<string, Checksum>>;
+  /**
+   * Gets these files, proven against the candidate's own checksum; throws {@link SourceUnavailable} when it can't.
+   * A candidate without it is never fetched, only imported.
+   */
+  load?(context: FetchContext): Promise<Files>;
+  /** How the user can make it available; completes "or …". */
+  remedy?: string;
   /** Turns them into arrays; throws UserError when they are not in its format. */
   decode(files: Files): Promise<DatasetArrays>;
+}
+
+/** What may become of a training image: a random crop from it with `padding` zero pixels around, and a mirror image. */
+export interface AugmentationRule {
+  padding: number;
+  flip: boolean;
 }
 
 /** A data set: what it is, what it must hold, and where it comes from. */
@@ -67,6 +85,7 @@ export interface DatasetSource {
   classes: readonly string[];
   /** What the reference implementation subtracts and divides by, per channel, pixels scaled to [0, 1]. */
   normalisation: { mean: readonly number[]; std: readonly number[] };
+  augmentation: AugmentationRule;
   splits: Record<SplitName, SplitFacts>;
   /** Tried in this order. */
   candidates: readonly Candidate[];

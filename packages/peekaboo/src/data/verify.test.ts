@@ -34,11 +34,9 @@ describe("verifyArrays", () => {
     expect(() => verifyArrays(source, altered("test", "labels", 1, 3))).toThrow(message);
   });
 
-  it("compares the images of each class and the first labels", () => {
+  it("counts the images of each class and compares the first labels", () => {
     const unbalanced = altered("train", "labels", 5, 1);
-    expect(() => verifyArrays(source, unbalanced)).toThrow(
-      "expected 2 2 2 for the train images of each class, received 1 3 2",
-    );
+    expect(() => verifyArrays(source, unbalanced)).toThrow("expected 2 for the train images of class ant, received 1.");
     const swapped = { ...tinyArrays, test: { ...tinyArrays.test, labels: Uint8Array.of(0, 2, 1) } };
     expect(() => verifyArrays(source, swapped)).toThrow("expected 2 0 1 for the first test labels, received 0 2 1");
   });

@@ -1,6 +1,14 @@
 import { createHash } from "node:crypto";
 import { UserError } from "@peekaboo/torch/errors";
-import { type DatasetArrays, type DatasetSource, SPLITS, type SplitArrays, type SplitName } from "./source.js";
+import { type Checksum, digestOf } from "./checksum.js";
+import {
+  type DatasetArrays,
+  type DatasetSource,
+  type Files,
+  SPLITS,
+  type SplitArrays,
+  type SplitName,
+} from "./source.js";
 
 const MEAN_TOLERANCE = 1e-4;
 
@@ -33,9 +41,23 @@ export function checkLabels(source: DatasetSource, split: SplitName, { images, l
     }
     found[label] = (found[label] ?? 0) + 1;
   }
-  expectSame(source, `the ${split} images of each class`, histogram.join(" "), found.join(" "));
+  for (const [label, images] of found.entries()) {
+    expectSame(source, `the ${split} images of class ${source.classes[label]}`, `${histogram[label]}`, `${images}`);
+  }
   const first = labels.subarray(0, firstLabels.length).join(" ");
   expectSame(source, `the first ${split} labels`, firstLabels.join(" "), first);
+}
+
+/** The first file that hasn't its checksum, and which it has; undefined when all have. */
+export function wrongFile(files: Files, checksums: Readonly<Record<string, Checksum>> = {}) {
+  for (const [name, checksum] of Object.entries(checksums)) {
+    const content = files.get(name);
+    const found = content === undefined ? "none" : digestOf(content, checksum);
+    if (found === checksum.value) continue;
+    const algorithm = checksum.algorithm.toUpperCase();
+    return { name, expected: `${algorithm} ${checksum.value}`, received: `${algorithm} ${found}` };
+  }
+  return undefined;
 }
 
 /** SHA-256 in hex. */

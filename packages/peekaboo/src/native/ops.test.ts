@@ -331,6 +331,19 @@ describe("augment", () => {
     }
   });
 
+  it("equals its twin for grey images of 28×28, flipped or not", () => {
+    const bytes = Uint8Array.from({ length: 5 * 28 * 28 }, (_, i) => (i * 2654435761) >>> 24);
+    const images = Tensor.from(bytes, { shape: [5, 28, 28, 1] });
+    const moved = [images, int(4, 0, 2), int(0, 8, 3), int(8, 0, 5)] as const;
+    for (const flip of [null, int(1, 0, 1)]) {
+      for (const last of [false, true]) {
+        const output = augment(...moved, flip, 4, [0.1307], [0.3081], last);
+        expect(output.shape).toEqual([3, 1, 28, 28]);
+        expect(ops.equal(output, augmentReference(...moved, flip, 4, [0.1307], [0.3081], last))).toBe(true);
+      }
+    }
+  });
+
   it("refuses every index outside instead of reading there", () => {
     const images = Tensor.from(new Uint8Array(2 * 4 * 4 * 3), { shape: [2, 4, 4, 3] });
     const rest = [1, [0, 0, 0], [1, 1, 1]] as const;

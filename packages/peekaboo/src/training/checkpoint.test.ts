@@ -134,7 +134,17 @@ describe("a checkpoint", () => {
     const other = join(folder, "other.safetensors");
     const renamed = { ...metadata, config: JSON.stringify({ ...config, arch: "PsgResNet18" }) };
     writeSafetensors(other, tensors, renamed);
-    expect(() => loadNetwork(other)).toThrow(/load state: expected the network's own names and shapes/);
+    expect(() => loadNetwork(other)).toThrow(
+      /expected the network's own names and shapes .* 25 missing \(layer4.0.conv1.weight, .* of another shape \(conv1.weight \[4,3,3,3\] instead of \[16,3,3,3\]/,
+    );
+
+    const masked = join(folder, "masked.safetensors");
+    const odd = { dtype: "U8", shape: [2, 1], data: Uint8Array.of(1, 0) } as const;
+    writeSafetensors(masked, [...tensors, ["mask.conv9.weight", odd]], metadata);
+    expect(() => loadNetwork(masked)).toThrow("received 1 unexpected (conv9.weight)");
+    const three = { dtype: "U8", shape: [4, 3, 3, 3], data: new Uint8Array(108).fill(3) } as const;
+    writeSafetensors(masked, [...tensors, ["mask.conv1.weight", three]], metadata);
+    expect(() => loadNetwork(masked)).toThrow(/expected 0 or 1 everywhere in mask.conv1.weight .* received 3/);
 
     const foreign = join(folder, "foreign.safetensors");
     writeSafetensors(foreign, tensors, {});

@@ -1,4 +1,4 @@
-import { entryOf, scope, type Tensor, tensorOf, UserError } from "@peekaboo/torch";
+import { entryOf, nn, scope, type Tensor, tensorOf, UserError } from "@peekaboo/torch";
 import { readSafetensors, type SafetensorsFile, type TensorEntry, writeSafetensors } from "@peekaboo/torch/safetensors";
 import { z } from "zod";
 import { parseConfig, type TrainConfig } from "../config.js";
@@ -102,23 +102,27 @@ export function loadNetwork(path: string): LoadedNetwork {
 export function restoreNetwork(network: Network, { path, tensors }: Pick<Checkpoint, "path" | "tensors">): void {
   const own = [...tensors].filter(([name]) => !/^(mask|bop|sgd)\./.test(name));
   const masks = withPrefix(tensors, "mask.");
-  const expected = new Map([...network.prunable()].map(([name, { weight }]) => [name, weight.shape]));
-  for (const [name, { dtype, shape }] of masks) {
-    const wanted = expected.get(name);
-    if (dtype === "U8" && shape.join() === wanted?.join()) continue;
-    throw new UserError({
-      operation: `load ${path}`,
-      argument: `mask.${name}`,
-      expected:
-        wanted === undefined ? "no such mask: the network has no prunable weight of that name" : `U8 [${wanted}]`,
-      received: `${dtype} [${shape}]`,
-      remedy: "give a file of this network",
-    });
-  }
+  nn.refuseDifference(network.module.compareState(new Map(own)), `load ${path}`);
+  refuseOtherMasks(network, masks, path);
   scope(() => {
     network.module.loadStateDict(new Map(own.map(([name, entry]) => [name, tensorOf(entry, { share: true })])));
     network.setMasks(new Map([...masks].map(([name, entry]) => [name, tensorOf(entry, { share: true })])));
   });
+}
+
+/** Throws UserError, listing the first few, for masks that no prunable weight of the network has. */
+export function refuseOtherMasks(network: Network, masks: ReadonlyMap<string, TensorEntry>, path: string): void {
+  const weights = new Map([...network.prunable()].map(([name, { weight }]) => [name, weight.shape]));
+  const misshaped = [...masks].flatMap(([name, { shape: received }]) => {
+    const expected = weights.get(name);
+    return expected === undefined || expected.join() === received.join() ? [] : [{ name, expected, received }];
+  });
+  const unexpected = [...masks.keys()].filter((name) => !weights.has(name));
+  nn.refuseDifference({ missing: [], unexpected, misshaped }, `load the masks of ${path}`);
+  for (const [name, { dtype, data }] of masks) {
+    const wrong = dtype === "U8" ? data.find((value) => value > 1) : dtype;
+    if (wrong !== undefined) throw damaged(path, `0 or 1 everywhere in mask.${name}`, String(wrong));
+  }
 }
 
 /**

@@ -1,12 +1,11 @@
-import { fetchProgress } from "../cli/data-progress.js";
 import type { Io } from "../cli/io.js";
 import { createProgress } from "../cli/progress.js";
 import type { EvaluateOptions } from "../config.js";
-import { openDataset } from "../data/dataset.js";
 import { Batches } from "./batches.js";
 import { loadNetwork } from "./checkpoint.js";
 import { prepareDevice } from "./device.js";
 import { evaluate } from "./evaluation.js";
+import { openData } from "./open-data.js";
 
 /** What `peekaboo evaluate` found. */
 export interface FileEvaluation {
@@ -25,12 +24,8 @@ export async function evaluateFile(file: string, options: EvaluateOptions, io: I
   const device = prepareDevice(options, (text) => io.stderr.write(`Note: ${text}\n`));
   const { network, config } = loadNetwork(file);
   network.module.to({ device });
-  const progress = fetchProgress(config.dataset, io.stderr);
-  const dataset = await openDataset(config.dataset, {
-    ...(options.dataFolder === null ? {} : { folder: options.dataFolder }),
-    onProgress: progress.onProgress,
-  }).finally(progress.stop);
-  const batches = new Batches(dataset, dataset.test, device, options.testLimit);
+  const dataset = await openData({ ...options, dataset: config.dataset }, io);
+  const batches = new Batches(dataset, dataset.test, { device, limit: options.testLimit, grey: config.grey });
   const bar = createProgress({ total: batches.count, title: "test", stream: io.stderr });
   try {
     const result = await evaluate(network, batches, options.batchSize, (done) => bar.update(done));

@@ -1,7 +1,5 @@
-import { fetchProgress } from "../cli/data-progress.js";
 import type { Io } from "../cli/io.js";
 import type { TrainConfig } from "../config.js";
-import { type Dataset, openDataset } from "../data/dataset.js";
 import type { ImageShape } from "../models/architecture.js";
 import { Network } from "../models/network.js";
 import { Batches } from "./batches.js";
@@ -9,6 +7,7 @@ import { networkOptions, restoreNetwork } from "./checkpoint.js";
 import { prepareDevice } from "./device.js";
 import { Interrupted, InterruptGuard } from "./interrupt.js";
 import { MetricsWriter } from "./metrics.js";
+import { openData } from "./open-data.js";
 import { loadPretrained } from "./pretrained.js";
 import { reportRun } from "./report.js";
 import { findStart, isOwn } from "./resume.js";
@@ -30,9 +29,10 @@ export async function runTrain(config: TrainConfig, io: Io): Promise<number> {
   const guard = new InterruptGuard();
   try {
     const device = prepareDevice(config, (text) => say(`Note: ${text}`));
-    const dataset = await openData(config, io, guard);
-    const train = new Batches(dataset, dataset.train, device, config.trainLimit);
-    const test = new Batches(dataset, dataset.test, device, config.testLimit);
+    const dataset = await openData(config, io, guard.signal);
+    const { trainLimit, testLimit, grey } = config;
+    const train = new Batches(dataset, dataset.train, { device, limit: trainLimit, grey });
+    const test = new Batches(dataset, dataset.test, { device, limit: testLimit, grey });
     const network = buildNetwork(config, dataset.classes.length, train.imageShape);
     if (start !== null) restoreNetwork(network, start);
     else if (config.loadPretrained !== null)
@@ -63,19 +63,6 @@ export async function runTrain(config: TrainConfig, io: Io): Promise<number> {
     return error.exitStatus;
   } finally {
     guard.dispose();
-  }
-}
-
-async function openData(config: TrainConfig, io: Io, guard: InterruptGuard): Promise<Dataset> {
-  const progress = fetchProgress(config.dataset, io.stderr);
-  try {
-    return await openDataset(config.dataset, {
-      ...(config.dataFolder === null ? {} : { folder: config.dataFolder }),
-      onProgress: progress.onProgress,
-      signal: guard.signal,
-    });
-  } finally {
-    progress.stop();
   }
 }
 
