@@ -167,13 +167,6 @@ describe("what doesn't go together", () => {
   });
 });
 
-describe("what is not available yet", () => {
-  it.each([[{ loadPretrained: "weights.pth" }, "--load-pretrained"]])("is told of %j", (json, flag) => {
-    expect(refusal(json)).toContain(`for ${flag}, received `);
-    expect(refusal(json)).toContain("which is not available yet");
-  });
-});
-
 describe("the option table", () => {
   it("gives no flag to two options", () => {
     const flags = optionsOf(trainOptions).flatMap((option) => option.flags.match(/(?<![\w-])-{1,2}[\w-]+/g) ?? []);

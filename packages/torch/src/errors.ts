@@ -1,5 +1,7 @@
 import { fileURLToPath } from "node:url";
 
+export { quoted } from "./quote.js";
+
 /** What a {@link UserError} is made of: together they read as one sentence. */
 export interface UserErrorParts {
   /** What was being done, e.g. "read safetensors" or "train". */

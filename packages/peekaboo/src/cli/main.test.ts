@@ -266,11 +266,6 @@ describe("peekaboo train", () => {
       'peekaboo train: unexpected "cifar10", "x"; see `peekaboo train --help`.',
     );
   });
-
-  it.each([[["--resume"]], [["-r"]], [["--resume", "auto"]], [["--load-pretrained", "x.pth"]]])(
-    "says that %j is not available yet",
-    async (flags) => expect(await refused("train", ...flags)).toContain("not available yet"),
-  );
 });
 
 describe("the exit status", () => {

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { addData } from "./data.js";
 import { addEvaluate } from "./evaluate.js";
+import { addExport } from "./export.js";
 import { addInspect } from "./inspect.js";
 import type { Io } from "./io.js";
 import { addModels } from "./models.js";
@@ -52,6 +53,7 @@ function createProgram(io: Io, exit: (status: number) => void): Command {
   addTrain(program, io, exit);
   addEvaluate(program, io);
   addInspect(program, io);
+  addExport(program, io);
   addModels(program, io);
   addData(program, io);
   return program;

@@ -11,14 +11,8 @@ interface Gate {
   asks(config: TrainConfig): string | null;
 }
 
-const gates: readonly Gate[] = [
-  {
-    flag: "--load-pretrained",
-    inHelp: "Not available yet.",
-    remedy: "leave it out",
-    asks: ({ loadPretrained }) => loadPretrained,
-  },
-];
+/** None at present. */
+const gates: readonly Gate[] = [];
 
 /** What the help of a flag adds as long as it can't be used, or not in full. */
 export function availabilityNote(flags: readonly string[]): string | undefined {

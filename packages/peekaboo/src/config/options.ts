@@ -77,7 +77,7 @@ const network = {
     kind: optional(text("a file")),
     default: null,
     defaultText: "random weights",
-    help: "Starts from the weights in this file.",
+    help: "Starts from the state in this file: safetensors, or .pth as torch.save writes it; names and shapes must match.",
   }),
 };
 

@@ -53,7 +53,7 @@ function decodeBatches(files: Files, names: readonly string[], layout: CifarBina
 }
 
 /** [C, H·W] at `from` → [H·W, C] at `to`. */
-function interleave(
+export function interleave(
   source: Uint8Array,
   from: number,
   out: Uint8Array,

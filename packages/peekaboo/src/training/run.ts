@@ -8,6 +8,7 @@ import { prepareDevice } from "./device.js";
 import { Interrupted, InterruptGuard } from "./interrupt.js";
 import { MetricsWriter } from "./metrics.js";
 import { openData } from "./open-data.js";
+import { loadPretrained } from "./pretrained.js";
 import { reportRun } from "./report.js";
 import { findStart, isOwn } from "./resume.js";
 import { openRunFolder, removeEarlier, writeConfig } from "./run-folder.js";
@@ -32,8 +33,11 @@ export async function runTrain(config: TrainConfig, io: Io): Promise<number> {
     const { trainLimit, testLimit, grey } = config;
     const train = new Batches(dataset, dataset.train, { device, limit: trainLimit, grey });
     const test = new Batches(dataset, dataset.test, { device, limit: testLimit, grey });
-    const network = buildNetwork(config, dataset.classes.length, train.imageShape, device);
+    const network = buildNetwork(config, dataset.classes.length, train.imageShape);
     if (start !== null) restoreNetwork(network, start);
+    else if (config.loadPretrained !== null)
+      await loadPretrained(network, config.loadPretrained, (text) => say(`Note: ${text}`));
+    network.module.to({ device });
     const goesOn = start !== null && isOwn(start, folder);
     if (!goesOn) removeEarlier(folder);
     writeConfig(folder, config, device);
@@ -62,9 +66,8 @@ export async function runTrain(config: TrainConfig, io: Io): Promise<number> {
   }
 }
 
-function buildNetwork(config: TrainConfig, numClasses: number, imageShape: ImageShape, device: string): Network {
+function buildNetwork(config: TrainConfig, numClasses: number, imageShape: ImageShape): Network {
   const network = new Network(networkOptions(config, numClasses, imageShape));
   network.initialise(config.initMethod, config.seed);
-  network.module.to({ device });
   return network;
 }

@@ -1,4 +1,4 @@
-export type { SafetensorsDtype } from "./dtype.js";
+export { byteLengthOf, firstNonBoolean, itemSize, MAX_RANK, type SafetensorsDtype } from "./dtype.js";
 export { readSafetensors, readSafetensorsHeader, writeSafetensors } from "./file.js";
 export {
   asTypedArray,

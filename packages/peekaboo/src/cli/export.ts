@@ -1,0 +1,64 @@
+import type { Command } from "commander";
+import { choice, flag, optional, text } from "../config/kinds.js";
+import { option, valuesFromFlags } from "../config/table.js";
+import type { Exported, ExportOptions } from "../training/export-file.js";
+import { addFlags, givenFlags } from "./flags.js";
+import { formatBytes, formatCount } from "./format.js";
+import type { Io } from "./io.js";
+import { subcommand } from "./subcommand.js";
+
+const options = {
+  format: option({
+    flags: "--format <name>",
+    kind: choice(["pth", "safetensors"]),
+    default: "pth",
+    help: "What to write: pth, as torch.save does, or safetensors.",
+  }),
+  output: option({
+    flags: "--output <file>",
+    kind: optional(text("a file")),
+    default: null,
+    defaultText: "NAME.effective.FORMAT or NAME.raw.FORMAT beside the checkpoint",
+    help: "Where to write it.",
+  }),
+  raw: option({
+    flags: "--raw",
+    kind: flag(),
+    default: false,
+    bare: true,
+    help: "Writes the weights as they are and the masks as mask.NAME, instead of their product.",
+  }),
+  force: option({
+    flags: "--force",
+    kind: flag(),
+    default: false,
+    bare: true,
+    help: "Replaces the output file if it is there.",
+  }),
+};
+
+/** Adds `peekaboo export FILE`. */
+export function addExport(program: Command, io: Io): void {
+  const command = subcommand(program, "export <file>", "Write a checkpoint's network for PyTorch");
+  addFlags(command, options);
+  command.action(async (file: string) => {
+    const chosen = valuesFromFlags(options, givenFlags(command, options));
+    const { exportFile } = await import("../training/export-file.js");
+    io.stdout.write(formatExport(await exportFile(file, chosen), chosen));
+  });
+}
+
+/** What was written, and the line of Python that reads it. */
+export function formatExport({ output, tensors, bytes, masked }: Exported, { format, raw }: ExportOptions): string {
+  const content = raw ? " (weights and masks)" : " (pruned weights as zeros)";
+  const what = masked.length === 0 ? "" : content;
+  const path = JSON.stringify(output);
+  const [origin, load] =
+    format === "pth"
+      ? ["import torch", `torch.load(${path}, weights_only=True)`]
+      : ["from safetensors.torch import load_file", `load_file(${path})`];
+  const [first] = masked;
+  const product = first === undefined ? "" : `; weight = state["mask.${first}"] * state["${first}"]`;
+  const use = raw ? `state = ${load}${product}` : `model.load_state_dict(${load})`;
+  return `Wrote ${output}: ${formatCount(tensors)} tensors${what}, ${formatBytes(bytes)}.\nIn Python: ${origin}; ${use}\n`;
+}
