@@ -1,5 +1,4 @@
 import { UserError } from "@peekaboo/torch/errors";
-import { refuseUnavailable } from "./config/availability.js";
 import { type evaluateOptions, trainOptions } from "./config/options.js";
 import {
   longFlags,
@@ -107,7 +106,6 @@ function checked(settings: Settings): TrainConfig {
   // Edge-popup's density is --prune-ratio, which belongs to a pruner that isn't there.
   const hiddenDensity = hiddenAct === "edge-popup" && own === null && how.density < 1 ? how.density : own;
   const config: TrainConfig = { ...settings, hiddenDensity, pruning: pruner === null ? null : { pruner, ...how } };
-  refuseUnavailable(config);
   checkScores(config);
   if (config.pruning !== null) {
     checkPruningTime(config.pruning, config.epochs);

@@ -1,13 +1,11 @@
 import { UserError } from "@peekaboo/torch/errors";
 import { type Command, Option as CommanderOption } from "commander";
-import { availabilityNote } from "../config/availability.js";
 import { longFlags, type Option, optionsOf, type Table } from "../config/table.js";
 
 /** Gives `command` a flag for each option of the table, under one heading of its help. */
 export function addFlags(command: Command, table: Table, heading = "Options"): void {
   for (const option of optionsOf(table)) {
-    const help = [option.help, availabilityNote(longFlags(option))].filter((text) => text !== undefined).join(" ");
-    const flag = new CommanderOption(option.flags, help).helpGroup(`${heading}:`);
+    const flag = new CommanderOption(option.flags, option.help).helpGroup(`${heading}:`);
     if (/[<[]/.test(option.flags)) {
       flag.default(option.default, option.defaultText ?? String(option.default));
       flag.argParser((text) => readValue(command, option, text));

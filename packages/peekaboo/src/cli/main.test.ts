@@ -317,7 +317,7 @@ describe("help", () => {
       }
     }
     expect(flat).toContain("--bs, --batch-size <n> Images per training step. (default: 128)");
-    expect(flat).toContain("weights stay: Mag, SNIP, GraSP, SynFlow, Rand or ERK. (default: no pruning)");
+    expect(flat).toContain("weights stay: ERK, GraSP, Mag, Rand, SNIP or SynFlow. (default: no pruning)");
     for (const heading of ["Network:", "Pruning:", "Run:"]) expect(stdout).toContain(`\n${heading}\n`);
     expect(stdout).toContain("Density: the fraction of weights kept.");
   });

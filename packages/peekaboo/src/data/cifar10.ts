@@ -1,5 +1,6 @@
 import { hex } from "./checksum.js";
 import { decodeCifarBinary } from "./cifar-binary.js";
+import { decodeCifarPython } from "./cifar-python.js";
 import { npmArchive, urlArchive } from "./origins.js";
 import { decodePngSheets } from "./png-sheets.js";
 import type { DatasetSource } from "./source.js";
@@ -14,6 +15,7 @@ function limited(names: readonly string[], bytes: number): Record<string, number
 }
 
 const binary = { train: trainBatches.map((batch) => `${batch}.bin`), test: ["test_batch.bin"] };
+const python = { train: trainBatches, test: ["test_batch"] };
 const sheets = {
   train: { images: trainBatches.map((batch) => `${batch}.png`), labels: "train_lables.json" },
   test: { images: ["test_batch.png"], labels: "test_lables.json" },
@@ -78,6 +80,15 @@ export const cifar10: DatasetSource = {
         },
       }),
       decode: (files) => decodePngSheets(files, { image, sheets }),
+    },
+    {
+      ...urlArchive({
+        url: "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+        bytes: 170_498_071,
+        checksum: hex("md5", "c58f30108f718f92721af3b95e74349a"),
+        files: limited([...trainBatches, "test_batch"], 32 * MEBIBYTE),
+      }),
+      decode: (files) => decodeCifarPython(files, { image, batches: python, labelsKey: "labels" }),
     },
   ],
 };

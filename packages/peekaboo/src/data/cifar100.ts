@@ -1,5 +1,6 @@
 import { hex } from "./checksum.js";
 import { type CifarBinaryLayout, decodeCifarBinary } from "./cifar-binary.js";
+import { type CifarPythonLayout, decodeCifarPython } from "./cifar-python.js";
 import { urlArchive } from "./origins.js";
 import type { DatasetSource } from "./source.js";
 
@@ -10,6 +11,14 @@ const layout: CifarBinaryLayout = {
   batches: { train: ["train.bin"], test: ["test.bin"] },
 };
 const RECORD = 2 + 3 * 32 * 32;
+
+const pythonLayout: CifarPythonLayout = {
+  image: layout.image,
+  batches: { train: ["train"], test: ["test"] },
+  labelsKey: "fine_labels",
+};
+/** An image's bytes in a pickle, at most: pixels, labels and the name of its file. */
+const PICKLED = RECORD + 100;
 
 /** The fine labels' names in the archive's order, which is alphabetical. */
 const CLASSES =
@@ -45,6 +54,19 @@ export const cifar100: DatasetSource = {
         "test.bin": hex("sha1", "8fb6623e830365ff53cf14adec797474f5478006"),
       },
       decode: (files) => decodeCifarBinary(files, layout),
+    },
+    {
+      ...urlArchive({
+        url: "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
+        bytes: 169_001_437,
+        checksum: hex("md5", "eb9058c3a382ffc7106e4002c42a8d85"),
+        files: { train: 50_000 * PICKLED, test: 10_000 * PICKLED },
+      }),
+      checksums: {
+        train: hex("md5", "16019d7e3df5f24257cddd939b257f8d"),
+        test: hex("md5", "f0ef6b0ae62326f3e7ffdfab6717acfc"),
+      },
+      decode: (files) => decodeCifarPython(files, pythonLayout),
     },
   ],
 };
