@@ -143,7 +143,7 @@ describe("a checkpoint", () => {
     writeSafetensors(masked, [...tensors, ["mask.conv9.weight", odd]], metadata);
     expect(() => loadNetwork(masked)).toThrow("received 1 unexpected (conv9.weight)");
     const three = { dtype: "U8", shape: [4, 3, 3, 3], data: new Uint8Array(108).fill(3) } as const;
-    writeSafetensors(masked, [...tensors, ["mask.conv1.weight", three]], metadata);
+    writeSafetensors(masked, new Map([...tensors, ["mask.conv1.weight", three]]), metadata);
     expect(() => loadNetwork(masked)).toThrow(/expected 0 or 1 everywhere in mask.conv1.weight .* received 3/);
 
     const foreign = join(folder, "foreign.safetensors");
