@@ -1,4 +1,4 @@
-import { grad, noGrad, type Tensor } from "@peekaboo/torch";
+import { grad, noGrad, ops, type Tensor } from "@peekaboo/torch";
 import type { Network } from "../models/network.js";
 import { batchLoss, normalised, sumOverBatches } from "./gradients.js";
 import type { Pruner } from "./pruner.js";
@@ -12,16 +12,19 @@ export const snip: Pruner = {
   needsData: true,
   score: ({ network, batches }) =>
     withMaskGradients(network, (variables) => {
-      const names = [...network.prunable().keys()];
+      const layers = [...network.prunable()];
       const gradients = sumOverBatches(batches, (batch) => grad([batchLoss(network, batch)], variables));
       const scores = noGrad(() =>
-        [...network.prunable().values()].map(({ weight, mask }, i) => {
-          const gradient = gradients[i] ?? weight;
+        gradients.map((gradient, i) => {
+          const layer = layers[i]?.[1];
           // Where no mask stands, all is kept, and ∂L/∂mask = w ⊙ ∂L/∂w.
-          return mask === null ? gradient.mul(weight).abs() : gradient.abs();
+          return ops.abs_(layer?.mask === null ? gradient.mul_(layer.weight) : gradient);
         }),
       );
-      return normalised(names, scores);
+      return normalised(
+        layers.map(([name]) => name),
+        scores,
+      );
     }),
 };
 
