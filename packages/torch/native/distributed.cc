@@ -287,7 +287,8 @@ Napi::Array launched(Napi::Env env, const char* operation, const std::shared_ptr
   both.Set(1u, distributed.completions->open(env, operation, &number));
   both.Set(0u, Napi::Number::New(env, static_cast<double>(number)));
   const auto future = work->getFuture();
-  distributed.collectives.emplace(number, Collective{std::move(work), group, std::move(finish), false, std::nullopt});
+  distributed.collectives.emplace(
+      number, Collective{operation, std::move(work), group, std::move(finish), false, std::nullopt});
   future->addCallback([completions = distributed.completions, number](c10::ivalue::Future& done) {
     std::optional<std::string> error;
     if (done.hasError()) error = done.tryRetrieveErrorMessage();
@@ -355,8 +356,10 @@ Napi::Value collectiveWait(const Napi::CallbackInfo& info) {
   const auto found = collectives.find(static_cast<uint64_t>(toInteger(info[0], {"collective"}, 0, INT64_MAX)));
   if (found == collectives.end()) return info.Env().Undefined();
   Collective& collective = found->second;
-  conclude(collective, [&] { collective.group->wait(collective.work); });
-  return info.Env().Undefined();
+  return guarded(info.Env(), collective.operation, [&] {
+    conclude(collective, [&] { collective.group->wait(collective.work); });
+    return info.Env().Undefined();
+  });
 }
 
 // ---- Gradients ------------------------------------------------------------------------------------------------------

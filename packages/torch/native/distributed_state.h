@@ -19,6 +19,7 @@ namespace torchjs {
 
 // A collective under way, or waited for and not yet told of by its promise.
 struct Collective {
+  const char* operation;
   WorkPointer work;
   std::shared_ptr<Group> group;
   // What is left to do on this thread.

@@ -22,8 +22,10 @@ export interface ProcessGroupOptions {
   initMethod?: { host: string; port: number } | string;
   rank?: number;
   worldSize?: number;
-  /** How long to wait for the other ranks, here and in each collective. */
+  /** How long a collective waits for the other ranks. */
   timeoutMs?: number;
+  /** How long to wait here for the other ranks to come; default: `timeoutMs`. */
+  startTimeoutMs?: number;
   /** The network interface for Gloo, e.g. "eth0"; default: GLOO_SOCKET_IFNAME, else what this machine's name resolves to. */
   networkInterface?: string;
   /** The environment that "env://" reads; default: the process's own. */
@@ -37,6 +39,7 @@ interface Plan {
   rank: number;
   worldSize: number;
   timeoutMs: number;
+  startTimeoutMs: number;
   networkInterface: string;
   servesStore: boolean;
   attempt: number;
@@ -53,11 +56,11 @@ export async function initProcessGroup(options: ProcessGroupOptions = {}): Promi
   checkBackend(plan.backend);
   await checkHost(plan.host);
   if (plan.servesStore) await checkPortIsFree(plan.port);
-  else await waitForListener(plan.host, plan.port, plan.timeoutMs);
-  const { host, port, servesStore: serve, timeoutMs } = plan;
+  else await waitForListener(plan.host, plan.port, plan.startTimeoutMs);
+  const { host, port, servesStore: serve, startTimeoutMs: timeoutMs } = plan;
   const store = await Store.open({ host, port, serve, timeoutMs });
   try {
-    await joinRanks(store, plan);
+    await joinRanks(store, { ...plan, timeoutMs });
     return await connectRanks(store, plan);
   } catch (error) {
     store.close();
@@ -110,6 +113,7 @@ function planOf(options: ProcessGroupOptions): Plan {
   const { backend = "gloo", initMethod = "env://", timeoutMs = DEFAULT_TIMEOUT_MS, env = process.env } = options;
   const networkInterface = options.networkInterface ?? env.GLOO_SOCKET_IFNAME ?? "";
   checkNumber("timeoutMs", timeoutMs, 1, LONGEST_MS);
+  const startTimeoutMs = checkNumber("startTimeoutMs", options.startTimeoutMs ?? timeoutMs, 1, LONGEST_MS);
   const launched = initMethod === "env://" ? launchOf(env) : null;
   const { host, port } =
     launched === null ? addressOf(initMethod) : { host: launched.masterAddr, port: launched.masterPort };
@@ -117,7 +121,8 @@ function planOf(options: ProcessGroupOptions): Plan {
   const rank = checkNumber("rank", options.rank ?? launched?.rank, 0, worldSize - 1);
   const servesStore = rank === 0 && !(launched?.launcherServesStore ?? false);
   const attempt = launched?.restarts ?? 0;
-  return { backend, host, port, rank, worldSize, timeoutMs, networkInterface, servesStore, attempt };
+  const times = { timeoutMs, startTimeoutMs };
+  return { backend, host, port, rank, worldSize, ...times, networkInterface, servesStore, attempt };
 }
 
 function launchOf(env: Readonly<Record<string, string | undefined>>) {

@@ -55,7 +55,6 @@ export class Work<Result> implements PromiseLike<Result> {
   }
 
   // biome-ignore lint/suspicious/noThenProperty: it is what `await` calls
-  // biome-ignore format: as PromiseLike has it
   then<Fulfilled = Result, Rejected = never>(
     onFulfilled?: ((result: Result) => Fulfilled | PromiseLike<Fulfilled>) | null,
     onRejected?: ((error: unknown) => Rejected | PromiseLike<Rejected>) | null,
