@@ -37,7 +37,7 @@ it("a rank that is killed fails the others' collectives, with its number, whethe
   const [first, second, third] = await Promise.all(ranks.map((process) => process.outcome));
   expect(third?.signal).toBe("SIGKILL");
   for (const outcome of [first, second]) {
-    const { error, again } = outcome?.answer as { error: Failure; again: Failure };
+    const { error, again } = (outcome as Outcome).answer as { error: Failure; again: Failure };
     expect(error.name).toBe("DistributedError");
     expect(error.message).toMatch(/^allReduce: .*; nothing was heard of rank 2 for \d+ ms$/);
     expect(error.ranks).toEqual([2]);
@@ -76,7 +76,7 @@ describe("a rank that hangs", () => {
       group.destroy();
       return { error };`;
     const [first, second] = await outcomes([body, body], [2, 2]);
-    const { error } = first?.answer as { error: Failure };
+    const { error } = (first as Outcome).answer as { error: Failure };
     expect(error.message).toMatch(/^barrier: not every rank took part within 4000 ms; nothing was heard of rank 1/);
     expect(error.ranks).toEqual([1]);
     expect([first?.status, second?.status]).toEqual([0, 0]);
