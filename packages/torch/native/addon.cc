@@ -3,6 +3,7 @@
 
 #include "autograd.h"
 #include "dispatch.h"
+#include "distributed.h"
 #include "environment.h"
 #include "runtime.h"
 #include "tensor.h"
@@ -15,6 +16,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   torchjs::exportDispatch(exports);
   torchjs::exportAutograd(exports);
   torchjs::exportRuntime(exports);
+  torchjs::exportDistributed(exports);
   return exports;
 }
 

@@ -30,6 +30,8 @@ struct HeldStorage {
   int64_t bytes = 0;
 };
 
+class Distributed;
+
 struct Environment {
   // The live tensors by their handles' numbers, which are odd. They start somewhere else in each Environment, so that a
   // second copy of this addon in the process does not take this one's handles for its own.
@@ -40,6 +42,8 @@ struct Environment {
   std::shared_ptr<LentBuffers> lent = std::make_shared<LentBuffers>();
   std::deque<Operator> operators;
   std::unordered_map<std::string, size_t> operatorIndex;
+  // What it has of c10d, once it has any.
+  std::shared_ptr<Distributed> distributed;
 };
 
 void createEnvironment(Napi::Env env);

@@ -13,6 +13,14 @@ Napi::Error makeError(Napi::Env env, const char* kind, const std::string& operat
   return error;
 }
 
+Napi::Error makeError(Napi::Env env, const std::string& operation, const DistributedFailure& failure) {
+  Napi::Error error = makeError(env, "distributed", operation, "", failure.message);
+  auto ranks = Napi::Array::New(env, failure.ranks.size());
+  for (uint32_t i = 0; i < failure.ranks.size(); i++) ranks.Set(i, Napi::Number::New(env, failure.ranks[i]));
+  error.Set("ranks", ranks);
+  return error;
+}
+
 std::string oneSentence(std::string text) {
   for (const char* end : {"\nException raised from", "\n\n", " This could be because the operator doesn't exist"}) {
     const size_t found = text.find(end);

@@ -8,6 +8,7 @@
 #include <new>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace torchjs {
 
@@ -20,9 +21,21 @@ struct ArgumentError : std::exception {
   std::string message;
 };
 
+// Processes that can't work together any more, with the ranks at fault where they are known.
+struct DistributedFailure : std::exception {
+  explicit DistributedFailure(std::string text, std::vector<int> atFault = {})
+      : message(std::move(text)), ranks(std::move(atFault)) {}
+  const char* what() const noexcept override { return message.c_str(); }
+  std::string message;
+  std::vector<int> ranks;
+};
+
 // A JavaScript Error with the fields that TypeScript makes a TorchError of.
 Napi::Error makeError(Napi::Env env, const char* kind, const std::string& operation, const std::string& argument,
                       const std::string& message);
+
+// The same of kind "distributed", with the field `ranks`.
+Napi::Error makeError(Napi::Env env, const std::string& operation, const DistributedFailure& failure);
 
 // libtorch's message on one line: without source places, backtraces and lists of registered kernels.
 std::string oneSentence(std::string text);
@@ -40,6 +53,8 @@ auto guarded(Napi::Env env, const std::string& operation, Body body, Detail deta
     throw;
   } catch (const ArgumentError& error) {
     throw makeError(env, "argument", operation, error.argument, error.message);
+  } catch (const DistributedFailure& failure) {
+    throw makeError(env, operation, failure);
   } catch (const c10::Error& error) {
     const std::string text = oneSentence(error.what_without_backtrace());
     throw makeError(env, kindOf(text), operation, "", text + detail());

@@ -47,15 +47,38 @@ function find() {
   return found;
 }
 
+/**
+ * Which of c10d's backends can be compiled in: their headers need those of Gloo, or of CUDA and NCCL, which libtorch
+ * only brings with it at times. Debian's Gloo is a library of its own, else it is in libtorch.
+ */
+function findDistributed(include, cuda) {
+  const toolkit = process.env.CUDA_HOME ?? "/usr/local/cuda";
+  const folders = [...include, "/usr/include", join(toolkit, "include")];
+  const has = (...headers) => headers.every((header) => folders.some((folder) => existsSync(join(folder, header))));
+  const header = (name) => `torch/csrc/distributed/c10d/${name}.hpp`;
+  const gloo = has(header("TCPStore"), header("ProcessGroupGloo"), "gloo/context.h");
+  const nccl = cuda && has(header("TCPStore"), header("ProcessGroupNCCL"), "nccl.h", "cuda_runtime.h");
+  return {
+    flags: [
+      ...(gloo || nccl ? ["-DTORCHJS_C10D"] : []),
+      ...(gloo ? ["-DUSE_C10D_GLOO"] : []),
+      ...(nccl ? ["-DUSE_C10D_NCCL", `-I${join(toolkit, "include")}`] : []),
+    ],
+    libs: gloo && lib === null ? ["-lgloo"] : [],
+  };
+}
+
 const { include, lib, cxx11Abi } = find();
 const cuda = lib !== null && existsSync(join(lib, "libtorch_cuda.so"));
+const distributed = findDistributed(include, cuda);
 const words = {
   include,
-  cflags: [`-D_GLIBCXX_USE_CXX11_ABI=${cxx11Abi ? 1 : 0}`],
+  cflags: [`-D_GLIBCXX_USE_CXX11_ABI=${cxx11Abi ? 1 : 0}`, ...distributed.flags],
   libs: [
     ...(lib === null ? [] : [`-L${lib}`, `-Wl,-rpath,${lib}`]),
     "-ltorch_cpu",
     "-lc10",
+    ...distributed.libs,
     // Nothing refers to a symbol of the CUDA half, so the linker would drop it without this.
     ...(cuda ? ["-Wl,--no-as-needed", "-ltorch_cuda", "-lc10_cuda", "-Wl,--as-needed"] : []),
   ],

@@ -53,9 +53,23 @@ export class TorchError extends Error {
   }
 }
 
+/** Processes that can't work together any more: one is gone, or did not take part in time. */
+export class DistributedError extends Error {
+  readonly operation: string;
+  /** The ranks at fault, as far as they are known. */
+  readonly ranks: readonly number[];
+
+  constructor(operation: string, message: string, ranks: readonly number[] = [], options: ErrorOptions = {}) {
+    super(`${operation}: ${message}`, options);
+    this.operation = operation;
+    this.ranks = ranks;
+  }
+}
+
 // On the prototypes, because the first line of a stack is written before a field of the instance is set.
 UserError.prototype.name = "UserError";
 TorchError.prototype.name = "TorchError";
+DistributedError.prototype.name = "DistributedError";
 
 const FOLDER = fileURLToPath(new URL(".", import.meta.url));
 const OWN_FRAMES = ["native", "tensor", "tensor-base", "autograd", "runtime", "generated/ops"].map(

@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
-import { TorchError, type TorchErrorKind } from "./errors.js";
+import type { NativeDistributed } from "./distributed/native.js";
+import { DistributedError, TorchError, type TorchErrorKind } from "./errors.js";
 import { loadAddon } from "./loader.js";
 
 declare const handleBrand: unique symbol;
@@ -13,7 +14,7 @@ export type Handle = { readonly [handleBrand]: true };
 export type OperatorHandle = { readonly [operatorBrand]: true };
 
 /** The addon's functions, as native/*.cc exports them. Each throws {@link TorchError}. */
-export interface Native {
+export interface Native extends NativeDistributed {
   fromBytes(bytes: Uint8Array, dtype: string, shape: readonly number[], share: boolean): Handle;
   readInto(handle: Handle, bytes: Uint8Array): void;
   /** A bigint where no number is exact. */
@@ -96,17 +97,27 @@ function withTypedErrors(addon: Native): Native {
       try {
         return run(...args);
       } catch (error) {
-        throw typed(error);
+        throw typedError(error);
       }
     };
   return Object.fromEntries(Object.entries(addon).map(([name, run]) => [name, wrap(run)])) as unknown as Native;
 }
 
-function typed(error: unknown): unknown {
+/** What the fields of an addon's error make of it. */
+interface AddonError extends Error {
+  kind?: TorchErrorKind | "distributed";
+  operation?: string;
+  argument?: string;
+  ranks?: number[];
+}
+
+/** The addon's error as {@link TorchError} or {@link DistributedError}; any other as it is. */
+export function typedError(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
-  const { kind, operation, argument } = error as { kind?: TorchErrorKind; operation?: string; argument?: string };
+  const { kind, operation, argument, ranks, message } = error as AddonError;
   if (kind === undefined || operation === undefined) return error;
-  return new TorchError(kind, operation, argument, error.message);
+  if (kind === "distributed") return new DistributedError(operation, message, ranks);
+  return new TorchError(kind, operation, argument, message);
 }
 
 /** An operator of the dispatcher, looked up when it is first called. */

@@ -1,0 +1,22 @@
+// c10d's Gloo group with what it does not offer: its connections' addresses, and a way to break them off.
+#pragma once
+
+#include <string>
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#include <vector>
+
+namespace torchjs {
+
+class GlooGroup : public c10d::ProcessGroupGloo {
+ public:
+  using ProcessGroupGloo::ProcessGroupGloo;
+
+  // This process's ends of the connections to a rank, as Gloo prints them.
+  std::vector<std::string> addresses(int rank) const;
+
+  // Shuts every connection down, upon which both ends' waits fail. Closing them, as Gloo's own closeConnections() does,
+  // would leave this end's waits to time out.
+  void shutConnections();
+};
+
+}  // namespace torchjs

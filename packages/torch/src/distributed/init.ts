@@ -1,0 +1,185 @@
+import { isIP } from "node:net";
+import { UserError } from "../errors.js";
+import { native, typedError } from "../native.js";
+import { environmentOf } from "./launch.js";
+import type { Backend, GroupNumber } from "./native.js";
+import { ProcessGroup } from "./process-group.js";
+import { checkHost, checkPortIsFree, waitForListener } from "./reach.js";
+import { joinRanks } from "./rendezvous.js";
+import { Store } from "./store.js";
+
+const OPERATION = "join the process group";
+const DEFAULT_TIMEOUT_MS = 300_000;
+const LONGEST_MS = 7 * 24 * 3600 * 1000;
+
+export interface ProcessGroupOptions {
+  /**
+   * "gloo" (the default) for tensors on the CPU. "nccl" for those on CUDA devices, where libtorch and this addon were
+   * built with it; it has been compiled and run by nobody yet.
+   */
+  backend?: Backend;
+  /** Where rank 0 serves the store; "env://", the default, reads it from the environment, with rank and worldSize. */
+  initMethod?: { host: string; port: number } | string;
+  rank?: number;
+  worldSize?: number;
+  /** How long a collective waits for the other ranks. */
+  timeoutMs?: number;
+  /** How long to wait here for the other ranks to come; default: `timeoutMs`. */
+  startTimeoutMs?: number;
+  /** The network interface for Gloo, e.g. "eth0"; default: GLOO_SOCKET_IFNAME, else what this machine's name resolves to. */
+  networkInterface?: string;
+  /** The environment that "env://" reads; default: the process's own. */
+  env?: Readonly<Record<string, string | undefined>>;
+}
+
+interface Plan {
+  backend: Backend;
+  host: string;
+  port: number;
+  rank: number;
+  worldSize: number;
+  timeoutMs: number;
+  startTimeoutMs: number;
+  networkInterface: string;
+  servesStore: boolean;
+  attempt: number;
+}
+
+/**
+ * Meets the other ranks and connects to them.
+ *
+ * @throws UserError for what keeps the job from starting: a port that is taken, a host that does not resolve, nobody
+ *   there, a rank twice or never, different world sizes. DistributedError when a rank is lost meanwhile.
+ */
+export async function initProcessGroup(options: ProcessGroupOptions = {}): Promise<ProcessGroup> {
+  const plan = planOf(options);
+  checkBackend(plan.backend);
+  await checkHost(plan.host);
+  if (plan.servesStore) await checkPortIsFree(plan.port);
+  else await waitForListener(plan.host, plan.port, plan.startTimeoutMs);
+  const { host, port, servesStore: serve, startTimeoutMs: timeoutMs } = plan;
+  const store = await Store.open({ host, port, serve, timeoutMs });
+  try {
+    await joinRanks(store, { ...plan, timeoutMs });
+    return await connectRanks(store, plan);
+  } catch (error) {
+    store.close();
+    throw typedError(error);
+  }
+}
+
+async function connectRanks(store: Store, plan: Plan): Promise<ProcessGroup> {
+  const { backend, rank, worldSize: size, timeoutMs, servesStore, attempt } = plan;
+  // On one machine, its name may resolve to anything.
+  const hostname = plan.networkInterface === "" && isLoopback(plan.host) ? plan.host : "";
+  const name = `${backend}/${attempt}`;
+  const number = await native().groupCreate(
+    store.number,
+    backend,
+    rank,
+    size,
+    timeoutMs,
+    name,
+    plan.networkInterface,
+    hostname,
+  );
+  try {
+    await exchangeAddresses(store, number, plan);
+    const group = new ProcessGroup({ number, backend, rank, size, timeoutMs, store, servesStore });
+    // Not before all of them are connected may the one who serves the store go on, and perhaps end.
+    await group.barrier();
+    return group;
+  } catch (error) {
+    native().groupClose(number);
+    throw error;
+  }
+}
+
+/** Tells each rank this process's ends of the connections to it, by which its errors name this process. */
+async function exchangeAddresses(store: Store, group: GroupNumber, { rank, worldSize, attempt }: Plan): Promise<void> {
+  const key = (of: number) => `addresses/${attempt}/${of}`;
+  const ranks = Array.from({ length: worldSize }, (_, other) => other);
+  const mine = ranks.map((other) => native().groupAddresses(group, other));
+  await store.set(key(rank), JSON.stringify(mine));
+  await store.wait(ranks.map(key));
+  for (const other of ranks) {
+    if (other === rank) continue;
+    const theirs = JSON.parse((await store.get(key(other))) ?? "[]") as string[][];
+    native().groupLearn(group, other, theirs[rank] ?? []);
+  }
+}
+
+function planOf(options: ProcessGroupOptions): Plan {
+  const { backend = "gloo", initMethod = "env://", timeoutMs = DEFAULT_TIMEOUT_MS, env = process.env } = options;
+  const networkInterface = options.networkInterface ?? env.GLOO_SOCKET_IFNAME ?? "";
+  checkNumber("timeoutMs", timeoutMs, 1, LONGEST_MS);
+  const startTimeoutMs = checkNumber("startTimeoutMs", options.startTimeoutMs ?? timeoutMs, 1, LONGEST_MS);
+  const launched = initMethod === "env://" ? launchOf(env) : null;
+  const { host, port } =
+    launched === null ? addressOf(initMethod) : { host: launched.masterAddr, port: launched.masterPort };
+  const worldSize = checkNumber("worldSize", options.worldSize ?? launched?.worldSize, 1, 2 ** 20);
+  const rank = checkNumber("rank", options.rank ?? launched?.rank, 0, worldSize - 1);
+  const servesStore = rank === 0 && !(launched?.launcherServesStore ?? false);
+  const attempt = launched?.restarts ?? 0;
+  const times = { timeoutMs, startTimeoutMs };
+  return { backend, host, port, rank, worldSize, ...times, networkInterface, servesStore, attempt };
+}
+
+function launchOf(env: Readonly<Record<string, string | undefined>>) {
+  const launched = environmentOf(env);
+  if (launched !== null) return launched;
+  throw new UserError({
+    operation: OPERATION,
+    argument: "the environment",
+    expected: "RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT, or those of Slurm",
+    received: "none of them",
+    remedy: "start with torchrun, srun or a launcher that sets them, or pass initMethod, rank and worldSize",
+  });
+}
+
+function addressOf(initMethod: { host: string; port: number } | string): { host: string; port: number } {
+  const address = typeof initMethod === "string" ? parseAddress(initMethod) : initMethod;
+  if (address !== null && address.host !== "" && Number.isInteger(address.port)) {
+    return { host: address.host, port: checkNumber("port", address.port, 1, 65535) };
+  }
+  throw new UserError({
+    operation: OPERATION,
+    argument: "initMethod",
+    expected: '"env://", "tcp://HOST:PORT" or { host, port }',
+    received: JSON.stringify(initMethod),
+  });
+}
+
+function parseAddress(text: string): { host: string; port: number } | null {
+  const [, bracketed, plain, port] = /^tcp:\/\/(?:\[([^\]]+)\]|([^:/]+)):(\d+)$/.exec(text) ?? [];
+  return port === undefined ? null : { host: bracketed ?? plain ?? "", port: Number(port) };
+}
+
+function checkNumber(argument: string, value: number | undefined, least: number, most: number): number {
+  if (value !== undefined && Number.isInteger(value) && value >= least && value <= most) return value;
+  throw new UserError({
+    operation: OPERATION,
+    argument,
+    expected: `a whole number from ${least} to ${most}`,
+    received: String(value),
+  });
+}
+
+function checkBackend(backend: Backend): void {
+  const built = native().distributedBackends();
+  if (built.includes(backend)) return;
+  throw new UserError({
+    operation: OPERATION,
+    argument: "backend",
+    expected: built.length === 0 ? "an addon with distributed support" : built.join(" or "),
+    received: built.length === 0 ? "one that was built without" : `"${backend}"`,
+    remedy:
+      backend === "nccl"
+        ? "a CUDA build of libtorch with nccl.h and cuda_runtime.h (CUDA_HOME) is needed: set LIBTORCH to it and build again"
+        : "Gloo's and c10d's headers are needed (Debian: apt-get install libgloo-dev): install them and build again",
+  });
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
+}
