@@ -1,0 +1,122 @@
+import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
+import sharp, { type Metadata, type Sharp, type SharpOptions } from "sharp";
+import { type Box, centerCrop, drawCrop, resizedShortSide, resizedSize } from "./crop.js";
+
+/** What becomes of an image: training's random crop and flip, or testing's central crop. */
+export type Transform = { kind: "training"; seed: number; epoch: number } | { kind: "plain" };
+
+/** The most pixels of an image; Pillow suspects a decompression bomb above it too. */
+const MAX_PIXELS = 89_478_485;
+const MAX_FILE_BYTES = 2 ** 28;
+const CHANNELS = 3;
+
+/** The first bytes of the formats that are decoded; libvips would take many more, of which some are not for strangers' files. */
+const SIGNATURES: readonly (readonly [offset: number, text: string])[][] = [
+  [[0, "\xff\xd8\xff"]],
+  [[0, "\x89PNG\r\n\x1a\n"]],
+  [
+    [0, "RIFF"],
+    [8, "WEBP"],
+  ],
+];
+
+// Both hold for the process. Several images are decoded side by side, so that one needs no threads of its own; and no image
+// comes twice soon enough to be worth keeping.
+sharp.concurrency(1);
+sharp.cache(false);
+
+/**
+ * Reads an image and transforms it as torchvision does, to uint8 [size, size, 3].
+ *
+ * Resizing is bilinear with antialiasing: libvips' kernel "linear" is the triangle filter of Pillow's BILINEAR, on gamma-encoded values.
+ * The image is turned as its EXIF orientation says; alpha is dropped, not blended; sixteen bits become eight; grey becomes
+ * RGB, and so does CMYK, by its own profile or a common one. Profiles of RGB images are ignored, as Pillow ignores them.
+ *
+ * @param index chooses the random crop
+ * @throws Error with the reason when the file isn't a whole JPEG, PNG or WebP image of at most 89 megapixels
+ */
+export async function decodeImage(
+  file: string,
+  index: number,
+  transform: Transform,
+  size: number,
+): Promise<Uint8Array> {
+  const content = readImage(file);
+  const limits: SharpOptions = { limitInputPixels: MAX_PIXELS, failOn: "truncated" };
+  const metadata = await sharp(content, limits).metadata();
+  // All of the image is decoded, whatever the crop, so that a damaged file is found in every epoch or in none. A CMYK image
+  // needs its profile, if it has one.
+  const options = { ...limits, sequentialRead: false, ignoreIcc: metadata.space !== "cmyk" };
+  const { width, height } = metadata.autoOrient;
+  const image = metadata.hasAlpha ? await withoutAlpha(content, options) : oriented(sharp(content, options), metadata);
+  return pixels(transformed(image, width, height, index, transform, size), size);
+}
+
+function readImage(file: string): Buffer {
+  const descriptor = openSync(file, "r");
+  try {
+    const { size } = fstatSync(descriptor);
+    if (size === 0) throw new Error("an empty file");
+    if (size > MAX_FILE_BYTES) throw new Error(`a file of ${size} bytes`);
+    const content = readFileSync(descriptor);
+    const matches = ([offset, text]: readonly [number, string]) =>
+      content.toString("latin1", offset, offset + text.length) === text;
+    if (!SIGNATURES.some((parts) => parts.every(matches))) throw new Error("a file of another format");
+    return content;
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function oriented(image: Sharp, { orientation = 1 }: Metadata): Sharp {
+  return orientation > 1 ? image.autoOrient() : image;
+}
+
+/** The image's colours alone: resized with its alpha, each would weigh as much as it is opaque. */
+async function withoutAlpha(content: Buffer, options: SharpOptions): Promise<Sharp> {
+  const image = sharp(content, options).autoOrient().removeAlpha().toColourspace("srgb");
+  const { data, info } = await image.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
+  const { width, height, channels } = info;
+  return sharp(data, { raw: { width, height, channels }, limitInputPixels: MAX_PIXELS });
+}
+
+function transformed(
+  image: Sharp,
+  width: number,
+  height: number,
+  index: number,
+  transform: Transform,
+  size: number,
+): Sharp {
+  if (transform.kind === "plain") {
+    const target = resizedSize(width, height, resizedShortSide(size));
+    return resized(image, target).extract(centerCrop(target.width, target.height, size));
+  }
+  const { box, flip } = drawCrop(transform.seed, transform.epoch, index, width, height);
+  return cropped(image, box, width, height, size).flop(flip);
+}
+
+function cropped(image: Sharp, box: Box, width: number, height: number, size: number): Sharp {
+  const whole = box.width === width && box.height === height;
+  return resized(whole ? image : image.extract(box), { width: size, height: size });
+}
+
+function resized(image: Sharp, target: { width: number; height: number }): Sharp {
+  // JPEG's own shrinking, a box filter, only where it leaves at least a factor of two to the filter proper.
+  return image.resize({ ...target, fit: "fill", kernel: "linear", fastShrinkOnLoad: false });
+}
+
+async function pixels(image: Sharp, size: number): Promise<Uint8Array> {
+  const { data, info } = await image
+    .toColourspace("srgb")
+    .raw({ depth: "uchar" })
+    .toBuffer({ resolveWithObject: true });
+  const count = size * size;
+  if (info.width !== size || info.height !== size)
+    throw new Error(`an image resized to ${info.width} × ${info.height}`);
+  if (info.channels === CHANNELS) return data;
+  if (info.channels !== 1) throw new Error(`an image of ${info.channels} channels`);
+  const grey = new Uint8Array(CHANNELS * count);
+  for (let i = 0; i < count; i++) grey.fill(data[i] ?? 0, CHANNELS * i, CHANNELS * (i + 1));
+  return grey;
+}
