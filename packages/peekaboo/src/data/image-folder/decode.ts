@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
-import sharp, { type Metadata, type Sharp, type SharpOptions } from "sharp";
+import sharp, { type Sharp, type SharpOptions } from "sharp";
 import { type Box, centerCrop, drawCrop, resizedShortSide, resizedSize } from "./crop.js";
+import { isJpeg, outlineJpeg } from "./jpeg.js";
 
 /** What becomes of an image: training's random crop and flip, or testing's central crop. */
 export type Transform = { kind: "training"; seed: number; epoch: number } | { kind: "plain" };
@@ -8,7 +9,9 @@ export type Transform = { kind: "training"; seed: number; epoch: number } | { ki
 /** The most pixels of an image; Pillow suspects a decompression bomb above it too. */
 const MAX_PIXELS = 89_478_485;
 const MAX_FILE_BYTES = 2 ** 28;
+const LIMITS: SharpOptions = { limitInputPixels: MAX_PIXELS, failOn: "truncated" };
 const CHANNELS = 3;
+const CMYK_COMPONENTS = 4;
 
 /** The first bytes of the formats that are decoded; libvips would take many more, of which some are not for strangers' files. */
 const SIGNATURES: readonly (readonly [offset: number, text: string])[][] = [
@@ -42,14 +45,39 @@ export async function decodeImage(
   size: number,
 ): Promise<Uint8Array> {
   const content = readImage(file);
-  const limits: SharpOptions = { limitInputPixels: MAX_PIXELS, failOn: "truncated" };
-  const metadata = await sharp(content, limits).metadata();
-  // All of the image is decoded, whatever the crop, so that a damaged file is found in every epoch or in none. A CMYK image
-  // needs its profile, if it has one.
-  const options = { ...limits, sequentialRead: false, ignoreIcc: metadata.space !== "cmyk" };
-  const { width, height } = metadata.autoOrient;
-  const image = metadata.hasAlpha ? await withoutAlpha(content, options) : oriented(sharp(content, options), metadata);
+  const { image, width, height } = await (isJpeg(content) ? openJpeg(content) : openWhole(content));
   return pixels(transformed(image, width, height, index, transform, size), size);
+}
+
+/** An image turned upright, of 8 bits a sample and without alpha, to be decoded. */
+interface Opened {
+  image: Sharp;
+  width: number;
+  height: number;
+}
+
+/** A JPEG image, which is decoded as far down as the crop needs. */
+async function openJpeg(content: Buffer): Promise<Opened> {
+  const outline = outlineJpeg(content);
+  // Found here, so that a file is damaged in every epoch or in none, whatever the crop.
+  if (outline?.ends !== true) throw new Error("a truncated JPEG file");
+  const options = { ...LIMITS, ignoreIcc: outline.components !== CMYK_COMPONENTS };
+  const { width, height } = outline;
+  if (!outline.hasExif) return { image: sharp(content, options), width, height };
+  const { autoOrient, orientation = 1 } = await sharp(content, options).metadata();
+  const image = sharp(content, options);
+  return { image: orientation > 1 ? image.autoOrient() : image, ...autoOrient };
+}
+
+/** An image of another format, all of it decoded first: resized with its alpha, a colour would weigh as much as it is opaque. */
+async function openWhole(content: Buffer): Promise<Opened> {
+  const image = sharp(content, { ...LIMITS, ignoreIcc: true })
+    .autoOrient()
+    .removeAlpha()
+    .toColourspace("srgb");
+  const { data, info } = await image.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
+  const { width, height, channels } = info;
+  return { image: sharp(data, { ...LIMITS, raw: { width, height, channels } }), width, height };
 }
 
 function readImage(file: string): Buffer {
@@ -66,18 +94,6 @@ function readImage(file: string): Buffer {
   } finally {
     closeSync(descriptor);
   }
-}
-
-function oriented(image: Sharp, { orientation = 1 }: Metadata): Sharp {
-  return orientation > 1 ? image.autoOrient() : image;
-}
-
-/** The image's colours alone: resized with its alpha, each would weigh as much as it is opaque. */
-async function withoutAlpha(content: Buffer, options: SharpOptions): Promise<Sharp> {
-  const image = sharp(content, options).autoOrient().removeAlpha().toColourspace("srgb");
-  const { data, info } = await image.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
-  const { width, height, channels } = info;
-  return sharp(data, { raw: { width, height, channels }, limitInputPixels: MAX_PIXELS });
 }
 
 function transformed(
