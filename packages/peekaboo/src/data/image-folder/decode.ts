@@ -1,7 +1,8 @@
 import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
-import sharp, { type Sharp, type SharpOptions } from "sharp";
+import sharp, { type ResizeOptions, type Sharp, type SharpOptions } from "sharp";
 import { type Box, centerCrop, drawCrop, resizedShortSide, resizedSize } from "./crop.js";
 import { isJpeg, outlineJpeg } from "./jpeg.js";
+import { mirror, type Pixels, resample } from "./resample.js";
 
 /** What becomes of an image: training's random crop and flip, or testing's central crop. */
 export type Transform = { kind: "training"; seed: number; epoch: number } | { kind: "plain" };
@@ -31,7 +32,8 @@ sharp.cache(false);
 /**
  * Reads an image and transforms it as torchvision does, to uint8 [size, size, 3].
  *
- * Resizing is bilinear with antialiasing: libvips' kernel "linear" is the triangle filter of Pillow's BILINEAR, on gamma-encoded values.
+ * Resizing is Pillow's BILINEAR, on gamma-encoded values: libvips' kernel "linear", the same triangle filter but for rounding,
+ * where the image shrinks, and {@link resample} where it grows.
  * The image is turned as its EXIF orientation says; alpha is dropped, not blended; sixteen bits become eight; grey becomes
  * RGB, and so does CMYK, by its own profile or a common one. Profiles of RGB images are ignored, as Pillow ignores them.
  *
@@ -45,8 +47,10 @@ export async function decodeImage(
   size: number,
 ): Promise<Uint8Array> {
   const content = readImage(file);
-  const { image, width, height } = await (isJpeg(content) ? openJpeg(content) : openWhole(content));
-  return pixels(transformed(image, width, height, index, transform, size), size);
+  const opened = await (isJpeg(content) ? openJpeg(content) : openWhole(content));
+  const { data } = await transformed(opened, planOf(opened.width, opened.height, index, transform, size));
+  if (data.length !== size * size * CHANNELS) throw new Error(`${data.length} bytes of pixels`);
+  return data;
 }
 
 /** An image turned upright, of 8 bits a sample and without alpha, to be decoded. */
@@ -96,43 +100,48 @@ function readImage(file: string): Buffer {
   }
 }
 
-function transformed(
-  image: Sharp,
-  width: number,
-  height: number,
-  index: number,
-  transform: Transform,
-  size: number,
-): Sharp {
+/** The part `source` of an image, resized to `target`, of which `window` is given out, mirrored or not. */
+interface Plan {
+  source: Box;
+  target: { width: number; height: number };
+  window: Box;
+  flip: boolean;
+}
+
+function planOf(width: number, height: number, index: number, transform: Transform, size: number): Plan {
   if (transform.kind === "plain") {
     const target = resizedSize(width, height, resizedShortSide(size));
-    return resized(image, target).extract(centerCrop(target.width, target.height, size));
+    const window = centerCrop(target.width, target.height, size);
+    return { source: { left: 0, top: 0, width, height }, target, window, flip: false };
   }
   const { box, flip } = drawCrop(transform.seed, transform.epoch, index, width, height);
-  return cropped(image, box, width, height, size).flop(flip);
+  const target = { width: size, height: size };
+  return { source: box, target, window: { left: 0, top: 0, ...target }, flip };
 }
 
-function cropped(image: Sharp, box: Box, width: number, height: number, size: number): Sharp {
-  const whole = box.width === width && box.height === height;
-  return resized(whole ? image : image.extract(box), { width: size, height: size });
-}
-
-function resized(image: Sharp, target: { width: number; height: number }): Sharp {
+async function transformed({ image, width, height }: Opened, { source, target, window, flip }: Plan): Promise<Pixels> {
+  const whole = source.width === width && source.height === height;
+  // libvips places an enlarged image half a pixel further right and down than Pillow does.
+  if (target.width > source.width || target.height > source.height) {
+    const pixels = await pixelsOf(whole ? image : image.extract(source));
+    const enlarged = resample(pixels, target, window);
+    if (flip) mirror(enlarged);
+    return enlarged;
+  }
   // JPEG's own shrinking, a box filter, only where it leaves at least a factor of two to the filter proper.
-  return image.resize({ ...target, fit: "fill", kernel: "linear", fastShrinkOnLoad: false });
+  const options: ResizeOptions = { ...target, fit: "fill", kernel: "linear", fastShrinkOnLoad: false };
+  const resized = (whole ? image : image.extract(source)).resize(options);
+  const cut = window.width === target.width && window.height === target.height ? resized : resized.extract(window);
+  return pixelsOf(cut.flop(flip));
 }
 
-async function pixels(image: Sharp, size: number): Promise<Uint8Array> {
-  const { data, info } = await image
-    .toColourspace("srgb")
-    .raw({ depth: "uchar" })
-    .toBuffer({ resolveWithObject: true });
-  const count = size * size;
-  if (info.width !== size || info.height !== size)
-    throw new Error(`an image resized to ${info.width} × ${info.height}`);
-  if (info.channels === CHANNELS) return data;
-  if (info.channels !== 1) throw new Error(`an image of ${info.channels} channels`);
-  const grey = new Uint8Array(CHANNELS * count);
-  for (let i = 0; i < count; i++) grey.fill(data[i] ?? 0, CHANNELS * i, CHANNELS * (i + 1));
-  return grey;
+async function pixelsOf(image: Sharp): Promise<Pixels> {
+  const decoding = image.toColourspace("srgb").raw({ depth: "uchar" });
+  const { data, info } = await decoding.toBuffer({ resolveWithObject: true });
+  const { width, height, channels } = info;
+  if (channels === CHANNELS) return { data, width, height };
+  if (channels !== 1) throw new Error(`an image of ${channels} channels`);
+  const grey = new Uint8Array(CHANNELS * data.length);
+  for (let i = 0; i < data.length; i++) grey.fill(data[i] ?? 0, CHANNELS * i, CHANNELS * (i + 1));
+  return { data: grey, width, height };
 }
