@@ -108,7 +108,8 @@ export class DecoderPool {
   }
 
   #thread(number: number): Worker {
-    const thread = new Worker(this.#entry, { name: `images ${number}` });
+    // Without the flags that Node was started with, some of which suit the main program only.
+    const thread = new Worker(this.#entry, { name: `images ${number}`, execArgv: [] });
     const died = (what: string, cause?: unknown) => {
       void this.#fail(new Error(`decode images: worker thread ${number} ${what}`, { cause }));
     };

@@ -72,7 +72,9 @@ function filterRows({ data, width }: Pixels, filter: Filter, top: number, bottom
     for (let x = 0; x < starts.length; x++) {
       const taps = counts[x] ?? 0;
       let source = (y * width + (starts[x] ?? 0)) * CHANNELS;
-      let [red, green, blue] = [HALF, HALF, HALF];
+      let red = HALF;
+      let green = HALF;
+      let blue = HALF;
       for (let tap = 0; tap < taps; tap++, source += CHANNELS) {
         const weight = weights[x * stride + tap] ?? 0;
         red += (data[source] ?? 0) * weight;
@@ -92,17 +94,17 @@ function filterColumns(rows: Uint8Array, width: number, filter: Filter, top: num
   const { starts, counts, weights, stride } = filter;
   const length = width * CHANNELS;
   const out = new Uint8Array(starts.length * length);
-  let at = 0;
+  const sums = new Int32Array(length);
   for (let y = 0; y < starts.length; y++) {
     const taps = counts[y] ?? 0;
-    const first = ((starts[y] ?? 0) - top) * length;
-    for (let x = 0; x < length; x++) {
-      let sum = HALF;
-      for (let tap = 0, source = first + x; tap < taps; tap++, source += length) {
-        sum += (rows[source] ?? 0) * (weights[y * stride + tap] ?? 0);
-      }
-      out[at++] = clipped(sum);
+    sums.fill(HALF);
+    // Row by row of the source, so that memory is read in its order.
+    for (let tap = 0; tap < taps; tap++) {
+      const weight = weights[y * stride + tap] ?? 0;
+      const source = ((starts[y] ?? 0) - top + tap) * length;
+      if (weight > 0) for (let x = 0; x < length; x++) sums[x] = (sums[x] ?? 0) + (rows[source + x] ?? 0) * weight;
     }
+    for (let x = 0, at = y * length; x < length; x++) out[at + x] = clipped(sums[x] ?? 0);
   }
   return out;
 }
