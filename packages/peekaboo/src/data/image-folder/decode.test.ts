@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import sharp from "sharp";
+import sharp, { type Sharp } from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { orientedJpeg, painted, type Rgb, solid, writeFiles } from "../../../../../tests/support/images.js";
 import { RandomStream } from "../../random/stream.js";
@@ -211,7 +211,7 @@ describe("decodeImage", () => {
     return reasons;
   };
 
-  it.each<[string, (image: sharp.Sharp) => sharp.Sharp]>([
+  it.each<[string, (image: Sharp) => Sharp]>([
     ["JPEG", (image) => image.jpeg()],
     ["progressive JPEG", (image) => image.jpeg({ progressive: true })],
     ["PNG", (image) => image.png()],

@@ -264,7 +264,7 @@ describe("decoding ahead", () => {
         // Without a turn of the event loop.
         while (next.some((taken) => Atomics.load(taken, 0) < 4) && Date.now() < deadline);
         for (const taken of next) expect(Atomics.load(taken, 0)).toBeGreaterThanOrEqual(4);
-        await batches.return?.();
+        await batches.return?.(undefined);
       });
     } finally {
       vi.restoreAllMocks();
