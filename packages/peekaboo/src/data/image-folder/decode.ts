@@ -1,0 +1,147 @@
+import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
+import sharp, { type ResizeOptions, type Sharp, type SharpOptions } from "sharp";
+import { type Box, centerCrop, drawCrop, resizedShortSide, resizedSize } from "./crop.js";
+import { isJpeg, outlineJpeg } from "./jpeg.js";
+import { mirror, type Pixels, resample } from "./resample.js";
+
+/** What becomes of an image: training's random crop and flip, or testing's central crop. */
+export type Transform = { kind: "training"; seed: number; epoch: number } | { kind: "plain" };
+
+/** The most pixels of an image; Pillow suspects a decompression bomb above it too. */
+const MAX_PIXELS = 89_478_485;
+const MAX_FILE_BYTES = 2 ** 28;
+const LIMITS: SharpOptions = { limitInputPixels: MAX_PIXELS, failOn: "truncated" };
+const CHANNELS = 3;
+const CMYK_COMPONENTS = 4;
+
+/** The first bytes of the formats that are decoded; libvips would take many more, of which some are not for strangers' files. */
+const SIGNATURES: readonly (readonly [offset: number, text: string])[][] = [
+  [[0, "\xff\xd8\xff"]],
+  [[0, "\x89PNG\r\n\x1a\n"]],
+  [
+    [0, "RIFF"],
+    [8, "WEBP"],
+  ],
+];
+
+// Both hold for the process. Several images are decoded side by side, so that one needs no threads of its own; and no image
+// comes twice soon enough to be worth keeping.
+sharp.concurrency(1);
+sharp.cache(false);
+
+/**
+ * Reads an image and transforms it as torchvision does, to uint8 [size, size, 3].
+ *
+ * Resizing is Pillow's BILINEAR, on gamma-encoded values: libvips' kernel "linear", the same triangle filter but for rounding,
+ * where the image shrinks, and {@link resample} where it grows.
+ * The image is turned as its EXIF orientation says; alpha is dropped, not blended; sixteen bits become eight; grey becomes
+ * RGB, and so does CMYK, by its own profile or a common one. Profiles of RGB images are ignored, as Pillow ignores them.
+ *
+ * @param index chooses the random crop
+ * @throws Error with the reason when the file isn't a whole JPEG, PNG or WebP image of at most 89 megapixels
+ */
+export async function decodeImage(
+  file: string,
+  index: number,
+  transform: Transform,
+  size: number,
+): Promise<Uint8Array> {
+  const content = readImage(file);
+  const opened = await (isJpeg(content) ? openJpeg(content) : openWhole(content));
+  const { data } = await transformed(opened, planOf(opened.width, opened.height, index, transform, size));
+  if (data.length !== size * size * CHANNELS) throw new Error(`${data.length} bytes of pixels`);
+  return data;
+}
+
+/** An image turned upright, of 8 bits a sample and without alpha, to be decoded. */
+interface Opened {
+  image: Sharp;
+  width: number;
+  height: number;
+}
+
+/** A JPEG image, which is decoded as far down as the crop needs. */
+async function openJpeg(content: Buffer): Promise<Opened> {
+  const outline = outlineJpeg(content);
+  // Found here, so that a file is damaged in every epoch or in none, whatever the crop.
+  if (outline?.ends !== true) throw new Error("a truncated JPEG file");
+  const options = { ...LIMITS, ignoreIcc: outline.components !== CMYK_COMPONENTS };
+  const { width, height } = outline;
+  if (!outline.hasExif) return { image: sharp(content, options), width, height };
+  const { autoOrient, orientation = 1 } = await sharp(content, options).metadata();
+  const image = sharp(content, options);
+  return { image: orientation > 1 ? image.autoOrient() : image, ...autoOrient };
+}
+
+/** An image of another format, all of it decoded first: resized with its alpha, a colour would weigh as much as it is opaque. */
+async function openWhole(content: Buffer): Promise<Opened> {
+  const image = sharp(content, { ...LIMITS, ignoreIcc: true })
+    .autoOrient()
+    .removeAlpha()
+    .toColourspace("srgb");
+  const { data, info } = await image.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
+  const { width, height, channels } = info;
+  return { image: sharp(data, { ...LIMITS, raw: { width, height, channels } }), width, height };
+}
+
+function readImage(file: string): Buffer {
+  const descriptor = openSync(file, "r");
+  try {
+    const { size } = fstatSync(descriptor);
+    if (size === 0) throw new Error("an empty file");
+    if (size > MAX_FILE_BYTES) throw new Error(`a file of ${size} bytes`);
+    const content = readFileSync(descriptor);
+    const matches = ([offset, text]: readonly [number, string]) =>
+      content.toString("latin1", offset, offset + text.length) === text;
+    if (!SIGNATURES.some((parts) => parts.every(matches))) throw new Error("a file of another format");
+    return content;
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** The part `source` of an image, resized to `target`, of which `window` is given out, mirrored or not. */
+interface Plan {
+  source: Box;
+  target: { width: number; height: number };
+  window: Box;
+  flip: boolean;
+}
+
+function planOf(width: number, height: number, index: number, transform: Transform, size: number): Plan {
+  if (transform.kind === "plain") {
+    const target = resizedSize(width, height, resizedShortSide(size));
+    const window = centerCrop(target.width, target.height, size);
+    return { source: { left: 0, top: 0, width, height }, target, window, flip: false };
+  }
+  const { box, flip } = drawCrop(transform.seed, transform.epoch, index, width, height);
+  const target = { width: size, height: size };
+  return { source: box, target, window: { left: 0, top: 0, ...target }, flip };
+}
+
+async function transformed({ image, width, height }: Opened, { source, target, window, flip }: Plan): Promise<Pixels> {
+  const whole = source.width === width && source.height === height;
+  // libvips places an enlarged image half a pixel further right and down than Pillow does.
+  if (target.width > source.width || target.height > source.height) {
+    const pixels = await pixelsOf(whole ? image : image.extract(source));
+    const enlarged = resample(pixels, target, window);
+    if (flip) mirror(enlarged);
+    return enlarged;
+  }
+  // JPEG's own shrinking, a box filter, only where it leaves at least a factor of two to the filter proper.
+  const options: ResizeOptions = { ...target, fit: "fill", kernel: "linear", fastShrinkOnLoad: false };
+  const resized = (whole ? image : image.extract(source)).resize(options);
+  const cut = window.width === target.width && window.height === target.height ? resized : resized.extract(window);
+  return pixelsOf(cut.flop(flip));
+}
+
+async function pixelsOf(image: Sharp): Promise<Pixels> {
+  const decoding = image.toColourspace("srgb").raw({ depth: "uchar" });
+  const { data, info } = await decoding.toBuffer({ resolveWithObject: true });
+  const { width, height, channels } = info;
+  if (channels === CHANNELS) return { data, width, height };
+  if (channels !== 1) throw new Error(`an image of ${channels} channels`);
+  const grey = new Uint8Array(CHANNELS * data.length);
+  for (let i = 0; i < data.length; i++) grey.fill(data[i] ?? 0, CHANNELS * i, CHANNELS * (i + 1));
+  return { data: grey, width, height };
+}

@@ -1,0 +1,129 @@
+import { execFileSync } from "node:child_process";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { writeFiles } from "../../../../../tests/support/images.js";
+import { imagePath, scanImageFolder } from "./scan.js";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "peekaboo-scan-"));
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+
+/** Empty files: a scan looks at names alone. */
+const touch = (...names: string[]) =>
+  writeFiles(folder, Object.fromEntries(names.map((name) => [name, new Uint8Array()])));
+const touchVal = (...classes: string[]) => touch(...classes.map((name) => `val/${name}/0.png`));
+
+describe("scanImageFolder", () => {
+  it("numbers classes and images in code point order", async () => {
+    // In UTF-16 units 😀 would come before ﬁ (U+FB01).
+    await touch("train/😀/1.jpg", "train/ﬁ/1.jpg", "train/b/1.jpg", "train/Z/1.jpg", "train/a/1.jpg");
+    await touch("train/b/10.jpg", "train/b/2.jpg", "train/b/B.jpg", "train/b/é.jpg", "train/b/😀.jpg", "train/b/ﬁ.jpg");
+    await touchVal("Z", "a", "b", "ﬁ", "😀");
+    const { classes, train, val } = await scanImageFolder(folder);
+    expect(classes).toEqual(["Z", "a", "b", "ﬁ", "😀"]);
+    const b = ["1.jpg", "10.jpg", "2.jpg", "B.jpg", "é.jpg", "ﬁ.jpg", "😀.jpg"];
+    expect(train.names).toEqual(["1.jpg", "1.jpg", ...b, "1.jpg", "1.jpg"]);
+    expect([...train.labels]).toEqual([0, 1, ...b.map(() => 2), 3, 4]);
+    expect([...val.labels]).toEqual([0, 1, 2, 3, 4]);
+  });
+
+  it("takes JPEG, PNG and WebP by their endings, in any case, and nothing else", async () => {
+    await touch("train/a/1.jpg", "train/a/2.JPEG", "train/a/3.Png", "train/a/4.WEBP", "train/a/jpg", "train/a/5.gif");
+    await touch("train/a/6.jpg.txt", "train/readme.jpg", "train/a/.7.jpg");
+    await touchVal("a");
+    const { train } = await scanImageFolder(folder);
+    expect(train.names).toEqual([".7.jpg", "1.jpg", "2.JPEG", "3.Png", "4.WEBP"]);
+  });
+
+  it("reads folders below a class's, sorted by their whole paths", async () => {
+    // "-" comes before "/", so sub-1 before sub/deep; and a folder's own images before those below it.
+    await touch("train/a/sub/deep/1.jpg", "train/a/sub-1/1.jpg", "train/a/sub/2.jpg", "train/a/z.jpg");
+    await touchVal("a");
+    const { train } = await scanImageFolder(folder);
+    expect(train.names).toEqual(["z.jpg", "sub/2.jpg", "sub-1/1.jpg", "sub/deep/1.jpg"]);
+  });
+
+  it("gives each image's path", async () => {
+    await touch("train/a/1.jpg", "train/b/sub/2.jpg");
+    await touchVal("a", "b");
+    const scan = await scanImageFolder(folder);
+    expect(imagePath(scan, "train", 1)).toBe(join(folder, "train", "b", "sub", "2.jpg"));
+    expect(imagePath(scan, "val", 0)).toBe(join(folder, "val", "a", "0.png"));
+  });
+
+  it("follows links to files and folders, but not in circles", async () => {
+    await touch("train/a/1.jpg", "train/a/in/2.jpg", "elsewhere/3.jpg", "val/a/0.png", "class/4.jpg", "val/b/0.png");
+    symlinkSync(join(folder, "elsewhere"), join(folder, "train/a/linked"));
+    symlinkSync(join(folder, "elsewhere/3.jpg"), join(folder, "train/a/5.jpg"));
+    symlinkSync(join(folder, "class"), join(folder, "train/b"));
+    symlinkSync("..", join(folder, "train/a/in/up"));
+    symlinkSync("../..", join(folder, "train/a/top"));
+    symlinkSync(".", join(folder, "train/a/self"));
+    const { classes, train } = await scanImageFolder(folder);
+    expect(classes).toEqual(["a", "b"]);
+    expect(train.names).toEqual(["1.jpg", "5.jpg", "in/2.jpg", "linked/3.jpg", "4.jpg"]);
+  });
+
+  it("keeps a link to nothing, which reading will tell of, and passes over what is no file", async () => {
+    await touch("train/a/1.jpg");
+    await touchVal("a");
+    symlinkSync("nowhere", join(folder, "train/a/2.jpg"));
+    execFileSync("mkfifo", [join(folder, "train/a/3.jpg")]);
+    mkdirSync(join(folder, "train/a/4.jpg"));
+    expect((await scanImageFolder(folder)).train.names).toEqual(["1.jpg", "2.jpg"]);
+  });
+
+  it("names the folder that is missing", async () => {
+    await expect(scanImageFolder(folder)).rejects.toThrow(
+      `open image folder: expected a folder that can be read for "${join(folder, "train")}", received none.`,
+    );
+    mkdirSync(join(folder, "train"));
+    await expect(scanImageFolder(folder)).rejects.toThrow(
+      `expected a folder for each class for "${join(folder, "train")}", received none.`,
+    );
+    await touch("train/a/1.jpg");
+    await expect(scanImageFolder(folder)).rejects.toThrow(`for "${join(folder, "val")}", received none.`);
+  });
+
+  it("names the first class that one split lacks, and counts the others", async () => {
+    await touch("train/a/1.jpg", "train/b/1.jpg", "train/c/1.jpg");
+    await touchVal("a");
+    await expect(scanImageFolder(folder)).rejects.toThrow(
+      `expected a folder, as train has one for "${join(folder, "val", "b")}", received none (nor ones for 1 more classes)`,
+    );
+    await touchVal("b", "c", "d");
+    await expect(scanImageFolder(folder)).rejects.toThrow(
+      `expected a folder, as val has one for "${join(folder, "train", "d")}", received none; train and val need`,
+    );
+  });
+
+  it("names a class without an image", async () => {
+    await touch("train/a/1.jpg", "train/b/readme.txt");
+    await touchVal("a", "b");
+    await expect(scanImageFolder(folder)).rejects.toThrow(
+      `at least one image (.jpg, .jpeg, .png, .webp) for "${join(folder, "train", "b")}", received none.`,
+    );
+  });
+
+  // Nothing is closed to root.
+  it.skipIf(process.getuid?.() === 0)("names a folder that can't be read", async () => {
+    await touch("train/a/1.jpg", "train/b/1.jpg");
+    await touchVal("a", "b");
+    chmodSync(join(folder, "train/b"), 0);
+    await expect(scanImageFolder(folder)).rejects.toThrow(
+      /a folder that can be read for ".*train\/b", received EACCES/,
+    );
+    chmodSync(join(folder, "train/b"), 0o700);
+  });
+
+  it("tells why a folder can't be read", async () => {
+    await touch("train", "val/a/0.jpg");
+    await expect(scanImageFolder(folder)).rejects.toThrow(/received ENOTDIR/);
+  });
+});
