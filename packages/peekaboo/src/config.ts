@@ -1,5 +1,6 @@
 import { UserError } from "@peekaboo/torch/errors";
-import { type evaluateOptions, trainOptions } from "./config/options.js";
+import { withRecipe } from "./config/imagenet.js";
+import { type evaluateOptions, IMAGE_FOLDER, trainOptions } from "./config/options.js";
 import {
   longFlags,
   type Option,
@@ -53,7 +54,7 @@ export function parseConfig(json: unknown): TrainConfig {
  * @throws {UserError} for values that don't go together.
  */
 export function configFromFlags(given: ReadonlyMap<Option<unknown>, unknown>): TrainConfig {
-  return checked(valuesFromFlags(trainOptions, given));
+  return checked(valuesFromFlags(trainOptions, withRecipe(given)));
 }
 
 /** The device to compute on, and whether its absence is an error or means the CPU. */
@@ -70,7 +71,7 @@ export function wantedDevice({ device, useCuda }: Pick<TrainConfig, "device" | "
 export function notesOn(config: TrainConfig, given: ReadonlyMap<Option<unknown>, unknown>): string[] {
   const { architecture, variant } = findNetwork(config.arch);
   const { density, ...pruning } = trainOptions.pruning;
-  const { hiddenAct, hiddenDensity, scalingInput, dropout } = trainOptions;
+  const { hiddenAct, hiddenDensity, scalingInput, dropout, imageSize, workers, onBadImage } = trainOptions;
   const pops = config.hiddenAct === "edge-popup";
   const idle: [Table, boolean, string][] = [
     [pops ? pruning : trainOptions.pruning, config.pruning === null, "without --pruner nothing is pruned"],
@@ -78,6 +79,7 @@ export function notesOn(config: TrainConfig, given: ReadonlyMap<Option<unknown>,
     [trainOptions.bop2, config.optimizer !== "BOP2", `the optimiser is ${config.optimizer}, not BOP2`],
     [trainOptions.psg, !variant.startsWith("psg"), `${config.arch} is not a PSG network`],
     [{ hiddenAct, hiddenDensity, scalingInput }, !variant.endsWith("seed"), `${config.arch} is not a Seed network`],
+    [{ imageSize, workers, onBadImage }, config.dataset !== IMAGE_FOLDER, `${config.dataset} is not an image folder`],
     [{ dropout }, architecture.drops !== true, `${config.arch} has no dropout`],
     [{ grey: trainOptions.grey }, !hasGreyImages(config.dataset), `${config.dataset}'s images are in colour`],
   ];
@@ -97,7 +99,7 @@ export function notesOn(config: TrainConfig, given: ReadonlyMap<Option<unknown>,
 }
 
 function hasGreyImages(dataset: string): boolean {
-  return findSource(dataset).image.channels === 1;
+  return dataset !== IMAGE_FOLDER && findSource(dataset).image.channels === 1;
 }
 
 function checked(settings: Settings): TrainConfig {
@@ -112,6 +114,7 @@ function checked(settings: Settings): TrainConfig {
     checkPruningScope(config.pruning);
   }
   checkThreshold(config.psg);
+  checkFolder(config);
   checkLayerRates(config.bop);
   return config;
 }
@@ -166,6 +169,17 @@ function checkPruningScope({ pruner, scope }: PruningConfig): void {
     expected: "global",
     received: scope,
     remedy: `--pruner ${pruner} gives each layer a density of its own: leave --prune-scope out, or use another pruner`,
+  });
+}
+
+function checkFolder({ dataset, data }: TrainConfig): void {
+  if (dataset !== IMAGE_FOLDER || data !== null) return;
+  throw new UserError({
+    operation: "train",
+    argument: "--dataset imagefolder",
+    expected: "a folder that holds train/CLASS/ and val/CLASS/",
+    received: "none",
+    remedy: "give it as the last argument, or by --data",
   });
 }
 

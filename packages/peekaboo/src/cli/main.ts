@@ -6,6 +6,7 @@ import { addExport } from "./export.js";
 import { addInspect } from "./inspect.js";
 import type { Io } from "./io.js";
 import { addModels } from "./models.js";
+import { addPrune } from "./prune.js";
 import { strict } from "./subcommand.js";
 import { addTrain } from "./train.js";
 import { EXIT, reportFailure } from "./usage.js";
@@ -51,6 +52,7 @@ function createProgram(io: Io, exit: (status: number) => void): Command {
     })
     .addHelpText("after", EXAMPLE);
   addTrain(program, io, exit);
+  addPrune(program, io);
   addEvaluate(program, io);
   addInspect(program, io);
   addExport(program, io);

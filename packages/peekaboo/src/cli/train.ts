@@ -1,4 +1,5 @@
 import { type Command, Option as CommanderOption } from "commander";
+import { withImageFolder } from "../config/imagenet.js";
 import { ignoredFlags, trainHelp, trainOptions } from "../config/options.js";
 import { configFromFlags, notesOn } from "../config.js";
 import { addFlags, givenFlags } from "./flags.js";
@@ -16,7 +17,7 @@ Example, the paper's ResNet-18 at 30 % kept (add --width 0.25 --epochs 4 for a s
 
 /** Adds `peekaboo train`; `exit` gets the run's exit status. */
 export function addTrain(program: Command, io: Io, exit: (status: number) => void): void {
-  const command = subcommand(program, "train", "Prune a random network, then learn the signs of what is left");
+  const command = subcommand(program, "train [folder]", "Prune a random network, then learn the signs of what is left");
   for (const [heading, table] of Object.entries(trainHelp)) addFlags(command, table, heading);
   const ignored = ignoredFlags.map(({ flags, why }) => {
     const option = new CommanderOption(flags, `Ignored: ${why}.`).helpGroup(
@@ -27,8 +28,8 @@ export function addTrain(program: Command, io: Io, exit: (status: number) => voi
   });
   command.addHelpText("after", EXAMPLES);
 
-  command.action(async () => {
-    const given = givenFlags(command, trainOptions);
+  command.action(async (folder: string | undefined) => {
+    const given = withImageFolder(givenFlags(command, trainOptions), folder);
     const config = configFromFlags(given);
     for (const { option, why } of ignored) {
       if (command.getOptionValue(option.attributeName()) !== undefined) note(io, `${option.long} is ignored: ${why}.`);

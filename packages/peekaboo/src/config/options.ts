@@ -81,7 +81,10 @@ const network = {
   }),
 };
 
-const datasets = SOURCES.map(({ name }) => name);
+/** The data set that is a folder of images, as torchvision's ImageFolder has it. */
+export const IMAGE_FOLDER = "imagefolder";
+
+const datasets = [...SOURCES.map(({ name }) => name), IMAGE_FOLDER];
 
 const data = {
   dataset: option({
@@ -95,7 +98,7 @@ const data = {
     kind: optional(text("an archive or a folder")),
     default: null,
     defaultText: "the data folder, else the network",
-    help: "Takes the images from this archive, or folder of unpacked files, checks and stores them.",
+    help: "Takes the images from this archive, or folder of unpacked files, checks and stores them; for imagefolder, the folder.",
   }),
   dataFolder: option({
     flags: "--data-folder <folder>",
@@ -103,6 +106,25 @@ const data = {
     default: null,
     defaultText: "PEEKABOO_DATA, else the user's cache",
     help: "Folder where data sets are kept.",
+  }),
+  imageSize: option({
+    flags: "--image-size <pixels>",
+    kind: integer(8, 4096),
+    default: 224,
+    help: "Height and width to which an image folder's images are cropped.",
+  }),
+  workers: option({
+    flags: "-j, --workers <n>",
+    kind: optional(integer(0, 256)),
+    default: null,
+    defaultText: "the processors, at most 4",
+    help: "Threads that read and decode an image folder's images; the result doesn't depend on it.",
+  }),
+  onBadImage: option({
+    flags: "--on-bad-image <skip|fail>",
+    kind: choice(["skip", "fail"]),
+    default: "fail",
+    help: "What to do about an image that can't be decoded: skip it and count it, or stop.",
   }),
   trainLimit: option({
     flags: "--train-limit <n>",
@@ -220,6 +242,13 @@ const bop = {
     kind: number({ above: 0, atMost: 1 }),
     default: 0.1,
     help: "Factor of each such decay.",
+  }),
+  arDecayWhen: option({
+    flags: "--ar-decay-when <after|before>",
+    kind: choice(["after", "before"]),
+    default: "after",
+    defaultText: "after; before with an image folder",
+    help: "Whether the step schedule lowers γ after the epoch that completes --ar-decay-freq, or, as the original does on ImageNet, before it.",
   }),
   arFinal: option({
     flags: "--ar-final <gamma>",
@@ -411,6 +440,20 @@ const run = {
     bare: "auto",
     help: "Continues a run: auto (from the run folder's checkpoint), never, or from this file.",
   }),
+  evaluate: option({
+    flags: "-e, --evaluate",
+    kind: flag(),
+    default: false,
+    bare: true,
+    help: "Only tests the network that --resume or --load-pretrained gives.",
+  }),
+  printFreq: option({
+    flags: "-p, --print-freq <n>",
+    kind: optional(integer(1)),
+    default: null,
+    defaultText: "not at all",
+    help: "Prints a line every n steps.",
+  }),
   device: option({
     flags: "--device <cpu|cuda:N>",
     kind: optional(device()),
@@ -449,6 +492,8 @@ export const trainOptions = { ...network, ...data, ...training, sgd, bop, bop2, 
 
 /** The settings of an evaluation, a checkpoint's own configuration telling the rest. */
 export const evaluateOptions = {
+  workers: data.workers,
+  onBadImage: data.onBadImage,
   data: data.data,
   dataFolder: data.dataFolder,
   testLimit: data.testLimit,

@@ -1,6 +1,7 @@
 import { ops, type Tensor } from "@peekaboo/torch";
 import { afterEach, describe, expect, it } from "vitest";
 import { augmentation } from "../data/order.js";
+import type { Batch } from "../pruners/pruner.js";
 import { Batches, type BatchesOptions } from "./batches.js";
 
 const SIDE = 3;
@@ -47,14 +48,23 @@ function moved(plane: readonly number[], dy: number, dx: number, flip: boolean, 
   });
 }
 
+/** The one batch of a pass. */
+async function only(pass: AsyncIterable<Batch>): Promise<Batch> {
+  const batches: Batch[] = [];
+  for await (const batch of pass) batches.push(batch);
+  const [batch] = batches;
+  if (batch === undefined || batches.length > 1) throw new Error(`expected one batch, received ${batches.length}`);
+  return batch;
+}
+
 const second = [9, 10, 11, 12, 13, 14, 15, 16, 17];
 const all = Int32Array.of(0, 1, 2, 3);
 
 describe("grey images", () => {
-  it("are given to the network three times over, channels last in memory", () => {
+  it("are given to the network three times over, channels last in memory", async () => {
     const batches = batchesOf(1);
     expect(batches.imageShape).toEqual([3, SIDE, SIDE]);
-    const { input, target } = batches.plain(Int32Array.of(2, 1));
+    const { input, target } = await only(batches.plain(2, Int32Array.of(2, 1)));
     expect(input.shape).toEqual([2, 3, SIDE, SIDE]);
     expect(bytesOf(input, 1)).toEqual([second, second, second]);
     expect(target.toArray()).toEqual([2, 1]);
@@ -63,33 +73,35 @@ describe("grey images", () => {
     expect(() => input.view(2, -1)).toThrow();
   });
 
-  it("keep their one channel on demand", () => {
+  it("keep their one channel on demand", async () => {
     const batches = batchesOf(1, { grey: "single" });
     expect(batches.imageShape).toEqual([1, SIDE, SIDE]);
-    expect(bytesOf(batches.plain(Int32Array.of(1)).input, 0)).toEqual([second]);
+    expect(bytesOf((await only(batches.plain(1, Int32Array.of(1)))).input, 0)).toEqual([second]);
   });
 
-  it("are the same picture in either way, augmented or not", () => {
+  it("are the same picture in either way, augmented or not", async () => {
     const [rgb, single] = [batchesOf(1), batchesOf(1, { grey: "single" })];
-    const [three, one] = [rgb.training(all, 7, 2), single.training(all, 7, 2)];
+    const [three, one] = [await only(rgb.training(all, 4, 7, 2)), await only(single.training(all, 4, 7, 2))];
     expect(ops.equal(three.input, one.input.expand(-1, 3, SIDE, SIDE))).toBe(true);
   });
 
-  it("are normalised by their one mean and deviation before they are repeated", () => {
+  it("are normalised by their one mean and deviation before they are repeated", async () => {
     const split = { count: 1, height: 1, width: 1, channels: 1, images: Uint8Array.of(51), labels: Uint8Array.of(0) };
     const statistics = { mean: [0.5], std: [0.25], augmentation: { padding: 4, flip: false } };
     const batches = new Batches(statistics, split, { device: "cpu", limit: null, grey: "rgb" });
     open.push(batches);
-    const values = batches.plain(Int32Array.of(0)).input.toFloat32Array();
+    const values = (await only(batches.plain(1, Int32Array.of(0)))).input.toFloat32Array();
     expect([...values].map((value) => value.toFixed(5))).toEqual(["-1.20000", "-1.20000", "-1.20000"]);
   });
 });
 
 describe("colour images", () => {
-  it.each(["rgb", "single"] as const)("keep their channels with %s", (grey) => {
+  it.each(["rgb", "single"] as const)("keep their channels with %s", async (grey) => {
     const batches = batchesOf(3, { grey, limit: 2 });
     expect([batches.count, batches.imageShape]).toEqual([2, [3, SIDE, SIDE]]);
-    expect(bytesOf(batches.plain(Int32Array.of(0)).input, 0)[1]).toEqual([1, 4, 7, 10, 13, 16, 19, 22, 25]);
+    expect(bytesOf((await only(batches.plain(1, Int32Array.of(0)))).input, 0)[1]).toEqual([
+      1, 4, 7, 10, 13, 16, 19, 22, 25,
+    ]);
   });
 });
 
@@ -99,17 +111,24 @@ describe("training batches", () => {
     { padding: 1, flip: false },
     { padding: 2, flip: false },
     { padding: 0, flip: true },
-  ])("do to an image what suits the data set: %j", (rule) => {
+  ])("do to an image what suits the data set: %j", async (rule) => {
     const batches = batchesOf(1, { grey: "single" }, rule);
     const { dy, dx, flip } = augmentation(7, 2, all, rule.padding);
     // The seed gives flips and none among the four, so that to ignore the rule would show.
     expect(new Set(flip)).toEqual(new Set([0, 1]));
-    const { input } = batches.training(all, 7, 2);
+    const { input } = await only(batches.training(all, 4, 7, 2));
     for (const image of all) {
       const plane = Array.from({ length: SIDE * SIDE }, (_, i) => image * SIDE * SIDE + i);
       const flipped = rule.flip && flip[image] === 1;
       const expected = moved(plane, dy[image] ?? 0, dx[image] ?? 0, flipped, rule.padding);
       expect(bytesOf(input, image), `image ${image}`).toEqual([expected]);
     }
+  });
+
+  it("come in the order asked for, the last one short", async () => {
+    const batches = batchesOf(1);
+    const targets: unknown[] = [];
+    for await (const { target } of batches.training(Int32Array.of(3, 0, 2), 2, 1, 0)) targets.push(target.toArray());
+    expect(targets).toEqual([[3, 0], [2]]);
   });
 });

@@ -1,4 +1,5 @@
 import { ops, scope, Tensor } from "@peekaboo/torch";
+import type { BatchSource } from "../data/batch-source.js";
 import type { Dataset, Split } from "../data/dataset.js";
 import { augmentation } from "../data/order.js";
 import type { ImageShape } from "../models/architecture.js";
@@ -18,7 +19,7 @@ export interface BatchesOptions {
 type Statistics = Pick<Dataset, "mean" | "std" | "augmentation">;
 
 /** A split of a data set on the device, given out in normalised batches. */
-export class Batches {
+export class Batches implements BatchSource {
   readonly count: number;
   /** [C, H, W] of an image as the network gets it. */
   readonly imageShape: ImageShape;
@@ -36,16 +37,18 @@ export class Batches {
     this.#labels = Tensor.from(BigInt64Array.from(labels.subarray(0, this.count), BigInt), { device });
   }
 
-  /** A batch of training images: cropped and, if that suits the data set, flipped as (seed, epoch, index) say. */
-  training(indices: Int32Array, seed: number, epoch: number): Batch {
+  /** Cropped and, if that suits the data set, flipped as (seed, epoch, index) say. */
+  async *training(order: Int32Array, batchSize: number, seed: number, epoch: number): AsyncGenerator<Batch> {
     const { padding, flip } = this.#statistics.augmentation;
-    const moves = augmentation(seed, epoch, indices, padding);
-    return this.#batch(indices, [moves.dy, moves.dx, flip ? moves.flip : null]);
+    for (const indices of slices(order, batchSize)) {
+      const moves = augmentation(seed, epoch, indices, padding);
+      yield this.#batch(indices, [moves.dy, moves.dx, flip ? moves.flip : null]);
+    }
   }
 
-  /** A batch of images as they are. */
-  plain(indices: Int32Array): Batch {
-    return this.#batch(indices, [null, null, null]);
+  async *plain(batchSize: number, indices?: Int32Array): AsyncGenerator<Batch> {
+    const order = indices ?? Int32Array.from({ length: this.count }, (_, index) => index);
+    for (const own of slices(order, batchSize)) yield this.#batch(own, [null, null, null]);
   }
 
   #batch(indices: Int32Array, moves: readonly (Int32Array | Uint8Array | null)[]): Batch {
@@ -72,4 +75,8 @@ export class Batches {
     this.#images.dispose();
     this.#labels.dispose();
   }
+}
+
+function* slices(order: Int32Array, length: number): Generator<Int32Array> {
+  for (let start = 0; start < order.length; start += length) yield order.subarray(start, start + length);
 }

@@ -4,30 +4,48 @@ import { z } from "zod";
 import { parseConfig, type TrainConfig } from "../config.js";
 import type { ImageShape } from "../models/architecture.js";
 import { Network, type NetworkOptions } from "../models/network.js";
-import { type Progress, progressSchema } from "./progress.js";
+import type { PruneReport } from "../pruning/loop.js";
+import { BEGINNING, type Progress, progressSchema } from "./progress.js";
 import type { Trainer } from "./trainer.js";
 
 /** The mark of a checkpoint's layout, in its metadata. */
 export const CHECKPOINT_FORMAT = "peekaboo-checkpoint/1";
 
+/** Writes a pruned network that is still to be trained: weights, masks, settings and what each layer kept. */
+export function writePruned(path: string, network: Network, config: TrainConfig, report: PruneReport): void {
+  const { kept, total, layers } = report;
+  writeSafetensors(path, networkEntries(network), {
+    ...metadataOf(network, config, BEGINNING),
+    stage: "pruned",
+    report: JSON.stringify({ kept, total, layers }),
+  });
+}
+
 /** Writes the network, its masks and both optimisers' states as one file, atomically. */
 export function writeCheckpoint(path: string, trainer: Trainer, config: TrainConfig, progress: Progress): void {
   const { network, bop, sgd } = trainer;
-  const entries: [string, TensorEntry][] = [];
+  const entries = networkEntries(network);
   const add = (name: string, tensor: Tensor) => entries.push([name, entryOf(tensor)]);
-  for (const [name, tensor] of network.module.stateDict()) add(name, tensor);
-  for (const [name, mask] of network.masks()) add(`mask.${name}`, mask);
   for (const [name, state] of bop?.stateDict() ?? []) {
     for (const [kind, tensor] of Object.entries(state)) add(`bop.${kind}.${name}`, tensor);
   }
   for (const [key, tensor] of sgd.stateDict().tensors) add(`sgd.${key}`, tensor);
-  writeSafetensors(path, entries, {
+  writeSafetensors(path, entries, metadataOf(network, config, progress));
+}
+
+function networkEntries(network: Network): [string, TensorEntry][] {
+  const masks = [...network.masks()].map(([name, mask]) => [`mask.${name}`, mask] as const);
+  return [...network.module.stateDict(), ...masks].map(([name, tensor]) => [name, entryOf(tensor)]);
+}
+
+function metadataOf(network: Network, config: TrainConfig, progress: Progress): Record<string, string> {
+  return {
     format: CHECKPOINT_FORMAT,
     config: JSON.stringify(config),
     progress: JSON.stringify(progress),
     numClasses: String(network.options.numClasses),
     imageShape: JSON.stringify(network.imageShape),
-  });
+  };
 }
 
 /** How a configuration builds its network for images of a data set. */
@@ -50,6 +68,8 @@ export function networkOptions(config: TrainConfig, numClasses: number, imageSha
 export interface Checkpoint {
   path: string;
   config: TrainConfig;
+  /** Whether a training is to begin from it, or to go on. */
+  stage: "pruned" | "training";
   numClasses: number;
   imageShape: ImageShape;
   progress: Progress;
@@ -70,7 +90,8 @@ export function readCheckpoint(path: string): Checkpoint {
     const [issue] = progress.error.issues;
     throw damaged(path, "where the run stood", `${issue?.path.join(".")}: ${issue?.message}`);
   }
-  return { path, config, numClasses, imageShape: imageShapeOf(path, file), progress: progress.data, tensors };
+  const stage = metadata.stage === "pruned" ? "pruned" : "training";
+  return { path, config, stage, numClasses, imageShape: imageShapeOf(path, file), progress: progress.data, tensors };
 }
 
 /** A checkpoint's network, in evaluation mode. */

@@ -1,11 +1,11 @@
 import type { Io } from "../cli/io.js";
 import { createProgress } from "../cli/progress.js";
-import type { EvaluateOptions } from "../config.js";
-import { Batches } from "./batches.js";
+import { IMAGE_FOLDER } from "../config/options.js";
+import type { EvaluateOptions, TrainConfig } from "../config.js";
 import { loadNetwork } from "./checkpoint.js";
 import { prepareDevice } from "./device.js";
 import { evaluate } from "./evaluation.js";
-import { openData } from "./open-data.js";
+import { openSources } from "./sources.js";
 
 /** What `peekaboo evaluate` found. */
 export interface FileEvaluation {
@@ -15,6 +15,8 @@ export interface FileEvaluation {
   images: number;
   /** Percent. */
   accuracy: number;
+  /** How often the class was among the five likeliest, in percent. */
+  top5: number;
   /** Mean cross-entropy. */
   loss: number;
 }
@@ -24,15 +26,29 @@ export async function evaluateFile(file: string, options: EvaluateOptions, io: I
   const device = prepareDevice(options, (text) => io.stderr.write(`Note: ${text}\n`));
   const { network, config } = loadNetwork(file);
   network.module.to({ device });
-  const dataset = await openData({ ...options, dataset: config.dataset }, io);
-  const batches = new Batches(dataset, dataset.test, { device, limit: options.testLimit, grey: config.grey });
-  const bar = createProgress({ total: batches.count, title: "test", stream: io.stderr });
+  const { data, testLimit, dataFolder, workers, onBadImage, batchSize } = options;
+  const own = {
+    ...config,
+    data: data ?? folderOf(config),
+    trainLimit: null,
+    testLimit,
+    dataFolder,
+    workers,
+    onBadImage,
+  };
+  const { test, dispose } = await openSources(own, device, io);
+  const bar = createProgress({ total: test.count, title: "test", stream: io.stderr });
   try {
-    const result = await evaluate(network, batches, options.batchSize, (done) => bar.update(done));
+    const result = await evaluate(network, test, { batchSize, onBatch: (done) => bar.update(done) });
     return { file, arch: config.arch, dataset: config.dataset, ...result };
   } finally {
     bar.stop();
-    batches.dispose();
+    await dispose();
     network.dispose();
   }
+}
+
+/** An archive that was imported is in the cache; a folder of images is where it was. */
+function folderOf({ dataset, data }: TrainConfig): string | null {
+  return dataset === IMAGE_FOLDER ? data : null;
 }

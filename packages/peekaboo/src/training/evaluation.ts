@@ -1,6 +1,7 @@
 import { noGrad, ops, scope, type Tensor } from "@peekaboo/torch";
+import type { BatchSource } from "../data/batch-source.js";
 import type { Network } from "../models/network.js";
-import type { Batches } from "./batches.js";
+import { alone, type Ranks } from "./ranks.js";
 
 export interface Evaluation {
   images: number;
@@ -8,6 +9,8 @@ export interface Evaluation {
   loss: number;
   /** Percent. */
   accuracy: number;
+  /** How often the class was among the five likeliest, in percent. */
+  top5: number;
 }
 
 /** How many rows of logits [N, classes] are largest at their target, int64 [N]. */
@@ -15,34 +18,49 @@ export function countCorrect(logits: Tensor, target: Tensor): number {
   return scope(() => logits.argmax(1).eq(target).sum().item());
 }
 
-/**
- * Tests the network in evaluation mode on every image once.
- *
- * @param onBatch after each batch, with the images done; may wait
- */
-export async function evaluate(
-  network: Network,
-  batches: Batches,
-  batchSize: number,
-  onBatch?: (done: number) => Promise<void> | void,
-): Promise<Evaluation> {
+/** How many rows of logits [N, classes] have their target among the five largest. */
+function countTop5(logits: Tensor, target: Tensor): number {
+  const [, classes = 1] = logits.shape;
+  return scope(() => {
+    const [, places] = ops.topk(logits, Math.min(5, classes), 1);
+    return places.eq(target.unsqueeze(1)).sum().item();
+  });
+}
+
+export interface EvaluateParts {
+  batchSize: number;
+  /** The processes among which the images are divided. */
+  ranks?: Ranks;
+  /** After each batch, with the images done here; may wait. */
+  onBatch?(done: number): Promise<void> | void;
+}
+
+/** Tests the network in evaluation mode on every image once. */
+export async function evaluate(network: Network, source: BatchSource, parts: EvaluateParts): Promise<Evaluation> {
+  const { batchSize, ranks = alone, onBatch } = parts;
   const wasTraining = network.module.training;
   network.module.eval();
-  let loss = 0;
-  let correct = 0;
-  for (let start = 0; start < batches.count; start += batchSize) {
-    const end = Math.min(start + batchSize, batches.count);
-    noGrad(() =>
-      scope(() => {
-        const { input, target } = batches.plain(Int32Array.from({ length: end - start }, (_, i) => start + i));
-        const logits = network.call(input);
-        loss += ops.crossEntropyLoss(logits, target).item() * (end - start);
-        correct += countCorrect(logits, target);
-      }),
-    );
-    await onBatch?.(end);
+  const all = Int32Array.from({ length: source.count }, (_, i) => i);
+  let [images, loss, correct, top5] = [0, 0, 0, 0];
+  try {
+    for await (const { input, target } of source.plain(batchSize, ranks.testShare(all))) {
+      const count = target.numel;
+      noGrad(() =>
+        scope(() => {
+          const logits = network.call(input);
+          loss += ops.crossEntropyLoss(logits, target).item() * count;
+          correct += countCorrect(logits, target);
+          top5 += countTop5(logits, target);
+        }),
+      );
+      input.dispose();
+      target.dispose();
+      images += count;
+      await onBatch?.(images);
+    }
+  } finally {
+    network.module.train(wasTraining);
   }
-  network.module.train(wasTraining);
-  const images = batches.count;
-  return { images, loss: loss / images, accuracy: (100 * correct) / images };
+  [images = 0, loss = 0, correct = 0, top5 = 0] = await ranks.sum([images, loss, correct, top5]);
+  return { images, loss: loss / images, accuracy: (100 * correct) / images, top5: (100 * top5) / images };
 }

@@ -31,10 +31,16 @@ export class InterruptGuard {
     return this.#controller.signal;
   }
 
+  /** Lets pending signals in; then the one that came, if any. */
+  async pending(): Promise<"SIGINT" | "SIGTERM" | undefined> {
+    await new Promise((resolve) => setImmediate(resolve));
+    return this.#received;
+  }
+
   /** Lets pending signals in, and throws Interrupted if one came. */
   async check(): Promise<void> {
-    await new Promise((resolve) => setImmediate(resolve));
-    if (this.#received !== undefined) throw new Interrupted(this.#received);
+    const signal = await this.pending();
+    if (signal !== undefined) throw new Interrupted(signal);
   }
 
   /** Gives the signals back to Node. */

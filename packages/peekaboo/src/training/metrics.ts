@@ -72,6 +72,8 @@ const evalLine = z.object({
   ...position,
   loss: z.number(),
   accuracy: percent,
+  /** How often the class was among the five likeliest. */
+  top5: z.exactOptional(percent),
   /** Whether this is the highest accuracy so far. */
   best: z.boolean(),
 });

@@ -16,6 +16,7 @@ const bop: BopConfig = {
   arSchedule: "step",
   arDecayFreq: 45,
   arDecayRatio: 0.15,
+  arDecayWhen: "after",
   arFinal: 0,
   arLayers: [],
   tauLayers: [],

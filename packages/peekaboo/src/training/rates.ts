@@ -29,8 +29,9 @@ export function learningRate(sgd: SgdConfig, position: Position): number {
   return repeatedly(sgd.lr, 0.1, passed);
 }
 
-/** Bop's γ for the next step: × ratio after every `arDecayFreq` epochs, or cosine or linear over the run's steps. */
+/** Bop's γ for the next step: × ratio after every `arDecayFreq` epochs, or one epoch earlier, or cosine or linear over the run's steps. */
 export function adaptivityRate(bop: BopConfig, position: Position): number {
   if (bop.arSchedule !== "step") return between(bop.ar, bop.arFinal, bop.arSchedule, position);
-  return repeatedly(bop.ar, bop.arDecayRatio, Math.floor(position.epoch / bop.arDecayFreq));
+  const epochs = position.epoch + (bop.arDecayWhen === "before" ? 1 : 0);
+  return repeatedly(bop.ar, bop.arDecayRatio, Math.floor(epochs / bop.arDecayFreq));
 }

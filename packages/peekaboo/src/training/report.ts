@@ -1,7 +1,6 @@
 import { statSync } from "node:fs";
 import type { Io } from "../cli/io.js";
 import type { TrainConfig } from "../config.js";
-import type { Dataset } from "../data/dataset.js";
 import { summariseRun } from "../report/summary.js";
 import { inspectFile } from "./inspect.js";
 import type { RunFolder } from "./run-folder.js";
@@ -9,17 +8,18 @@ import type { Outcome } from "./session.js";
 
 export interface RunReport {
   config: TrainConfig;
-  dataset: Dataset;
+  /** The data set's. */
+  title: string;
   folder: RunFolder;
   outcome: Outcome;
   io: Io;
 }
 
 /** Draws the run and prints its summary, for a person or as the last line of JSON. */
-export async function reportRun({ config, dataset, folder, outcome, io }: RunReport): Promise<void> {
+export async function reportRun({ config, title, folder, outcome, io }: RunReport): Promise<void> {
   // The chart library takes half a second to load: not before it is needed.
   const { writeRunPicture } = await import("../report/picture.js");
-  const picture = writeRunPicture(folder.path, { title: `${config.arch} on ${dataset.title}` });
+  const picture = writeRunPicture(folder.path, { title: `${config.arch} on ${title}` });
   const { kept, total, idealSize, denseBytes } = inspectFile(folder.checkpoint);
   const summary = {
     arch: config.arch,
@@ -31,6 +31,7 @@ export async function reportRun({ config, dataset, folder, outcome, io }: RunRep
     trainLoss: outcome.trainLoss,
     loss: outcome.final.loss,
     accuracy: outcome.final.accuracy,
+    top5: outcome.final.top5,
     bestAccuracy: outcome.bestAccuracy,
     bestEpoch: outcome.bestEpoch,
     testImages: outcome.final.images,
@@ -49,6 +50,6 @@ export async function reportRun({ config, dataset, folder, outcome, io }: RunRep
     metrics: folder.metrics,
     picture,
   };
-  const told = summariseRun({ ...summary, dataset: dataset.title, idealSize });
+  const told = summariseRun({ ...summary, dataset: title, idealSize });
   io.stdout.write(config.json ? `${JSON.stringify(summary)}\n` : `\n${told.join("\n")}\n`);
 }

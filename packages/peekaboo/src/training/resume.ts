@@ -2,13 +2,14 @@ import { existsSync, realpathSync } from "node:fs";
 import { dirname } from "node:path";
 import { UserError } from "@peekaboo/torch/errors";
 import type { TrainConfig } from "../config.js";
+import { findNetwork } from "../models/registry.js";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.js";
 import type { RunFolder } from "./run-folder.js";
 
 /** Settings that change where and how fast a run goes, and nothing of what it computes. */
 const INCIDENTAL: ReadonlySet<string> = new Set([
   ...["savedir", "expName", "resume", "device", "useCuda", "threads", "json", "dataFolder", "loadPretrained"],
-  ...["data", "pruning.verbose"],
+  ...["data", "pruning.verbose", "workers", "printFreq", "evaluate"],
 ]);
 
 /** Settings that only say when to stop, as long as no rate depends on the number of steps. */
@@ -23,13 +24,36 @@ export function findStart(config: TrainConfig, folder: Pick<RunFolder, "checkpoi
   const { resume } = config;
   if (resume === "never" || (resume === "auto" && !existsSync(folder.checkpoint))) return null;
   const checkpoint = readCheckpoint(resume === "auto" ? folder.checkpoint : resume);
-  refuseOtherSettings(config, checkpoint);
+  if (checkpoint.stage === "pruned") refuseOtherNetwork(config, checkpoint);
+  else if (!config.evaluate) refuseOtherSettings(config, checkpoint);
   return checkpoint;
 }
 
+/** A pruned file fits every training of its architecture, in whichever variant, that doesn't prune anew. */
+function refuseOtherNetwork(config: TrainConfig, { path, config: pruned }: Checkpoint): void {
+  const describe = ({ arch, width }: TrainConfig) => `${findNetwork(arch).architecture.name} of width ${width}`;
+  if (describe(config) !== describe(pruned)) {
+    throw new UserError({
+      operation: "train",
+      argument: "--resume",
+      expected: `a pruned ${describe(config)}, for --arch ${config.arch}`,
+      received: `${path}, which holds a ${describe(pruned)}`,
+      remedy: `give --arch and --width as they were when it was pruned (or their Psg variant), or prune anew`,
+    });
+  }
+  if (config.pruning === null) return;
+  throw new UserError({
+    operation: "train",
+    argument: "--pruner",
+    expected: "none beside a network that is pruned already",
+    received: config.pruning.pruner,
+    remedy: "leave it out, or leave out --resume",
+  });
+}
+
 /** Whether a checkpoint lies in the run folder itself, so that its metrics go on. */
-export function isOwn({ path }: Checkpoint, folder: Pick<RunFolder, "path">): boolean {
-  return dirname(realpathSync(path)) === realpathSync(folder.path);
+export function isOwn({ path, stage }: Checkpoint, folder: Pick<RunFolder, "path">): boolean {
+  return stage === "training" && dirname(realpathSync(path)) === realpathSync(folder.path);
 }
 
 function refuseOtherSettings(config: TrainConfig, checkpoint: Checkpoint): void {

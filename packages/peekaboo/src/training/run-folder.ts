@@ -17,9 +17,25 @@ export interface RunFolder {
   readonly used: boolean;
 }
 
-/** Makes `<savedir>/<exp-name>`. Throws UserError when that can't be done or written to. */
-export function openRunFolder({ savedir, expName }: Pick<TrainConfig, "savedir" | "expName">): RunFolder {
+/** The files of `<savedir>/<exp-name>`, whether or not they are there. */
+export function runFolder({ savedir, expName }: Pick<TrainConfig, "savedir" | "expName">): RunFolder {
   const path = join(savedir, expName);
+  const file = (name: string) => join(path, name);
+  return {
+    path,
+    config: file("config.json"),
+    metrics: file("metrics.jsonl"),
+    checkpoint: file("checkpoint.safetensors"),
+    best: file("best.safetensors"),
+    pruned: file("pruned.safetensors"),
+    used: existsSync(file("checkpoint.safetensors")),
+  };
+}
+
+/** Makes `<savedir>/<exp-name>`. Throws UserError when that can't be done or written to. */
+export function openRunFolder(config: Pick<TrainConfig, "savedir" | "expName">): RunFolder {
+  const folder = runFolder(config);
+  const { path } = folder;
   try {
     mkdirSync(path, { recursive: true });
     accessSync(path, constants.W_OK | constants.X_OK);
@@ -33,16 +49,7 @@ export function openRunFolder({ savedir, expName }: Pick<TrainConfig, "savedir" 
       cause: error,
     });
   }
-  const file = (name: string) => join(path, name);
-  return {
-    path,
-    config: file("config.json"),
-    metrics: file("metrics.jsonl"),
-    checkpoint: file("checkpoint.safetensors"),
-    best: file("best.safetensors"),
-    pruned: file("pruned.safetensors"),
-    used: existsSync(file("checkpoint.safetensors")),
-  };
+  return folder;
 }
 
 /** Removes an earlier run's networks, lest they be taken for the one that begins. */

@@ -1,35 +1,36 @@
-import { manualSeed, scope } from "@peekaboo/torch";
-import { formatCount, formatDuration, formatPercent } from "../cli/format.js";
+import { manualSeed, ops, type Tensor, UserError } from "@peekaboo/torch";
+import { formatCount, formatDuration } from "../cli/format.js";
 import { createProgress } from "../cli/progress.js";
 import type { TrainConfig } from "../config.js";
-import { epochOrder, sampleWithoutReplacement } from "../data/order.js";
+import type { BatchSource } from "../data/batch-source.js";
+import { epochOrder } from "../data/order.js";
 import type { Network } from "../models/network.js";
 import type { Batch } from "../pruners/pruner.js";
-import { findPruner } from "../pruners/registry.js";
-import { type PruneReport, prune } from "../pruning/loop.js";
+import type { PruneReport } from "../pruning/loop.js";
 import { type Shot, shotsOf } from "../pruning/schedule.js";
 import { RandomStream } from "../random/stream.js";
-import type { Batches } from "./batches.js";
 import { type Checkpoint, restoreOptimizers, writeCheckpoint } from "./checkpoint.js";
 import { EpochMeans } from "./epoch-means.js";
 import { type Evaluation, evaluate } from "./evaluation.js";
 import { Interrupted, type InterruptGuard } from "./interrupt.js";
 import type { MetricsWriter } from "./metrics.js";
 import { BEGINNING, type Progress } from "./progress.js";
+import { pruneShot } from "./prune-shot.js";
+import type { Ranks } from "./ranks.js";
 import type { RunFolder } from "./run-folder.js";
 import { type StepResult, Trainer } from "./trainer.js";
 
-/** Training images that the data-dependent pruners see. */
-const PRUNE_SAMPLE = 100;
 const TEST_BATCH = 250;
 
 export interface SessionParts {
   config: TrainConfig;
   network: Network;
-  train: Batches;
-  test: Batches;
+  train: BatchSource;
+  test: BatchSource;
   folder: RunFolder;
-  metrics: MetricsWriter;
+  /** Null on every rank but 0, which alone writes. */
+  metrics: MetricsWriter | null;
+  ranks: Ranks;
   guard: InterruptGuard;
   stream: NodeJS.WritableStream;
   /** What to continue; null starts from the beginning. */
@@ -51,10 +52,40 @@ export interface Outcome {
   imagesPerSecond: number;
 }
 
+/** Top-5 accuracy in words, where it says anything. */
+function fiveOf({ options }: Network, top5: number): string {
+  return options.numClasses < 100 ? "" : `, top-5 ${top5.toFixed(2)} %`;
+}
+
+function shareOfBatch(batchSize: number, ranks: number): number {
+  if (batchSize % ranks === 0) return batchSize / ranks;
+  throw new UserError({
+    operation: "train",
+    argument: "--bs",
+    expected: `a multiple of the ${ranks} processes, which share each batch`,
+    received: String(batchSize),
+    remedy: `give ${Math.ceil(batchSize / ranks) * ranks}`,
+  });
+}
+
+/** Gives every rank the masks of rank 0, some of whose prunable layers may have none. */
+async function shareMasks(network: Network, ranks: Ranks): Promise<void> {
+  if (ranks.size === 1) return;
+  const layers = [...network.prunable()];
+  const masked = layers.map(([, { mask }]) => (ranks.rank === 0 && mask !== null ? 1 : 0));
+  const present = await ranks.sum(masked);
+  for (const [i, [, layer]] of layers.entries()) {
+    if (present[i] === 1 && layer.mask === null) layer.setMask(ops.onesLike(layer.weight.detach(), { dtype: "uint8" }));
+  }
+  await ranks.share(network.masks());
+}
+
 /** One run from the first pruning to the last test: the order of things, and what is written when. */
 export class TrainingSession {
   readonly #parts: SessionParts;
   readonly #trainer: Trainer;
+  /** This rank's share of a batch. */
+  readonly #batchSize: number;
   readonly #stepsPerEpoch: number;
   readonly #totalSteps: number;
   readonly #started = performance.now();
@@ -71,8 +102,9 @@ export class TrainingSession {
 
   constructor(parts: SessionParts) {
     this.#parts = parts;
-    const { config, network, train, start } = parts;
-    this.#trainer = new Trainer(network, config);
+    const { config, network, train, start, ranks } = parts;
+    this.#batchSize = shareOfBatch(config.batchSize, ranks.size);
+    this.#trainer = new Trainer(network, config, ranks);
     if (start !== null) restoreOptimizers(this.#trainer, start);
     this.#stepsPerEpoch = Math.ceil(train.count / config.batchSize);
     this.#totalSteps = Math.min(config.epochs * this.#stepsPerEpoch, config.maxSteps ?? Number.POSITIVE_INFINITY);
@@ -91,6 +123,9 @@ export class TrainingSession {
     const { config } = this.#parts;
     const shots = config.pruning === null ? [] : shotsOf(config.pruning);
     let final: Evaluation | null = null;
+    const { network, ranks } = this.#parts;
+    await ranks.share(network.module.stateDict());
+    await ranks.prove(this.#learned());
     try {
       if (!this.#tested && this.#epochIsOver) final = await this.#test();
       while (this.#step < this.#totalSteps) {
@@ -98,13 +133,13 @@ export class TrainingSession {
         for (const [i, shot] of shots.entries()) {
           if (i >= this.#shots && shot.epoch === this.#epoch) await this.#prune(shot, i);
         }
-        if (this.#step === 0) this.#save(this.#parts.folder.checkpoint);
+        if (this.#step === 0) await this.#save(this.#parts.folder.checkpoint);
         await this.#trainEpoch();
         final = await this.#test();
       }
       final ??= await this.#evaluate();
     } catch (error) {
-      if (error instanceof Interrupted && this.#step > 0) this.#save(this.#parts.folder.checkpoint);
+      if (error instanceof Interrupted && this.#step > 0) await this.#save(this.#parts.folder.checkpoint);
       throw error;
     }
     const { accuracy: bestAccuracy, epoch: bestEpoch } = this.#best;
@@ -141,98 +176,88 @@ export class TrainingSession {
       bestAccuracy: Number.isFinite(accuracy) ? accuracy : null,
       bestEpoch,
       flips: this.#flips,
-      metricsBytes: this.#parts.metrics.offset,
+      metricsBytes: this.#parts.metrics?.offset ?? 0,
       means: this.#means.toJSON(),
     };
   }
 
-  #save(path: string): void {
-    this.#parts.metrics.flush();
-    writeCheckpoint(path, this.#trainer, this.#parts.config, this.#progress());
+  /** Once all ranks hold the same network, rank 0 writes it. */
+  async #save(path: string): Promise<void> {
+    const { ranks, metrics, config } = this.#parts;
+    await ranks.prove(this.#learned());
+    if (ranks.rank !== 0) return;
+    metrics?.flush();
+    writeCheckpoint(path, this.#trainer, config, this.#progress());
   }
 
+  /** What must be equal on every rank; BatchNorm's statistics are each rank's own. */
+  #learned(): (readonly [string, Tensor])[] {
+    const { network } = this.#parts;
+    const masks = [...network.masks()].map(([name, mask]) => [`mask.${name}`, mask] as const);
+    return [...network.module.namedParameters(), ...masks];
+  }
+
+  /** Throws Interrupted on every rank when a signal has come to one. */
+  async #check(): Promise<void> {
+    await this.#agree([]);
+  }
+
+  /** The sums of the ranks' values; throws Interrupted on all of them when a signal has come to one. */
+  async #agree(values: readonly number[]): Promise<number[]> {
+    const { guard, ranks } = this.#parts;
+    const signal = await guard.pending();
+    const sums = await ranks.sum([...values, signal === undefined ? 0 : 1]);
+    if (sums.pop() !== 0) throw new Interrupted(signal ?? "SIGTERM");
+    return sums;
+  }
+
+  /** Rank 0 prunes; the others wait, round by round, and take its masks over. */
   async #prune(shot: Shot, index: number): Promise<void> {
-    const { config, network, train, metrics, guard, stream, folder } = this.#parts;
-    if (config.pruning === null) return;
-    const { pruner: name, iterations, schedule, scope: pruneScope, maskShuffle, verbose } = config.pruning;
-    const pruner = findPruner(name);
-    const begun = performance.now();
-    const bar = createProgress({ total: iterations, title: `prune with ${name}`, stream });
-    let batches: readonly Batch[] = [];
-    try {
-      const report = await prune(network, {
-        pruner,
-        density: shot.density,
-        iterations,
-        schedule,
-        scope: pruneScope,
-        imageShape: train.imageShape,
-        seed: config.seed,
-        shuffle: maskShuffle,
-        batches: () => {
-          batches = this.#pruneBatches();
-          return batches;
-        },
-        onRound: async (done) => {
-          bar.update(done);
-          await guard.check();
-        },
-      });
-      bar.stop();
-      const seconds = (performance.now() - begun) / 1000;
-      const { kept, total, layers } = report;
-      const line = { kind: "prune", epoch: this.#epoch, shot: index, pruner: name, density: shot.density } as const;
-      metrics.write({ ...line, kept, total, seconds, layers, ...(maskShuffle ? { shuffled: true } : {}) });
-      this.#pruned = report;
-      this.#shots = index + 1;
-      this.#tellPruned(report, seconds, verbose);
-      this.#save(folder.pruned);
-    } finally {
-      bar.stop();
-      for (const { input, target } of batches) {
-        input.dispose();
-        target.dispose();
-      }
-    }
+    const { network, ranks, folder } = this.#parts;
+    if (ranks.rank === 0) await this.#pruneHere(shot, index);
+    else while ((await this.#agree([0]))[0] === 0);
+    this.#shots = index + 1;
+    await shareMasks(network, ranks);
+    await this.#save(folder.pruned);
   }
 
-  /** A hundred training images, with the training transforms, in batches. */
-  #pruneBatches(): Batch[] {
-    const { config, train } = this.#parts;
-    const size = config.pruning?.batchSize ?? PRUNE_SAMPLE;
-    const chosen = sampleWithoutReplacement(
-      config.seed,
-      "prune/images",
-      train.count,
-      Math.min(PRUNE_SAMPLE, train.count),
-    );
-    const starts = Array.from({ length: Math.ceil(chosen.length / size) }, (_, i) => i * size);
-    return starts.map((start) => train.training(chosen.slice(start, start + size), config.seed, this.#epoch));
-  }
-
-  #tellPruned({ kept, total, layers, emptied, tied }: PruneReport, seconds: number, verbose: boolean): void {
-    const share = formatPercent(kept / total);
-    this.#say(`Kept ${formatCount(kept)} of ${formatCount(total)} weights (${share} %) in ${formatDuration(seconds)}.`);
-    if (verbose) {
-      for (const layer of layers) {
-        const own = formatPercent(layer.kept / layer.total).padStart(6);
-        this.#say(`  ${own} %  ${formatCount(layer.kept).padStart(11)} of ${formatCount(layer.total)}  ${layer.name}`);
-      }
-    }
-    if (tied >= 5) {
-      this.#say(
-        `Warning: ${formatCount(tied)} more are gone than asked for, since their scores equal the threshold. One round and one shot avoid it.`,
-      );
-    }
-    if (emptied.length === 0) return;
-    this.#say(
-      `Warning: nothing is left of ${emptied.join(", ")}: no signal passes there. A higher density or SynFlow with 100 iterations avoids it.`,
-    );
+  async #pruneHere(shot: Shot, index: number): Promise<void> {
+    const { config, network, train, metrics, stream, ranks } = this.#parts;
+    const { pruning, seed } = config;
+    if (pruning === null) return;
+    const epoch = this.#epoch;
+    const { density } = shot;
+    const onRound = async () => void (await this.#agree([0]));
+    const { report, seconds } = await pruneShot({
+      pruning,
+      density,
+      network,
+      source: train,
+      seed,
+      epoch,
+      stream,
+      onRound,
+    });
+    if (ranks.size > 1) await this.#agree([1]);
+    const { kept, total, layers } = report;
+    const line = {
+      kind: "prune",
+      epoch,
+      shot: index,
+      pruner: pruning.pruner,
+      density,
+      kept,
+      total,
+      seconds,
+      layers,
+    } as const;
+    metrics?.write({ ...line, ...(pruning.maskShuffle ? { shuffled: true } : {}) });
+    this.#pruned = report;
   }
 
   /** Trains what is left of the epoch. */
   async #trainEpoch(): Promise<void> {
-    const { config, network, train, guard, stream } = this.#parts;
+    const { config, network, train, guard, stream, ranks } = this.#parts;
     const order = epochOrder(config.seed, this.#epoch, train.count);
     const first = this.#epoch * this.#stepsPerEpoch;
     const begin = this.#step - first;
@@ -241,31 +266,60 @@ export class TrainingSession {
     const means = this.#means;
     const title = `epoch ${this.#epoch + 1}/${Math.ceil(this.#totalSteps / this.#stepsPerEpoch)}`;
     const bar = createProgress({ total: steps, start: begin, title, stream });
+    const share = ranks.trainingShare(order);
+    const size = this.#batchSize;
     network.module.train();
+    let begun = performance.now();
+    let i = begin;
     try {
-      for (let i = begin; i < steps; i++) {
-        const indices = order.subarray(i * config.batchSize, (i + 1) * config.batchSize);
-        const begun = performance.now();
-        const result = scope(() => {
-          const batch = train.training(indices, config.seed, this.#epoch);
-          // Dropout draws from libtorch's generator: seeded anew, each step's draws follow from the step alone.
-          if (config.dropout > 0) manualSeed(new RandomStream(config.seed, `dropout/${this.#step}`).uint32(0));
-          const position = { epoch: this.#epoch, step: this.#step, totalSteps: this.#totalSteps };
-          return this.#trainer.step(batch, position);
-        });
+      for await (const batch of train.training(
+        share.subarray(begin * size, steps * size),
+        size,
+        config.seed,
+        this.#epoch,
+      )) {
+        // Dropout draws from libtorch's generator: seeded anew, each step's draws follow from the step alone.
+        if (config.dropout > 0) manualSeed(new RandomStream(config.seed, `dropout/${this.#step}`).uint32(ranks.rank));
+        const result = await this.#trainStep(batch);
         const seconds = (performance.now() - begun) / 1000;
+        begun = performance.now();
         this.#count(result, seconds);
-        bar.update(i + 1, {
+        i++;
+        bar.update(i, {
           loss: means.loss.toFixed(3),
           acc: `${means.accuracy.toFixed(1)} %`,
           flips: result.flips,
           "img/s": (result.images / seconds).toFixed(0),
         });
-        await guard.check();
+        if (config.printFreq !== null && i % config.printFreq === 0) bar.log(this.#stepInWords(i, steps, result));
+        if (result.stop) throw new Interrupted((await guard.pending()) ?? "SIGTERM");
       }
     } finally {
       bar.stop();
     }
+  }
+
+  /** One step on this rank's batch, which it uses up; the figures are those of all ranks together. */
+  async #trainStep(batch: Batch): Promise<StepResult & { stop: boolean }> {
+    const { ranks, guard } = this.#parts;
+    const position = { epoch: this.#epoch, step: this.#step, totalSteps: this.#totalSteps };
+    let own: StepResult;
+    try {
+      own = this.#trainer.step(batch, position);
+    } finally {
+      batch.input.dispose();
+      batch.target.dispose();
+    }
+    const signal = (await guard.pending()) === undefined ? 0 : 1;
+    if (ranks.size === 1) return { ...own, stop: signal > 0 };
+    const { loss: mean, correct: right, images: count } = own;
+    const [loss = 0, correct = 0, images = 0, stop = 0] = await ranks.sum([mean * count, right, count, signal]);
+    return { ...own, loss: loss / images, correct, images, stop: stop > 0 };
+  }
+
+  #stepInWords(done: number, steps: number, { loss, correct, images, flips }: StepResult): string {
+    const accuracy = ((100 * correct) / images).toFixed(2);
+    return `Epoch ${this.#epoch + 1}, step ${done} of ${steps}: loss ${loss.toFixed(4)}, accuracy ${accuracy} %, ${formatCount(flips)} flips`;
   }
 
   #count(result: StepResult, seconds: number): void {
@@ -276,7 +330,7 @@ export class TrainingSession {
     this.#training.images += images;
     this.#training.seconds += seconds;
     this.#means.add(result, seconds);
-    this.#parts.metrics.write({
+    this.#parts.metrics?.write({
       kind: "step",
       epoch: this.#epoch,
       step: this.#step,
@@ -290,13 +344,18 @@ export class TrainingSession {
   }
 
   async #evaluate(): Promise<Evaluation> {
-    const { network, test, guard, stream } = this.#parts;
-    const bar = createProgress({ total: test.count, title: "test", stream });
+    const { network, test, guard, stream, ranks } = this.#parts;
+    // One network is tested, and saved: with rank 0's statistics.
+    await ranks.share(network.module.namedBuffers());
+    const bar = createProgress({ total: Math.ceil(test.count / ranks.size), title: "test", stream });
     try {
-      return await evaluate(network, test, TEST_BATCH, async (done) => {
+      const onBatch = async (done: number) => {
         bar.update(done);
-        await guard.check();
-      });
+        if (ranks.size === 1) await guard.check();
+      };
+      const result = await evaluate(network, test, { batchSize: TEST_BATCH, ranks, onBatch });
+      await this.#check();
+      return result;
     } finally {
       bar.stop();
     }
@@ -309,15 +368,16 @@ export class TrainingSession {
     if (best) this.#best = { accuracy: result.accuracy, epoch: this.#epoch };
     this.#tested = true;
     const position = { epoch: this.#epoch, step: this.#step };
-    metrics.write({ kind: "epoch", ...position, ...this.#means.line() });
-    metrics.write({ kind: "eval", ...position, loss: result.loss, accuracy: result.accuracy, best });
-    this.#save(folder.checkpoint);
-    if (best) this.#save(folder.best);
+    metrics?.write({ kind: "epoch", ...position, ...this.#means.line() });
+    const { loss, accuracy, top5 } = result;
+    metrics?.write({ kind: "eval", ...position, loss, accuracy, top5, best });
+    await this.#save(folder.checkpoint);
+    if (best) await this.#save(folder.best);
     this.#tellEpoch(result, best);
     return result;
   }
 
-  #tellEpoch({ loss, accuracy }: Evaluation, best: boolean): void {
+  #tellEpoch({ loss, accuracy, top5 }: Evaluation, best: boolean): void {
     const means = this.#means;
     const elapsed = (performance.now() - this.#started) / 1000;
     const done = this.#step - (this.#parts.start?.progress.step ?? 0);
@@ -326,7 +386,7 @@ export class TrainingSession {
     this.#say(
       `Epoch ${this.#epoch + 1}: train loss ${means.loss.toFixed(3)}, accuracy ${means.accuracy.toFixed(2)} %, ` +
         `${formatCount(means.flips)} flips a step, ${formatCount(means.imagesPerSecond)} images/s; ` +
-        `test loss ${loss.toFixed(3)}, accuracy ${accuracy.toFixed(2)} %${best ? " (best)" : ""}${remaining}`,
+        `test loss ${loss.toFixed(3)}, accuracy ${accuracy.toFixed(2)} %${fiveOf(this.#parts.network, top5)}${best ? " (best)" : ""}${remaining}`,
     );
   }
 }

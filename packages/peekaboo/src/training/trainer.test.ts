@@ -13,6 +13,7 @@ const settings = {
     arSchedule: "step",
     arDecayFreq: 100,
     arDecayRatio: 0.1,
+    arDecayWhen: "after",
     arFinal: 0,
     arLayers: [],
     tauLayers: [],

@@ -8,6 +8,7 @@ import { valuesByLayer } from "../optim/layer-values.js";
 import type { SignOptimizer } from "../optim/sign-optimizer.js";
 import type { Batch } from "../pruners/pruner.js";
 import { countCorrect } from "./evaluation.js";
+import { type Averaging, alone, type Ranks } from "./ranks.js";
 import { adaptivityRate, learningRate, type Position } from "./rates.js";
 
 export interface StepResult {
@@ -34,11 +35,13 @@ export class Trainer {
   readonly bop: SignOptimizer | null;
   readonly sgd: optim.SGD;
   readonly #config: TrainerConfig;
+  readonly #averaging: Averaging;
 
-  /** Throws UserError when a setting for single layers names none. */
-  constructor(network: Network, config: TrainerConfig) {
+  /** Throws UserError when a setting for single layers names none. With several `ranks`, blocks until all have a Trainer. */
+  constructor(network: Network, config: TrainerConfig, ranks: Ranks = alone) {
     this.network = network;
     this.#config = config;
+    this.#averaging = ranks.averaging(network.module.namedParameters());
     this.bop = signOptimizer(network, config);
     const rest = this.bop === null ? network.module.namedParameters() : network.otherParameters();
     this.sgd = new optim.SGD(rest, config.sgd);
@@ -61,7 +64,7 @@ export class Trainer {
       const value = loss.item();
       if (!Number.isFinite(value)) throw lossError(value, position);
       const correct = countCorrect(logits, target);
-      loss.backward();
+      this.#averaging.average(() => loss.backward());
       this.#refuseNonfinite(position);
       const layerFlips = this.bop?.step() ?? new Map<string, number>();
       this.sgd.step();
@@ -92,6 +95,7 @@ export class Trainer {
   }
 
   dispose(): void {
+    this.#averaging.dispose();
     this.bop?.dispose();
     this.sgd.dispose();
   }

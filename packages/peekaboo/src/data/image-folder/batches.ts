@@ -1,5 +1,6 @@
 import { keep, scope, Tensor } from "@peekaboo/torch";
 import { UserError } from "@peekaboo/torch/errors";
+import type { ImageShape } from "../../models/architecture.js";
 import { pabOps } from "../../native/library.js";
 import type { Batch } from "../../pruners/pruner.js";
 import { assertInteger } from "../../random/check.js";
@@ -52,7 +53,7 @@ interface Skipped {
  */
 export class ImageFolderBatches implements BatchSource {
   readonly count: number;
-  readonly imageShape: readonly number[];
+  readonly imageShape: ImageShape;
   readonly #scan: ImageFolderScan;
   readonly #split: ImageSplit;
   readonly #pool: DecoderPool;

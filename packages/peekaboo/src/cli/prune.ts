@@ -1,0 +1,51 @@
+import type { Command } from "commander";
+import { withImageFolder } from "../config/imagenet.js";
+import { text } from "../config/kinds.js";
+import { trainHelp, trainOptions } from "../config/options.js";
+import { option, valuesFromFlags } from "../config/table.js";
+import { configFromFlags } from "../config.js";
+import { addFlags, givenFlags } from "./flags.js";
+import { formatBytes } from "./format.js";
+import type { Io } from "./io.js";
+import { subcommand } from "./subcommand.js";
+
+const { Network, Data, Pruning } = trainHelp;
+const { device, useCuda, threads, json } = trainOptions;
+const run = { device, useCuda, threads, json: { ...json, help: "Prints the result as one line of JSON." } };
+const own = {
+  file: option({
+    flags: "--pruned-save-name <file>",
+    kind: text("a file"),
+    default: "pruned.safetensors",
+    help: "Where to write the pruned network.",
+  }),
+};
+
+const EXAMPLES = `
+Example, ImageNet in two stages:
+  $ peekaboo prune --arch resnet50 --pruner SynFlow --prune-ratio 0.5 --prune-iters 100 --pruned-save-name pruned.safetensors DIR
+  $ peekaboo train --arch psg_resnet50 --optimizer BOP --resume pruned.safetensors DIR
+`;
+
+/** Adds `peekaboo prune [FOLDER]`. */
+export function addPrune(program: Command, io: Io): void {
+  const command = subcommand(
+    program,
+    "prune [folder]",
+    "Prune a random network and save it, to be trained by `train --resume`",
+  );
+  for (const [heading, table] of Object.entries({ Network, Data, Pruning, Run: { ...own, ...run } })) {
+    addFlags(command, table, heading);
+  }
+  command.addHelpText("after", EXAMPLES);
+  command.action(async (folder: string | undefined) => {
+    const tables = { ...Network, ...Data, pruning: Pruning, device, useCuda, threads, json: run.json };
+    const config = configFromFlags(withImageFolder(givenFlags(command, tables), folder));
+    const { file } = valuesFromFlags(own, givenFlags(command, own));
+    const { pruneToFile } = await import("../training/prune-file.js");
+    const written = await pruneToFile(config, file, io);
+    const told = `${written.file}: ${formatBytes(written.bytes)}; train it by \`peekaboo train --resume ${written.file} …\``;
+    const wantsJson = givenFlags(command, run).has(run.json);
+    io.stdout.write(`${wantsJson ? JSON.stringify(written) : told}\n`);
+  });
+}

@@ -1,0 +1,59 @@
+import { statSync } from "node:fs";
+import { UserError } from "@peekaboo/torch";
+import type { Io } from "../cli/io.js";
+import type { TrainConfig } from "../config.js";
+import { Network } from "../models/network.js";
+import { networkOptions, writePruned } from "./checkpoint.js";
+import { prepareDevice } from "./device.js";
+import { InterruptGuard } from "./interrupt.js";
+import { loadPretrained } from "./pretrained.js";
+import { pruneShot } from "./prune-shot.js";
+import { openSources } from "./sources.js";
+
+/** What `peekaboo prune` wrote. */
+export interface PrunedFile {
+  file: string;
+  bytes: number;
+  arch: string;
+  kept: number;
+  total: number;
+  seconds: number;
+}
+
+/**
+ * `peekaboo prune`: prunes a random network, or a pretrained one, to the density asked for, and writes it to `file`.
+ *
+ * Throws UserError without a pruner, and as its parts do; then nothing is written.
+ */
+export async function pruneToFile(config: TrainConfig, file: string, io: Io): Promise<PrunedFile> {
+  const { pruning, seed, arch } = config;
+  if (pruning === null) {
+    throw new UserError({
+      operation: "prune",
+      argument: "--pruner",
+      expected: "a pruner",
+      received: "none",
+      remedy: "give e.g. SynFlow",
+    });
+  }
+  const note = (text: string) => void io.stderr.write(`Note: ${text}\n`);
+  const guard = new InterruptGuard();
+  const device = prepareDevice(config, note);
+  const sources = await openSources(config, device, io, guard.signal);
+  const network = new Network(networkOptions(config, sources.classes.length, sources.imageShape));
+  try {
+    network.initialise(config.initMethod, seed);
+    if (config.loadPretrained !== null) await loadPretrained(network, config.loadPretrained, note);
+    network.module.to({ device });
+    const { density } = pruning;
+    const shot = { pruning, density, network, source: sources.train, seed, epoch: 0, stream: io.stderr };
+    const { report, seconds } = await pruneShot({ ...shot, onRound: () => guard.check() });
+    writePruned(file, network, config, report);
+    const { kept, total } = report;
+    return { file, bytes: statSync(file).size, arch, kept, total, seconds };
+  } finally {
+    network.dispose();
+    await sources.dispose();
+    guard.dispose();
+  }
+}

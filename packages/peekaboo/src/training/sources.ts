@@ -1,0 +1,97 @@
+import type { Io } from "../cli/io.js";
+import { IMAGE_FOLDER } from "../config/options.js";
+import type { TrainConfig } from "../config.js";
+import type { BatchSource } from "../data/batch-source.js";
+import { openImageFolder } from "../data/image-folder/image-folder.js";
+import type { ImageShape } from "../models/architecture.js";
+import type { Batch } from "../pruners/pruner.js";
+import { Batches } from "./batches.js";
+import { openData } from "./open-data.js";
+
+/** The settings that say which images to take, and how. */
+export type SourceConfig = Pick<
+  TrainConfig,
+  "dataset" | "data" | "dataFolder" | "trainLimit" | "testLimit" | "grey" | "imageSize" | "workers" | "onBadImage"
+>;
+
+/** The images of a run, in batches. */
+export interface Sources {
+  title: string;
+  classes: readonly string[];
+  imageShape: ImageShape;
+  train: BatchSource;
+  test: BatchSource;
+  dispose(): Promise<void>;
+}
+
+/**
+ * Opens the images that a configuration asks for: a data set in memory, or a folder that is read as it is trained on.
+ *
+ * Throws UserError as its sources do.
+ */
+export async function openSources(
+  config: SourceConfig,
+  device: string,
+  io: Io,
+  signal?: AbortSignal,
+): Promise<Sources> {
+  return config.dataset === IMAGE_FOLDER ? openFolder(config, device, io) : openInMemory(config, device, io, signal);
+}
+
+async function openInMemory(config: SourceConfig, device: string, io: Io, signal?: AbortSignal): Promise<Sources> {
+  const { trainLimit, testLimit, grey } = config;
+  const dataset = await openData(config, io, signal);
+  const { title, classes } = dataset;
+  const train = new Batches(dataset, dataset.train, { device, limit: trainLimit, grey });
+  const test = new Batches(dataset, dataset.test, { device, limit: testLimit, grey });
+  const dispose = async () => {
+    train.dispose();
+    test.dispose();
+  };
+  return { title, classes, imageShape: train.imageShape, train, test, dispose };
+}
+
+async function openFolder(config: SourceConfig, device: string, io: Io): Promise<Sources> {
+  const { data, imageSize, workers, onBadImage, trainLimit, testLimit } = config;
+  if (data === null) throw new TypeError("openSources: expected the folder of an image folder");
+  const onWarning = (text: string) => void io.stderr.write(`Warning: ${text}.\n`);
+  const options = { imageSize, onBadImage, onWarning, device, ...(workers === null ? {} : { workers }) };
+  const { classes, train, val, dispose } = await openImageFolder(data, options);
+  return {
+    title: `the images of ${data}`,
+    classes,
+    imageShape: train.imageShape,
+    train: trainLimit === null ? train : new SomeImages(train, trainLimit),
+    test: testLimit === null ? val : new SomeImages(val, testLimit),
+    dispose,
+  };
+}
+
+/** Some images of a source, evenly spaced: the first few of a sorted folder would be of one class. */
+class SomeImages implements BatchSource {
+  readonly count: number;
+  readonly imageShape: ImageShape;
+  readonly #all: BatchSource;
+
+  constructor(all: BatchSource, limit: number) {
+    this.#all = all;
+    this.count = Math.min(limit, all.count);
+    this.imageShape = all.imageShape;
+  }
+
+  #own(order: Int32Array): Int32Array {
+    return order.map((i) => Math.floor((i * this.#all.count) / this.count));
+  }
+
+  training(order: Int32Array, batchSize: number, seed: number, epoch: number): AsyncIterable<Batch> {
+    return this.#all.training(this.#own(order), batchSize, seed, epoch);
+  }
+
+  plain(batchSize: number, indices?: Int32Array): AsyncIterable<Batch> {
+    return this.#all.plain(batchSize, this.#own(indices ?? Int32Array.from({ length: this.count }, (_, i) => i)));
+  }
+
+  dispose(): void | Promise<void> {
+    return this.#all.dispose();
+  }
+}
