@@ -140,12 +140,13 @@ build_native() {
   say "  done in $((SECONDS - start)) s"
 }
 
-# Where libtorch is, and which one.
+# Where libtorch is, which one, and what of it can be compiled in.
 libtorch_fingerprint() {
   local folders
   folders=$(find_libtorch 2>&1) || { grep -m1 'Error: ' <<<"$folders" | sed 's/^Error: //'; return 1; }
   {
     say "$folders"
+    node packages/torch/scripts/find-libtorch.mjs cflags
     while read -r folder; do cat "$folder/torch/version.h" 2>/dev/null || true; done <<<"$folders"
   } | digest
 }

@@ -2,6 +2,8 @@
 
 #include "distributed_state.h"
 
+#include <dlfcn.h>
+
 #include <cstdlib>
 #include <mutex>
 #include <unordered_set>
@@ -28,6 +30,13 @@ void closeAll() {
   registry().all.clear();
 }
 
+// Threads that are left behind may run this code after the last JavaScript thread that loaded it has ended.
+void stayLoaded() {
+  Dl_info info;
+  if (::dladdr(reinterpret_cast<void*>(&closeAll), &info) == 0) return;
+  ::dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
 void closeThread(void* data) { static_cast<Distributed*>(data)->close(); }
 
 }  // namespace
@@ -44,7 +53,10 @@ Distributed& Distributed::of(Napi::Env env) {
 
 Distributed::Distributed(Napi::Env env) : completions(Completions::create(env)) {
   static std::once_flag once;
-  std::call_once(once, [] { std::atexit(closeAll); });
+  std::call_once(once, [] {
+    stayLoaded();
+    std::atexit(closeAll);
+  });
   std::lock_guard<std::mutex> lock(registry().mutex);
   registry().all.insert(this);
 }

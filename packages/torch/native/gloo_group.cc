@@ -43,7 +43,7 @@ void shutIfOneOf(int descriptor, const std::vector<sockaddr_storage>& ends) {
       ::getsockname(copy, reinterpret_cast<sockaddr*>(&own), &length) == 0 &&
       (length = sizeof(peer), ::getpeername(copy, reinterpret_cast<sockaddr*>(&peer), &length) == 0);
   const auto isOwn = [&](const sockaddr_storage& end) { return sameEnd(end, own); };
-  if (connection && std::any_of(ends.begin(), ends.end(), isOwn)) ::shutdown(copy, SHUT_RDWR);
+  if (connection && std::any_of(ends.begin(), ends.end(), isOwn)) ::shutdown(copy, SHUT_RD);
   ::close(copy);
 }
 

@@ -14,8 +14,8 @@ class GlooGroup : public c10d::ProcessGroupGloo {
   // This process's ends of the connections to a rank, as Gloo prints them.
   std::vector<std::string> addresses(int rank) const;
 
-  // Shuts every connection down, upon which both ends' waits fail. Closing them, as Gloo's own closeConnections() does,
-  // would leave this end's waits to time out.
+  // Ends the reading from every connection, upon which Gloo closes it and both ends' waits fail. Its own
+  // closeConnections() would leave this end's waits to time out; ending the writing as well, some of them.
   void shutConnections();
 };
 

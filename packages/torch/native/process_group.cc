@@ -5,6 +5,8 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <future>
+#include <thread>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <utility>
 
@@ -19,6 +21,9 @@ namespace torchjs {
 namespace {
 
 using Milliseconds = std::chrono::milliseconds;
+
+// How long a group may take to end.
+constexpr auto kPatience = std::chrono::seconds(2);
 
 // What both backends reduce.
 constexpr at::ScalarType kDtypes[] = {at::kFloat, at::kDouble, at::kHalf, at::kLong, at::kInt, at::kChar, at::kByte};
@@ -195,6 +200,14 @@ void Group::close() {
     if (*underWay_ > 0) shut_();
     backend.swap(backend_);
   }
+  // Gloo can miss that a connection broke in the middle of a send, and then waits until its time is up: not here.
+  std::promise<void> ended;
+  auto end = ended.get_future();
+  std::thread([last = std::move(backend), done = std::move(ended)]() mutable {
+    last.reset();
+    done.set_value();
+  }).detach();
+  end.wait_for(kPatience);
 }
 
 }  // namespace torchjs

@@ -186,6 +186,7 @@ export class ImageFolderBatches implements BatchSource {
 function rowsOf(n: number, failures: readonly Failure[], replaced: boolean): Int32Array {
   const bad = new Set(failures.map(({ position }) => position));
   const all = Int32Array.from({ length: n }, (_, row) => row);
+  if (failures.length === 0) return all;
   const good = all.filter((row) => !bad.has(row));
   if (!replaced || good.length === 0) return good;
   const [first = 0] = good;

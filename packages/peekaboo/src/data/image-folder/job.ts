@@ -37,8 +37,8 @@ export interface Report {
   failures: Failure[];
 }
 
-/** Images that a thread has in hand at a time: one is read and handed over while the other's pixels are computed. */
-export const LANES_PER_THREAD = 2;
+/** Images that a thread has in hand at a time: libvips works on some while others are read, and never waits for the next. */
+export const LANES_PER_THREAD = 3;
 
 const REASON_LENGTH = 200;
 
