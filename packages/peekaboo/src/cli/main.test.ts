@@ -268,9 +268,7 @@ describe("peekaboo train", () => {
   it("refuses a flag without its value, and arguments that belong to none", async () => {
     expect(await refused("train", "--lr")).toBe("peekaboo train: option '--lr <rate>' argument missing.");
     expect(await refused("train", "--milestones", "80,", "120")).toContain("--milestones");
-    expect(await refused("train", "cifar10", "x")).toBe(
-      'peekaboo train: unexpected "cifar10", "x"; see `peekaboo train --help`.',
-    );
+    expect(await refused("train", "images", "x")).toBe('peekaboo train: unexpected "x"; see `peekaboo train --help`.');
   });
 });
 
@@ -400,6 +398,8 @@ describe("peekaboo evaluate", () => {
     expect(evaluateFile.mock.lastCall?.slice(0, 2)).toEqual([
       "f",
       {
+        workers: null,
+        onBadImage: "fail",
         data: null,
         dataFolder: null,
         testLimit: null,

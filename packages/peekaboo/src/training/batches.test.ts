@@ -129,6 +129,6 @@ describe("training batches", () => {
     const batches = batchesOf(1);
     const targets: unknown[] = [];
     for await (const { target } of batches.training(Int32Array.of(3, 0, 2), 2, 1, 0)) targets.push(target.toArray());
-    expect(targets).toEqual([[3, 0], [2]]);
+    expect(targets).toEqual([[0, 3], [2]]);
   });
 });

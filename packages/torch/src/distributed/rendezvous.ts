@@ -45,6 +45,7 @@ class Meeting {
   /** What keeps this process from its seat, or null. */
   async takeSeat(): Promise<UserErrorParts | null> {
     const { rank, worldSize } = this.#seat;
+    await this.#store.add(this.#key("arrived"), 1);
     // The first to come sets the size; ranks that are given one of their own compare.
     if (rank === 0) await this.#store.set(this.#key("size"), String(worldSize));
     const agreed = await this.#agreedSize();
@@ -97,16 +98,20 @@ class Meeting {
 
   /** Tells the others, and gives them a moment to read it where the store ends with this process. */
   async cancel(parts: UserErrorParts): Promise<void> {
-    const { rank, worldSize, servesStore } = this.#seat;
+    const { servesStore } = this.#seat;
     await this.#store.set(this.#key("cancelled"), JSON.stringify(parts));
-    await this.#store.set(this.#key(`left/${rank}`), "");
+    await this.#store.add(this.#key("left"), 1);
     if (!servesStore) return;
-    const missing = new Set(await this.#store.missing(this.#came(), { timeoutMs: 1 }));
-    const there = Array.from({ length: worldSize }, (_, other) => other).filter((other) => !missing.has(other));
-    await this.#store.missing(
-      there.map((other) => this.#key(`left/${other}`)),
-      { timeoutMs: FAREWELL_MS },
-    );
+    const until = performance.now() + FAREWELL_MS;
+    // Counted, not by rank: two may have the same.
+    while (performance.now() < until) {
+      const [arrived, left] = [
+        await this.#store.add(this.#key("arrived"), 0),
+        await this.#store.add(this.#key("left"), 0),
+      ];
+      if (left >= arrived) return;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
   }
 
   #came(): string[] {
