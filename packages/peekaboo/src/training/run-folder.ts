@@ -17,9 +17,24 @@ export interface RunFolder {
   readonly used: boolean;
 }
 
-/** Makes `<savedir>/<exp-name>`. Throws UserError when that can't be done or written to. */
-export function openRunFolder({ savedir, expName }: Pick<TrainConfig, "savedir" | "expName">): RunFolder {
+/** Where the files of a run lie, in `<savedir>/<exp-name>`. */
+export function runFiles({ savedir, expName }: Pick<TrainConfig, "savedir" | "expName">): Omit<RunFolder, "used"> {
   const path = join(savedir, expName);
+  const file = (name: string) => join(path, name);
+  return {
+    path,
+    config: file("config.json"),
+    metrics: file("metrics.jsonl"),
+    checkpoint: file("checkpoint.safetensors"),
+    best: file("best.safetensors"),
+    pruned: file("pruned.safetensors"),
+  };
+}
+
+/** Makes `<savedir>/<exp-name>`. Throws UserError when that can't be done or written to. */
+export function openRunFolder(config: Pick<TrainConfig, "savedir" | "expName">): RunFolder {
+  const files = runFiles(config);
+  const { path } = files;
   try {
     mkdirSync(path, { recursive: true });
     accessSync(path, constants.W_OK | constants.X_OK);
@@ -33,16 +48,7 @@ export function openRunFolder({ savedir, expName }: Pick<TrainConfig, "savedir" 
       cause: error,
     });
   }
-  const file = (name: string) => join(path, name);
-  return {
-    path,
-    config: file("config.json"),
-    metrics: file("metrics.jsonl"),
-    checkpoint: file("checkpoint.safetensors"),
-    best: file("best.safetensors"),
-    pruned: file("pruned.safetensors"),
-    used: existsSync(file("checkpoint.safetensors")),
-  };
+  return { ...files, used: existsSync(files.checkpoint) };
 }
 
 /** Removes an earlier run's networks, lest they be taken for the one that begins. */

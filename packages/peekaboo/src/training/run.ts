@@ -1,3 +1,4 @@
+import type { distributed } from "@peekaboo/torch";
 import type { Io } from "../cli/io.js";
 import type { TrainConfig } from "../config.js";
 import type { ImageShape } from "../models/architecture.js";
@@ -20,7 +21,11 @@ import { TrainingSession } from "./session.js";
  * @returns the exit status: 0, or 130 and 143 after SIGINT and SIGTERM with the state saved
  * Throws UserError for whatever the user can mend.
  */
-export async function runTrain(config: TrainConfig, io: Io): Promise<number> {
+export async function runTrain(
+  config: TrainConfig,
+  io: Io,
+  group: distributed.ProcessGroup | null = null,
+): Promise<number> {
   const say = (text: string) => io.stderr.write(`${text}\n`);
   const folder = openRunFolder(config);
   const start = findStart(config, folder);
@@ -63,6 +68,7 @@ export async function runTrain(config: TrainConfig, io: Io): Promise<number> {
     return error.exitStatus;
   } finally {
     guard.dispose();
+    group?.destroy();
   }
 }
 
