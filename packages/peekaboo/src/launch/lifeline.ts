@@ -5,7 +5,7 @@ import { Worker } from "node:worker_threads";
  * of its own watches, for this one may be waiting inside a collective.
  */
 export function watchSupervisor(): void {
-  const watcher = new Worker(new URL("./lifeline-watcher.js", import.meta.url));
+  const watcher = new Worker(new URL("./lifeline-watcher.js", import.meta.url), { execArgv: [] });
   watcher.unref();
   // Somebody else's environment may hold our marker, and no lifeline.
   watcher.on("error", () => {});

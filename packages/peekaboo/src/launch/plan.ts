@@ -169,7 +169,7 @@ function checkRank(rank: number, worldSize: number): void {
 }
 
 function missing(flag: string, what: string, because: string): UserError {
-  return refusal(flag, `${what}, as ${because} is given`, "none", `add ${flag}`);
+  return refusal(flag, what, `none beside ${because}`, "add it");
 }
 
 function refusal(argument: string, expected: string, received: string, remedy: string): UserError {
