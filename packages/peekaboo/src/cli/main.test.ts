@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
+import { DistributedError } from "@peekaboo/torch/errors";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { trainOptions } from "../config/options.js";
 import { optionsOf } from "../config/table.js";
@@ -55,6 +56,7 @@ describe("peekaboo train", () => {
       --exp-name cifar10_resnet18_pab-psg`);
     expect(notes).toBe("");
     expect(config).toEqual({
+      distributed: parseConfig({}).distributed,
       arch: "PsgResNet18",
       width: 1,
       initMethod: "kaiming_normal",
@@ -299,6 +301,11 @@ describe("the exit status", () => {
     expect(status).toBe(1);
     expect(stderr).toContain("should not have happened");
     expect(stderr).toContain("TypeError: x is not a function\n    at ");
+  });
+
+  it("is 1 when another process is lost, which one sentence tells", async () => {
+    runTrain.mockRejectedValueOnce(new DistributedError("allReduce", "rank 1 is gone", [1]));
+    expect(await peekaboo("train")).toEqual({ status: 1, stdout: "", stderr: "allReduce: rank 1 is gone.\n" });
   });
 
   it("is the run's own when a signal stopped it", async () => {

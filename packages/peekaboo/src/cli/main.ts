@@ -23,12 +23,12 @@ Example, a few minutes on two cores (npm run demo runs it):
 `;
 
 /**
- * Runs the command line `argv` (without node and script) and returns its exit status: 0, 1 after a bug of ours, 2 after
- * the user's mistake, 130 after Ctrl-C. It loads libtorch only when the command needs it.
+ * Runs the command line `argv` (without node and script) and returns its exit status: 0, 1 after a bug of ours or the loss
+ * of a process, 2 after the user's mistake, 130 after Ctrl-C. It loads libtorch only when the command needs it.
  */
 export async function main(argv: readonly string[], io: Io = process): Promise<number> {
   let status: number = EXIT.ok;
-  const program = createProgram(io, (value) => {
+  const program = createProgram(argv, io, (value) => {
     status = value;
   });
   try {
@@ -39,7 +39,7 @@ export async function main(argv: readonly string[], io: Io = process): Promise<n
   }
 }
 
-function createProgram(io: Io, exit: (status: number) => void): Command {
+function createProgram(argv: readonly string[], io: Io, exit: (status: number) => void): Command {
   const program = strict(new Command("peekaboo"))
     .description("Peek-a-Boo: prune a random CNN, learn only the signs of what is left.")
     .version(version(), "-V, --version", "Print the version.")
@@ -51,7 +51,7 @@ function createProgram(io: Io, exit: (status: number) => void): Command {
       outputError: () => {},
     })
     .addHelpText("after", EXAMPLE);
-  addTrain(program, io, exit);
+  addTrain(program, argv, io, exit);
   addPrune(program, io);
   addEvaluate(program, io);
   addInspect(program, io);

@@ -13,10 +13,16 @@ Example, the paper's ResNet-18 at 30 % kept (add --width 0.25 --epochs 4 for a s
       --ar-decay-freq 45 --ar-decay-ratio 0.15 --epochs 180 --msb-bits 8 --msb-bits-weight 8 \\
       --msb-bits-grad 16 --psg-threshold 1e-7 --psg-no-take-sign --psg-sparsify \\
       --exp-name cifar10_resnet18_pab-psg
+
+Several processes: on one machine add --nproc-per-node 4. On two machines of four processes each, as with PyTorch's
+ImageNet example, where machine 0 has the address 10.0.0.1 (--rank 1 on the other):
+  $ peekaboo train ... --multiprocessing-distributed --nproc-per-node 4 --world-size 2 --rank 0 \\
+      --dist-url tcp://10.0.0.1:29500
+Under torchrun, srun or Kubernetes none of these flags is needed.
 `;
 
-/** Adds `peekaboo train`; `exit` gets the run's exit status. */
-export function addTrain(program: Command, io: Io, exit: (status: number) => void): void {
+/** Adds `peekaboo train`, which may start processes with the same `argv`; `exit` gets the exit status. */
+export function addTrain(program: Command, argv: readonly string[], io: Io, exit: (status: number) => void): void {
   const command = subcommand(program, "train [folder]", "Prune a random network, then learn the signs of what is left");
   for (const [heading, table] of Object.entries(trainHelp)) addFlags(command, table, heading);
   const ignored = ignoredFlags.map(({ flags, why }) => {
@@ -31,12 +37,17 @@ export function addTrain(program: Command, io: Io, exit: (status: number) => voi
   command.action(async (folder: string | undefined) => {
     const given = withImageFolder(givenFlags(command, trainOptions), folder);
     const config = configFromFlags(given);
-    for (const { option, why } of ignored) {
-      if (command.getOptionValue(option.attributeName()) !== undefined) note(io, `${option.long} is ignored: ${why}.`);
-    }
-    for (const text of notesOn(config, given)) note(io, text);
-    const { runTrain } = await import("../training/run.js");
-    exit(await runTrain(config, io));
+    const notes = ignored
+      .filter(({ option }) => command.getOptionValue(option.attributeName()) !== undefined)
+      .map(({ option, why }) => `${option.long} is ignored: ${why}.`);
+    notes.push(...notesOn(config, given));
+    const { launch } = await import("../launch/start.js");
+    const status = await launch(config, argv, io, async (own, ownIo, group) => {
+      for (const text of notes) note(ownIo, text);
+      const { runTrain } = await import("../training/run.js");
+      return runTrain(own, ownIo, group);
+    });
+    exit(status);
   });
 }
 

@@ -1,11 +1,11 @@
-import { UserError } from "@peekaboo/torch/errors";
+import { DistributedError, UserError } from "@peekaboo/torch/errors";
 import { type Command, CommanderError } from "commander";
 import { nearest } from "../nearest.js";
 import { Interrupted } from "../training/interrupt.js";
 import type { Io } from "./io.js";
 
 /** The exit statuses of the command line. */
-export const EXIT = { ok: 0, bug: 1, usage: 2 } as const;
+export const EXIT = { ok: 0, bug: 1, lost: 1, usage: 2 } as const;
 
 /** A command line that isn't one: an unknown command or flag, a value missing, an argument too many. */
 export class UsageError extends Error {
@@ -33,13 +33,20 @@ export function refuseExcess(command: Command): void {
   throw new UsageError(`${commandPath(command)}: unexpected ${list}; see \`${commandPath(command)} --help\`.`);
 }
 
-/** Tells a failure on stderr and returns the exit status: 2 for the user's mistakes, 1 for ours, 128 + n after signal n. */
+/**
+ * Tells a failure on stderr and returns the exit status: 2 for the user's mistakes, 1 for ours and for other processes
+ * that are lost, 128 + n after signal n.
+ */
 export function reportFailure(error: unknown, { stderr }: Io): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   if (error instanceof Interrupted) return error.exitStatus;
   if (error instanceof UserError || error instanceof UsageError) {
     stderr.write(`${error.message}\n`);
     return EXIT.usage;
+  }
+  if (error instanceof DistributedError) {
+    stderr.write(`${error.message}.\n`);
+    return EXIT.lost;
   }
   const trace = error instanceof Error ? (error.stack ?? error.message) : String(error);
   stderr.write(`peekaboo: this should not have happened; please report it with these lines:\n${trace}\n`);

@@ -59,7 +59,7 @@ export function isOwn({ path, stage }: Checkpoint, folder: Pick<RunFolder, "path
 function refuseOtherSettings(config: TrainConfig, checkpoint: Checkpoint): void {
   const rated = config.sgd.lrSchedule !== "step" || (config.optimizer !== "SGD" && config.bop.arSchedule !== "step");
   const differences = differing(checkpoint.config, config).filter(
-    ({ path }) => !INCIDENTAL.has(path) && (rated || !LENGTH.has(path)),
+    ({ path }) => !INCIDENTAL.has(path) && !path.startsWith("distributed.") && (rated || !LENGTH.has(path)),
   );
   if (differences.length === 0) return;
   const few = differences.slice(0, 3).map(({ path, before, after }) => `${path} ${after} instead of ${before}`);

@@ -1,0 +1,35 @@
+import { availableParallelism } from "node:os";
+import { Writable } from "node:stream";
+import { distributed } from "@peekaboo/torch";
+import type { Io } from "../cli/io.js";
+import { type TrainConfig, wantedDevice } from "../config.js";
+import { type RankPlan, wantsCuda } from "./plan.js";
+
+/** Meets the other ranks. Throws UserError for what keeps the job from starting, DistributedError when a rank is lost. */
+export function joinGroup(plan: RankPlan): Promise<distributed.ProcessGroup> {
+  const { rank, worldSize, backend, initMethod, timeoutMs, startTimeoutMs } = plan;
+  return distributed.initProcessGroup({ rank, worldSize, backend, initMethod, timeoutMs, startTimeoutMs });
+}
+
+/** The settings with this rank's share of the machine: its part of the cores, and a CUDA device of its own. */
+export function configOfRank(
+  config: TrainConfig,
+  { localRank, localSize }: Pick<RankPlan, "localRank" | "localSize">,
+  { cudaDevices, cores = availableParallelism() }: { cudaDevices: number; cores?: number },
+): TrainConfig {
+  const threads = config.threads ?? Math.max(1, Math.floor(cores / localSize));
+  if (!wantsCuda(config) || cudaDevices === 0) return { ...config, threads };
+  const first = Number(/^cuda:(\d+)$/.exec(wantedDevice(config).name)?.[1] ?? 0);
+  // Where each process sees one device alone, as Slurm can arrange it, that is its own.
+  const own = cudaDevices === 1 ? first : first + localRank;
+  return { ...config, threads, device: `cuda:${own}` };
+}
+
+/** Where a rank writes: rank 0 for all of them, the others nowhere. */
+export function ioOfRank(rank: number, io: Io): Io {
+  return rank === 0 ? io : { stdout: nowhere(), stderr: nowhere() };
+}
+
+function nowhere(): Writable {
+  return new Writable({ write: (_chunk, _encoding, done) => done() });
+}

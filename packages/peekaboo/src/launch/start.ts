@@ -1,0 +1,49 @@
+import { fileURLToPath } from "node:url";
+import { devices, type distributed } from "@peekaboo/torch";
+import type { Io } from "../cli/io.js";
+import type { TrainConfig } from "../config.js";
+import { runFolder } from "../training/run-folder.js";
+import { isLaunched } from "./environment.js";
+import { watchSupervisor } from "./lifeline.js";
+import { launchPlan, wantsCuda } from "./plan.js";
+import { configOfRank, ioOfRank, joinGroup } from "./rank.js";
+import { resuming, stampOf } from "./restart.js";
+import { supervise } from "./supervisor.js";
+
+const PROGRAM = fileURLToPath(new URL("../../bin/peekaboo.js", import.meta.url));
+
+/** What each process does: a run, with its own settings and outputs, in a group or alone. Returns its exit status. */
+export type Run = (config: TrainConfig, io: Io, group: distributed.ProcessGroup | null) => Promise<number>;
+
+/**
+ * Does `run` in this process, alone or as one of several, or starts several with the command line `argv` (without node and
+ * script), as the settings and the environment ask for. Returns the exit status.
+ */
+export async function launch(config: TrainConfig, argv: readonly string[], io: Io, run: Run): Promise<number> {
+  const { env } = process;
+  if (isLaunched(env)) watchSupervisor();
+  const cudaDevices = wantsCuda(config) ? devices().filter((name) => name.startsWith("cuda")).length : 0;
+  const plan = launchPlan(config, env, cudaDevices);
+  if (plan.kind === "single") return run(config, io, null);
+  if (plan.kind === "spawn") return supervise({ plan, io, ...commandsOf(config, argv) });
+  const group = await joinGroup(plan);
+  try {
+    return await run(configOfRank(config, plan, { cudaDevices }), ioOfRank(plan.rank, io), group);
+  } finally {
+    group.destroy();
+  }
+}
+
+function commandsOf(config: TrainConfig, argv: readonly string[]) {
+  const commandOf = (args: readonly string[]) => [process.execPath, ...process.execArgv, PROGRAM, ...args];
+  const { checkpoint } = runFolder(config);
+  const before = stampOf(checkpoint);
+  let last = { command: commandOf(argv), from: config.resume === "never" ? "the beginning" : "where they started" };
+  const restart = () => {
+    const now = stampOf(checkpoint);
+    // Another run's checkpoint, which this one has not replaced yet, is none to go on from.
+    if (now !== null && now !== before) last = { command: commandOf(resuming(argv)), from: "the last checkpoint" };
+    return last;
+  };
+  return { command: last.command, restart };
+}

@@ -1,0 +1,60 @@
+import { EXIT } from "../cli/usage.js";
+import type { Ending } from "./rank-process.js";
+
+const NUMBERS = { SIGINT: 2, SIGTERM: 15 } as const;
+
+/** The signals by which a user ends a job. */
+export type UserSignal = keyof typeof NUMBERS;
+
+export const USER_SIGNALS = Object.keys(NUMBERS) as readonly UserSignal[];
+
+/** How a job ended. */
+export type Outcome =
+  | { readonly kind: "done" }
+  | { readonly kind: "interrupted"; readonly status: number }
+  | { readonly kind: "failed"; readonly clause: string; readonly mistake: boolean };
+
+export interface Endings {
+  /** In the order in which they came, up to where others were stopped. */
+  readonly own: readonly Ending[];
+  /** The ranks that had to be killed. */
+  readonly killed: readonly number[];
+  /** The user's signal, if one came, and whether a second one did, at which the ranks are killed. */
+  readonly signal: UserSignal | null;
+  readonly forced: boolean;
+}
+
+/** 128 and the signal's number. */
+export function statusOf(signal: UserSignal): number {
+  return 128 + NUMBERS[signal];
+}
+
+/** Whether a rank failed: neither came to its end nor followed the user's signal. */
+export function isFailure({ status, signal }: Ending, asked: UserSignal | null): boolean {
+  if (status === EXIT.ok) return false;
+  return asked === null || (status !== statusOf(asked) && signal !== asked);
+}
+
+/** The job's outcome from those of its ranks: the first that failed is at fault, the others suffer from it. */
+export function outcomeOf({ own, killed, signal, forced }: Endings): Outcome {
+  const culprit = own.find((ending) => isFailure(ending, signal));
+  if (culprit !== undefined) {
+    const hanging = killed.filter((rank) => rank !== culprit.rank);
+    const clause = `rank ${culprit.rank} ${manner(culprit)}${hangingInWords(hanging)}`;
+    return { kind: "failed", clause, mistake: culprit.status === EXIT.usage };
+  }
+  if (signal === null || (!forced && own.every(({ status }) => status === EXIT.ok))) return { kind: "done" };
+  return { kind: "interrupted", status: statusOf(signal) };
+}
+
+function manner({ status, signal, error }: Ending): string {
+  if (error !== undefined) return `could not be started (${error})`;
+  if (signal === "SIGKILL") return "was killed by SIGKILL, as happens when memory runs out";
+  return signal === null ? `ended with exit status ${status}` : `was killed by ${signal}`;
+}
+
+function hangingInWords(ranks: readonly number[]): string {
+  if (ranks.length === 0) return "";
+  const list = ranks.length === 1 ? `rank ${ranks[0]}` : `ranks ${ranks.slice(0, -1).join(", ")} and ${ranks.at(-1)}`;
+  return `, and ${list} did not stop and had to be killed`;
+}
