@@ -29,7 +29,7 @@ describe("the documentation", () => {
   it("names no flag that doesn't exist", () => {
     const flags = new Set(optionsOf(trainOptions).flatMap(longFlags));
     const named = [...text("docs/paper-map.md").matchAll(/`(--[a-z][\w-]*)/g)].map(([, flag = ""]) => flag);
-    const others = ["--tsbdir", "--bop-threshold-scale", "--scaled-mag-quantile", "--format"];
+    const others = ["--tsbdir", "--bop-threshold-scale", "--scaled-mag-quantile", "--format", "--pruned-save-name"];
     expect(named.filter((flag) => !flags.has(flag) && !others.includes(flag))).toEqual([]);
   });
 });
