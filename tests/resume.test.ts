@@ -93,4 +93,16 @@ describe("--resume", () => {
     expect(status).toBe(0);
     expect(tensorsOf("whole")).toEqual(before);
   });
+
+  it("does so with two processes, too", async () => {
+    const two = ["--nproc-per-node", "2", "--threads", "1", "--bs", "32"];
+    expect(peekaboo("whole-two", ...two).status).toBe(0);
+    const first = await stopped("parts-two", 4, ...two);
+    expect(first.status).toBe(143);
+    const last = peekaboo("parts-two", ...two, "--resume");
+    expect(last.stderr).toContain("Resuming ");
+    expect(last.status, last.stderr).toBe(0);
+    expect(tensorsOf("parts-two")).toEqual(tensorsOf("whole-two"));
+    expect(timeless("parts-two")).toEqual(timeless("whole-two"));
+  });
 });
