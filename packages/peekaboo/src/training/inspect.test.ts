@@ -133,6 +133,31 @@ describe("inspectFile", () => {
     expect(second.layers).toEqual(first.layers);
   });
 
+  it("sizes a Seed network as seed, what its scores keep, and signs where they give any", () => {
+    const scores = (values: number[], ...shape: number[]): TensorEntry => ({
+      dtype: "F32",
+      shape,
+      data: new Uint8Array(Float32Array.from(values).buffer),
+    });
+    const state = {
+      ...withoutCompanions(),
+      "conv1.t": scores([1, -1, 1, -1, -1, -1, -1, -1], 2, 1, 2, 2),
+      "conv2.t": scores([1, 1, 1, 1], 2, 2, 1, 1),
+      "conv2.scale": floats(1, 2, 1, 1),
+    };
+    const report = (hiddenAct: string) =>
+      inspectFile(checkpoint(state, { config: JSON.stringify({ arch: "SeedResNet18", hiddenAct }) }));
+    const hidden = report("pruning");
+    expect(hidden.layers.map(({ name, kept, total }) => [name, kept, total])).toEqual([
+      ["conv1.weight", 2, 8],
+      ["conv2.weight", 4, 4],
+    ]);
+    const others = 4 * (8 + 9 + 2);
+    expect(hidden.idealSize).toMatchObject({ seed: 8, signs: 0, floats: others });
+    expect(hidden.idealSize.masks).toBeCloseTo(0.811278, 6);
+    expect(report("flipping").idealSize).toMatchObject({ seed: 8, masks: 0, signs: 12 / 8, floats: others });
+  });
+
   it("takes the convolutions for the layers of a network without masks", () => {
     const report = inspectFile(checkpoint(withoutCompanions()));
     expect(report.layers).toEqual([

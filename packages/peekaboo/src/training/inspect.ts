@@ -100,7 +100,8 @@ function layerReports(file: string, config: TrainConfig, state: Tensors, tensors
     if (owner !== name && !state.has(owner)) throw damaged(file, "a tensor of the network", name, "none");
   }
   const masked = [...state].filter(([name]) => tensors.has(`mask.${name}`));
-  const prunable = masked.length > 0 ? masked : [...state].filter(([, { shape }]) => shape.length === 4);
+  const prunable =
+    masked.length > 0 ? masked : [...state].filter(([name, { shape }]) => /\.weight$/.test(name) && shape.length === 4);
   return prunable.map(([name, { shape }]) => {
     const mask = companion(file, tensors, `mask.${name}`, "U8", shape);
     const flips = companion(file, tensors, `bop.flips.${name}`, "I32", shape);
