@@ -21,6 +21,8 @@ import type { RunFolder } from "./run-folder.js";
 import { type StepResult, Trainer } from "./trainer.js";
 
 const TEST_BATCH = 250;
+/** Pixels that a batch of large images may have beyond which it is no larger than in training. */
+const TEST_PIXELS = 2 ** 21;
 
 export interface SessionParts {
   config: TrainConfig;
@@ -160,6 +162,11 @@ export class TrainingSession {
   /** Whether no step is left of the epoch that the last step belongs to. */
   get #epochIsOver(): boolean {
     return this.#step === Math.min((this.#epoch + 1) * this.#stepsPerEpoch, this.#totalSteps);
+  }
+
+  get #testBatch(): number {
+    const [, height, width] = this.#parts.test.imageShape;
+    return Math.min(TEST_BATCH, Math.max(this.#batchSize, Math.floor(TEST_PIXELS / (height * width))));
   }
 
   #say(text: string): void {
@@ -353,7 +360,7 @@ export class TrainingSession {
         bar.update(done);
         if (ranks.size === 1) await guard.check();
       };
-      const result = await evaluate(network, test, { batchSize: TEST_BATCH, ranks, onBatch });
+      const result = await evaluate(network, test, { batchSize: this.#testBatch, ranks, onBatch });
       await this.#check();
       return result;
     } finally {
