@@ -93,6 +93,31 @@ describe("an image folder", () => {
       expect(Buffer.from(after?.get(name)?.data ?? []).equals(Buffer.from(data)), name).toBe(true);
   });
 
+  it("is trained on by two processes, which share each batch and test each image once", () => {
+    const { status, stdout, stderr } = train(
+      "pair",
+      ...[
+        "--arch",
+        "psg_resnet18",
+        "--optimizer",
+        "BOP",
+        "--psg-no-take-sign",
+        "--batch-size",
+        "64",
+        "--max-steps",
+        "5",
+      ],
+      ...["--workers", "1", "--resume", pruned, "--nproc-per-node", "2", "--threads", "1"],
+    );
+    expect(status, stderr).toBe(0);
+    expect(JSON.parse(stdout.trim().split("\n").at(-1) ?? "")).toMatchObject({ steps: 5, testImages: 60 });
+    const lines = readFileSync(join(folder, "pair", "metrics.jsonl"), "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(lines.filter(({ kind }) => kind === "step")).toHaveLength(5);
+  });
+
   it("is tested on with --evaluate, and by `peekaboo evaluate`, alike", () => {
     const checkpoint = join(folder, "two", "checkpoint.safetensors");
     const one = train("none", "--arch", "psg_resnet18", "--evaluate", "--resume", checkpoint);
