@@ -246,14 +246,16 @@ describe("peekaboo train --nproc-per-node", () => {
 
   it("goes on from the checkpoint after a process was killed", async () => {
     const { child, output, ended } = peekaboo(
-      ..."--nproc-per-node 1 --max-restarts 1 --epochs 6 --threads 1".split(" "),
+      ..."--nproc-per-node 2 --max-restarts 1 --epochs 6 --threads 1".split(" "),
     );
     await until(() => output.stderr.includes("Epoch 2:"));
-    const [rank] = childrenOf(Number(child.pid));
-    process.kill(Number(rank), "SIGKILL");
+    const second = childrenOf(Number(child.pid)).find((pid) =>
+      readFileSync(`/proc/${pid}/environ`, "utf8").split("\0").includes("RANK=1"),
+    );
+    process.kill(Number(second), "SIGKILL");
     const { status } = await ended;
     expect(status, output.stderr).toBe(0);
-    expect(output.stderr).toMatch(/train: rank 0 was killed by SIGKILL,.* from the last checkpoint \(1 of 1\)\.\n/);
+    expect(output.stderr).toMatch(/train: rank 1 was killed by SIGKILL,.* from the last checkpoint \(1 of 1\)\.\n/);
     expect(output.stderr).toMatch(/\nResuming .*checkpoint.safetensors after step \d+\.\n/);
     expect(output.stderr.match(/^Epoch 6:/gm)).toHaveLength(1);
   });

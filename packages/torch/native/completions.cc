@@ -27,12 +27,18 @@ std::shared_ptr<Completions> Completions::create(Napi::Env env) {
   return completions;
 }
 
-Napi::Promise Completions::open(Napi::Env env, const std::string& operation, uint64_t* number) {
+Napi::Promise Completions::open(Napi::Env env, const std::string& operation, uint64_t* number, const void* debtor) {
   *number = next_++;
   if (open_.empty() && wake_ != nullptr) napi_ref_threadsafe_function(env, wake_);
   const auto deferred = Napi::Promise::Deferred::New(env);
-  open_.emplace(*number, Open{deferred, operation});
+  open_.emplace(*number, Open{deferred, operation, debtor});
   return deferred.Promise();
+}
+
+void Completions::abandon(const void* debtor, const Result& result) {
+  for (const auto& [number, open] : open_) {
+    if (open.debtor == debtor) settle(number, result);
+  }
 }
 
 void Completions::settle(uint64_t number, Result result) {

@@ -22,7 +22,11 @@ class Completions : public std::enable_shared_from_this<Completions> {
   static std::shared_ptr<Completions> create(Napi::Env env);
 
   // On the JavaScript thread: a promise, and the number that settle() knows it by.
-  Napi::Promise open(Napi::Env env, const std::string& operation, uint64_t* number);
+  // `debtor`, if there is one, is who will settle it.
+  Napi::Promise open(Napi::Env env, const std::string& operation, uint64_t* number, const void* debtor = nullptr);
+
+  // On the JavaScript thread: settles what this one still owes, as it will not any more.
+  void abandon(const void* debtor, const Result& result);
 
   // On any thread. Does nothing once the Environment is going down.
   void settle(uint64_t number, Result result);
@@ -34,6 +38,7 @@ class Completions : public std::enable_shared_from_this<Completions> {
   struct Open {
     Napi::Promise::Deferred deferred;
     std::string operation;
+    const void* debtor;
   };
 
   static void onJavaScriptThread(napi_env env, napi_value function, void* context, void* data);

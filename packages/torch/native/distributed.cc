@@ -72,7 +72,7 @@ Napi::Value ask(Napi::Env env, StoreClient& client, const char* operation,
                 std::function<Result(StoreClient::Pointer& store, const std::atomic<bool>& closing)> request) {
   const auto completions = Distributed::of(env).completions;
   uint64_t number = 0;
-  const Napi::Promise promise = completions->open(env, operation, &number);
+  const Napi::Promise promise = completions->open(env, operation, &number, &client);
   const auto asked = std::make_shared<Asked>(completions, number);
   client.lane.run([asked, request, store = client.store](const std::atomic<bool>& closing) {
     try {
@@ -187,8 +187,15 @@ Napi::Value storeAwaitNow(const Napi::CallbackInfo& info) {
   return env.Null();
 }
 
+// A request may hang in a network that is dead; it must not keep the process running.
 Napi::Value storeClose(const Napi::CallbackInfo& info) {
-  Distributed::of(info.Env()).stores.erase(toInteger(info[0], {"store"}));
+  Distributed& distributed = Distributed::of(info.Env());
+  const auto found = distributed.stores.find(toInteger(info[0], {"store"}));
+  if (found == distributed.stores.end()) return info.Env().Undefined();
+  const void* client = found->second.get();
+  distributed.stores.erase(found);
+  distributed.completions->abandon(client,
+                                   [](Napi::Env) -> Napi::Value { throw DistributedFailure("the store was closed"); });
   return info.Env().Undefined();
 }
 
