@@ -28,7 +28,9 @@ function train(flags: readonly string[]): number[] {
     execFileSync(process.execPath, [program, "train", ...settings, ...short, ...where, ...flags], {
       stdio: ["ignore", "pipe", "pipe"],
     });
-    const lines = readFileSync(join(folder, "run", "metrics.jsonl"), "utf8").trim().split("\n");
+    const lines = readFileSync(join(folder, "run", "metrics.jsonl"), "utf8")
+      .trim()
+      .split("\n");
     const all = lines.map((line) => JSON.parse(line) as { kind: string; imagesPerSecond: number });
     return all.flatMap(({ kind, imagesPerSecond }) => (kind === "step" ? [imagesPerSecond] : [])).slice(WARM_UP);
   } finally {
@@ -47,7 +49,9 @@ for (let i = 0; i < Number(repetitions); i++) {
     runs.get(name)?.push(median(values));
   }
 }
-console.log(`${arch}, ${batch} images a step, ${repetitions} runs of ${steps} steps each; load ${loadavg()[0]?.toFixed(2)}`);
+console.log(
+  `${arch}, ${batch} images a step, ${repetitions} runs of ${steps} steps each; load ${loadavg()[0]?.toFixed(2)}`,
+);
 const medians = [...rates].map(([name, values]) => {
   const each = runs.get(name)?.map((value) => value.toFixed(0));
   console.log(`${name}: ${median(values).toFixed(0)} images/s (medians of the runs: ${each?.join(", ")})`);

@@ -137,9 +137,13 @@ async function againstPass(arch = "resnet50", rounds = "100"): Promise<void> {
   const total = sum(all) + (performance.now() - begun) / 1000;
   const selection = sum(all.slice(1)) - sum(scores.slice(1));
   console.log(`${arch} at 224 × 224, ${rounds} rounds of SynFlow; load ${loadavg()[0]?.toFixed(2)}`);
-  console.log(`one plain pass ${median(passes).toFixed(3)} s, median of ${passes.length}; one score ${median(scores).toFixed(3)} s`);
+  console.log(
+    `one plain pass ${median(passes).toFixed(3)} s, median of ${passes.length}; one score ${median(scores).toFixed(3)} s`,
+  );
   const [overMean, overMedian] = [sum(passes), iterations * median(passes)].map((cost) => (total / cost).toFixed(3));
-  console.log(`in all ${total.toFixed(1)} s: ${overMedian} of as many median passes, ${overMean} of the passes in between`);
+  console.log(
+    `in all ${total.toFixed(1)} s: ${overMedian} of as many median passes, ${overMean} of the passes in between`,
+  );
   console.log(`a round, median ${median(all).toFixed(3)} s: ${(median(all) / median(passes)).toFixed(3)} of a pass`);
   console.log(`selection and masks ${((100 * selection) / sum(all.slice(1))).toFixed(1)} % of the rounds`);
 }
