@@ -1,14 +1,17 @@
 // SynFlow in rounds on a random CIFAR network:
 // node bench/dist/prune.js [ARCH=ResNet20] [ROUNDS=100] [REPETITIONS=3]
+// SynFlow on an ImageNet network at 224 × 224, alternating with a plain float64 pass of the same all-ones image, in one process:
+// node bench/dist/prune.js SynFlow [ARCH=resnet50] [ROUNDS=100]
 // A pruner that looks at a hundred images, alternating with a plain float64 gradient of the same images, in one process:
 // node bench/dist/prune.js SNIP|GraSP|gradient [ARCH=ResNet18] [BATCH=100] [REPETITIONS=5] ("gradient": that alone, for its memory)
-import { grad, manualSeed, ops, scope } from "@peekaboo/torch";
+import { loadavg } from "node:os";
+import { grad, manualSeed, ones, ops, scope } from "@peekaboo/torch";
 import { Network } from "peekaboo/models/network";
 import { pabOps } from "peekaboo/native/library";
-import type { Batch } from "peekaboo/pruners/pruner";
+import type { Batch, Pruner } from "peekaboo/pruners/pruner";
 import { findPruner } from "peekaboo/pruners/registry";
 import { prune } from "peekaboo/pruning/loop";
-import { median, peakMemory } from "./statistics.js";
+import { median, peakMemory, seconds } from "./statistics.js";
 
 const IMAGES = 100;
 const target = { density: 0.3, schedule: "exponential", scope: "global", imageShape: [3, 32, 32] } as const;
@@ -16,8 +19,8 @@ const target = { density: 0.3, schedule: "exponential", scope: "global", imageSh
 /** The passes (forward and backward) that a pruner's definition takes: GraSP's second order counts as two. */
 const PASSES: Readonly<Record<string, number>> = { SNIP: 1, GraSP: 3 };
 
-function randomNetwork(arch: string): Network {
-  const network = new Network({ arch, numClasses: 10 });
+function randomNetwork(arch: string, numClasses = 10): Network {
+  const network = new Network({ arch, numClasses });
   network.initialise("kaiming_normal", 0);
   return network;
 }
@@ -92,7 +95,61 @@ async function againstGradient(name: string, arch = "ResNet18", batch = "100", r
   }
 }
 
+/** A pass through a float64 network without masks, forward and backward, of one image of ones. */
+function plainPass(arch: string, imageShape: readonly number[]): () => void {
+  const network = randomNetwork(arch, 1000);
+  network.module.to({ dtype: "float64" }).eval();
+  const weights = [...network.prunable().values()].map(({ weight }) => weight);
+  const image = ones([1, ...imageShape], { dtype: "float64" });
+  return () => scope(() => grad([network.call(image).sum()], weights));
+}
+
+/** A pruner that notes how long each of its scores takes. */
+function timed(pruner: Pruner, times: number[]): Pruner {
+  return {
+    ...pruner,
+    score(context) {
+      const begun = performance.now();
+      const scores = pruner.score(context);
+      times.push((performance.now() - begun) / 1000);
+      return scores;
+    },
+  };
+}
+
+/** The times of the real loop's rounds, which leave out the plain passes between them. */
+async function againstPass(arch = "resnet50", rounds = "100"): Promise<void> {
+  pabOps().reuseMemory(process.env.REUSE !== "0");
+  const imageShape = [3, 224, 224];
+  const pass = plainPass(arch, imageShape);
+  const [passes, scores, all]: [number[], number[], number[]] = [[], [], []];
+  for (let i = 0; i < 3; i++) pass();
+  const network = randomNetwork(arch, 1000);
+  const iterations = Number(rounds);
+  let begun = performance.now();
+  const onRound = () => {
+    all.push((performance.now() - begun) / 1000);
+    passes.push(seconds(pass));
+    begun = performance.now();
+  };
+  await prune(network, { ...target, imageShape, pruner: timed(findPruner("SynFlow"), scores), iterations, onRound });
+  const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+  const total = sum(all) + (performance.now() - begun) / 1000;
+  const selection = sum(all.slice(1)) - sum(scores.slice(1));
+  console.log(`${arch} at 224 × 224, ${rounds} rounds of SynFlow; load ${loadavg()[0]?.toFixed(2)}`);
+  console.log(
+    `one plain pass ${median(passes).toFixed(3)} s, median of ${passes.length}; one score ${median(scores).toFixed(3)} s`,
+  );
+  const [overMean, overMedian] = [sum(passes), iterations * median(passes)].map((cost) => (total / cost).toFixed(3));
+  console.log(
+    `in all ${total.toFixed(1)} s: ${overMedian} of as many median passes, ${overMean} of the passes in between`,
+  );
+  console.log(`a round, median ${median(all).toFixed(3)} s: ${(median(all) / median(passes)).toFixed(3)} of a pass`);
+  console.log(`selection and masks ${((100 * selection) / sum(all.slice(1))).toFixed(1)} % of the rounds`);
+}
+
 const [first = "ResNet20", ...rest] = process.argv.slice(2);
 if (first in PASSES || first === "gradient") await againstGradient(first, ...rest);
+else if (first === "SynFlow") await againstPass(...rest);
 else await synFlow(first, ...rest);
 console.log(`peak memory ${peakMemory().toFixed(2)} GB`);

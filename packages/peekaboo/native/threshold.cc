@@ -31,42 +31,73 @@ bool is_plain(const at::Tensor& tensor) {
   return tensor.device().is_cpu() && tensor.scalar_type() == at::kDouble && tensor.is_contiguous();
 }
 
-// Adds each tensor's scores to a histogram of their leading bits; false if one is NaN.
-bool count_leading(at::TensorList scores, std::vector<int64_t>& histogram) {
+// Calls body(values, count) for the runs that make up all elements of plain tensors, in parallel: each thread's share is
+// one range, which may cover many small tensors.
+template <typename MakeBody>
+void for_all(at::TensorList scores, int64_t total, const MakeBody& make_body) {
+  at::parallel_for(0, total, kGrain, [&](int64_t begin, int64_t end) {
+    auto body = make_body();
+    int64_t first = 0;
+    for (const at::Tensor& tensor : scores) {
+      const int64_t from = std::max(begin - first, int64_t{0});
+      const int64_t to = std::min(end - first, tensor.numel());
+      if (from < to) body(tensor.data_ptr<double>() + from, to - from);
+      first += tensor.numel();
+    }
+  });
+}
+
+// A thread's histogram of the scores' leading bits, added to the common one in the end.
+class LeadingBits {
+ public:
+  LeadingBits(std::vector<int64_t>& common, bool& numbers, std::mutex& merging)
+      : common_(common), common_numbers_(numbers), merging_(merging), own_(kBuckets, 0) {}
+  LeadingBits(const LeadingBits&) = delete;
+  LeadingBits& operator=(const LeadingBits&) = delete;
+
+  ~LeadingBits() {
+    const std::lock_guard<std::mutex> lock(merging_);
+    common_numbers_ &= numbers_;
+    for (size_t b = 0; b < kBuckets; b++) common_[b] += own_[b];
+  }
+
+  void operator()(const double* values, int64_t count) {
+    for (int64_t i = 0; i < count; i++) {
+      numbers_ &= !std::isnan(values[i]);
+      own_[sortable(values[i]) >> kShift]++;
+    }
+  }
+
+ private:
+  std::vector<int64_t>& common_;
+  bool& common_numbers_;
+  std::mutex& merging_;
+  std::vector<int64_t> own_;
+  bool numbers_ = true;
+};
+
+// Counts the scores by their leading bits; false if one is NaN.
+bool count_leading(at::TensorList scores, int64_t total, std::vector<int64_t>& histogram) {
   std::mutex merging;
   bool numbers = true;
-  for (const at::Tensor& tensor : scores) {
-    const double* values = tensor.data_ptr<double>();
-    at::parallel_for(0, tensor.numel(), kGrain, [&](int64_t begin, int64_t end) {
-      std::vector<int64_t> own(kBuckets, 0);
-      bool own_numbers = true;
-      for (int64_t i = begin; i < end; i++) {
-        own_numbers &= !std::isnan(values[i]);
-        own[sortable(values[i]) >> kShift]++;
-      }
-      const std::lock_guard<std::mutex> lock(merging);
-      numbers &= own_numbers;
-      for (size_t b = 0; b < kBuckets; b++) histogram[b] += own[b];
-    });
-  }
+  for_all(scores, total, [&] { return LeadingBits(histogram, numbers, merging); });
   return numbers;
 }
 
-std::vector<double> in_bucket(at::TensorList scores, uint64_t bucket, int64_t count) {
+std::vector<double> in_bucket(at::TensorList scores, int64_t total, uint64_t bucket, int64_t count) {
   std::mutex merging;
   std::vector<double> found;
   found.reserve(count);
-  for (const at::Tensor& tensor : scores) {
-    const double* values = tensor.data_ptr<double>();
-    at::parallel_for(0, tensor.numel(), kGrain, [&](int64_t begin, int64_t end) {
+  for_all(scores, total, [&] {
+    return [&](const double* values, int64_t run) {
       std::vector<double> own;
-      for (int64_t i = begin; i < end; i++) {
+      for (int64_t i = 0; i < run; i++) {
         if (sortable(values[i]) >> kShift == bucket) own.push_back(values[i]);
       }
       const std::lock_guard<std::mutex> lock(merging);
       found.insert(found.end(), own.begin(), own.end());
-    });
-  }
+    };
+  });
   return found;
 }
 
@@ -87,11 +118,11 @@ double kth_smallest(at::TensorList scores, int64_t k) {
     return std::get<0>(at::kthvalue(all, k)).item<double>();
   }
   std::vector<int64_t> histogram(kBuckets, 0);
-  if (!count_leading(scores, histogram)) return std::numeric_limits<double>::quiet_NaN();
+  if (!count_leading(scores, total, histogram)) return std::numeric_limits<double>::quiet_NaN();
   size_t bucket = 0;
   int64_t before = 0;
   while (before + histogram[bucket] < k) before += histogram[bucket++];
-  std::vector<double> found = in_bucket(scores, bucket, histogram[bucket]);
+  std::vector<double> found = in_bucket(scores, total, bucket, histogram[bucket]);
   const auto kth = found.begin() + (k - before - 1);
   std::nth_element(found.begin(), kth, found.end());
   return *kth;

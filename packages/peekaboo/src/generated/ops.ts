@@ -106,3 +106,17 @@ export function keepAbove(score: Tensor, threshold: number): [Tensor, number, nu
   const results = keepAboveOp.call(score.handle, threshold) as unknown[];
   return [new Tensor(results[0] as Handle), results[1] as number, results[2] as number];
 }
+
+const scoreMagnitude_Op = new Operator("peekaboo::score_magnitude_");
+
+/** peekaboo::score_magnitude_(Tensor(a!) gradient, Tensor weight) -> () */
+export function scoreMagnitude_(gradient: Tensor, weight: Tensor): void {
+  scoreMagnitude_Op.call(gradient.handle, weight.handle);
+}
+
+const zeroCut_Op = new Operator("peekaboo::zero_cut_");
+
+/** peekaboo::zero_cut_(Tensor(a!) weight, Tensor mask) -> () */
+export function zeroCut_(weight: Tensor, mask: Tensor): void {
+  zeroCut_Op.call(weight.handle, mask.handle);
+}

@@ -15,6 +15,8 @@ export const PAB_OPERATORS: Readonly<Record<string, string>> = {
   augmentReference: "peekaboo::augment_reference",
   kthSmallest: "peekaboo::kth_smallest",
   keepAbove: "peekaboo::keep_above",
+  scoreMagnitude_: "peekaboo::score_magnitude_",
+  zeroCut_: "peekaboo::zero_cut_",
 };
 
 /** The imports of src/generated/ops.ts. */

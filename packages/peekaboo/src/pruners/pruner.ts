@@ -26,6 +26,11 @@ export interface Pruner {
   readonly needsData: boolean;
   /** Whether it divides the kept weights among the layers itself, which local scope would contradict. */
   readonly dividesLayers?: boolean;
+  /**
+   * Whether a weight that a round cuts is cut for good, its score being zero: the loop then sets it to zero in the copy, once,
+   * instead of masking every pass.
+   */
+  readonly cutsForGood?: boolean;
   /** Changes the copy once, before the first round. */
   prepare?(network: Network): void;
   /** A score of each prunable weight, by state name; the largest stay. */

@@ -1,4 +1,5 @@
 import { grad, noGrad, ones, ops } from "@peekaboo/torch";
+import { pabOps } from "../native/library.js";
 import type { Pruner } from "./pruner.js";
 
 /**
@@ -8,6 +9,7 @@ import type { Pruner } from "./pruner.js";
 export const synFlow: Pruner = {
   name: "SynFlow",
   needsData: false,
+  cutsForGood: true,
   prepare: (network) =>
     noGrad(() => {
       for (const tensor of network.module.stateDict().values()) ops.abs_(tensor);
@@ -18,8 +20,10 @@ export const synFlow: Pruner = {
     const image = ones([1, ...imageShape], { dtype: "float64", device: weights[0]?.device ?? "cpu" });
     const flow = network.call(image).sum();
     const gradients = grad([flow], weights);
-    return noGrad(
-      () => new Map(layers.map(([name, { weight }], i) => [name, ops.abs_((gradients[i] ?? weight).mul_(weight))])),
-    );
+    const { scoreMagnitude_ } = pabOps();
+    return noGrad(() => {
+      for (const [i, gradient] of gradients.entries()) scoreMagnitude_(gradient, weights[i] ?? gradient);
+      return new Map(layers.map(([name], i) => [name, gradients[i] ?? flow]));
+    });
   },
 };

@@ -1,5 +1,6 @@
-import { scope, Tensor, UserError } from "@peekaboo/torch";
+import { noGrad, scope, Tensor, UserError } from "@peekaboo/torch";
 import type { Network } from "../models/network.js";
+import { pabOps } from "../native/library.js";
 import type { Batch, Pruner } from "../pruners/pruner.js";
 import { densityOfRound, type PruneSchedule } from "./schedule.js";
 import { type PruneScope, type Selected, selectMasks } from "./selection.js";
@@ -55,8 +56,9 @@ export async function prune(network: Network, options: PruneOptions): Promise<Pr
     const [first] = network.module.stateDict().values();
     copy.module.to({ dtype: "float64", device: first?.device ?? "cpu" }).eval();
     copy.module.loadStateDict(stateFor(copy, network));
-    copy.setMasks(network.masks());
     pruner.prepare?.(copy);
+    if (pruner.cutsForGood) cut(copy, network.masks());
+    else copy.setMasks(network.masks());
     const batches = pruner.needsData ? (options.batches?.() ?? []) : [];
     if (pruner.needsData && batches.length === 0) throw new TypeError(`prune: expected images for ${pruner.name}`);
     let tied = 0;
@@ -65,8 +67,11 @@ export async function prune(network: Network, options: PruneOptions): Promise<Pr
       scope(() => {
         const scores = pruner.score({ network: copy, imageShape, batches, density: goal, seed });
         const { masks, groups } = selectMasks(scores, goal, options.scope);
-        if (i === iterations - 1) tied = checkCounts(groups);
-        copy.setMasks(masks);
+        const last = i === iterations - 1;
+        if (last) tied = checkCounts(groups);
+        if (pruner.cutsForGood) cut(copy, masks);
+        if (pruner.cutsForGood && last) copy.setMasks(network.masks());
+        if (!pruner.cutsForGood || last) copy.setMasks(masks);
       });
       await onRound?.(i + 1);
     }
@@ -76,6 +81,17 @@ export async function prune(network: Network, options: PruneOptions): Promise<Pr
   } finally {
     copy.dispose();
   }
+}
+
+/** Sets the weights to zero that the masks cut, as far as there are masks. */
+function cut(copy: Network, masks: ReadonlyMap<string, Tensor>): void {
+  const { zeroCut_ } = pabOps();
+  noGrad(() => {
+    for (const [name, { weight }] of copy.prunable()) {
+      const mask = masks.get(name);
+      if (mask !== undefined) zeroCut_(weight, mask);
+    }
+  });
 }
 
 /** The network's state without what its plain twin doesn't have: latent scores. */

@@ -1,0 +1,80 @@
+// What synaptic flow does to whole tensors between two passes (ALGORITHM §2), each in one pass over memory.
+
+#include <ATen/ATen.h>
+#include <torch/library.h>
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#include "parallel.h"
+
+namespace peekaboo {
+namespace {
+
+bool is_plain(const at::Tensor& tensor, at::ScalarType type) {
+  return tensor.device().is_cpu() && tensor.scalar_type() == type && tensor.is_contiguous();
+}
+
+void check_shapes(const char* name, const at::Tensor& one, const at::Tensor& other) {
+  TORCH_CHECK(one.sizes() == other.sizes(), name, ": expected tensors of one shape, received ", one.sizes(), " and ",
+              other.sizes());
+}
+
+PEEKABOO_MULTIVERSION void magnitude_run(double* gradient, const double* weight, int64_t count) {
+  for (int64_t i = 0; i < count; i++) gradient[i] = std::abs(gradient[i] * weight[i]);
+}
+
+// gradient <- |gradient * weight|
+void score_magnitude_(at::Tensor& gradient, const at::Tensor& weight) {
+  check_shapes("score_magnitude_", gradient, weight);
+  if (!is_plain(gradient, at::kDouble) || !is_plain(weight, at::kDouble)) {
+    gradient.mul_(weight).abs_();
+    return;
+  }
+  auto* gradients = gradient.data_ptr<double>();
+  const auto* weights = weight.data_ptr<double>();
+  at::parallel_for(0, gradient.numel(), kGrain, [&](int64_t begin, int64_t end) {
+    magnitude_run(gradients + begin, weights + begin, end - begin);
+  });
+}
+
+// Zero where the mask is: stores nothing else, for in a late round few weights are new there.
+void zero_run(double* weight, const uint8_t* mask, int64_t count) {
+  constexpr uint64_t kAllKept = 0x0101010101010101;
+  int64_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    uint64_t eight;
+    std::memcpy(&eight, mask + i, sizeof eight);
+    if (eight == kAllKept) continue;
+    for (int64_t j = i; j < i + 8; j++) weight[j] = mask[j] != 0 ? weight[j] : 0.0;
+  }
+  for (; i < count; i++) weight[i] = mask[i] != 0 ? weight[i] : 0.0;
+}
+
+// weight <- weight where mask is 1, zero where it is 0
+void zero_cut_(at::Tensor& weight, const at::Tensor& mask) {
+  check_shapes("zero_cut_", weight, mask);
+  if (!is_plain(weight, at::kDouble) || !is_plain(mask, at::kByte)) {
+    weight.mul_(mask);
+    return;
+  }
+  auto* weights = weight.data_ptr<double>();
+  const auto* kept = mask.data_ptr<uint8_t>();
+  at::parallel_for(0, weight.numel(), kGrain,
+                   [&](int64_t begin, int64_t end) { zero_run(weights + begin, kept + begin, end - begin); });
+}
+
+}  // namespace
+
+TORCH_LIBRARY_FRAGMENT(peekaboo, m) {
+  m.def("score_magnitude_(Tensor(a!) gradient, Tensor weight) -> ()");
+  m.def("zero_cut_(Tensor(a!) weight, Tensor mask) -> ()");
+}
+
+TORCH_LIBRARY_IMPL(peekaboo, CompositeExplicitAutograd, m) {
+  m.impl("score_magnitude_", score_magnitude_);
+  m.impl("zero_cut_", zero_cut_);
+}
+
+}  // namespace peekaboo
