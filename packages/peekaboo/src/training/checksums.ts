@@ -24,9 +24,9 @@ export function verifyChecksums(path: string, { tensors, metadata }: Safetensors
   const { [OF_TENSORS]: ofTensors, [OF_WHOLE]: ofWhole, ...rest } = metadata;
   if (ofTensors === undefined && ofWhole === undefined) return;
   const { sums, whole } = checksumsOf(tensors, rest);
-  if (whole === ofWhole && ofTensors !== undefined) return;
   const told = parsed(ofTensors);
   const [wrong] = [...sums].find(([name, sum]) => told.get(name) !== sum) ?? [];
+  if (wrong === undefined && told.size === sums.size && whole === ofWhole) return;
   const what = wrong === undefined ? "metadata" : `tensor ${quoted(wrong)}`;
   throw new UserError({
     operation: "load checkpoint",
