@@ -14,7 +14,7 @@ settings=(
   --optimizer BOP --ar 1e-2 --ar-schedule linear --ar-final 2e-4 --tau 1e-5
   --lr 0.1 --lr-schedule linear --bs 64 --epochs 3 --max-steps 2000
   --msb-bits 8 --msb-bits-weight 8 --msb-bits-grad 16 --psg-threshold 1e-7 --psg-no-take-sign --psg-sparsify
-  --exp-name demo
+  --exp-name demo --resume never
 )
 printf '$ npx peekaboo train %s\n\n' "${settings[*]} $*"
 exec node packages/peekaboo/bin/peekaboo.js train "${settings[@]}" "$@"

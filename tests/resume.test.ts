@@ -1,6 +1,6 @@
 // A run that is stopped and resumed, on real CIFAR-10, against one that is not.
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -29,16 +29,28 @@ function peekaboo(name: string, ...more: string[]) {
 }
 
 /** Stops the run by a signal once it has told `steps` steps. */
-async function stopped(name: string, steps: number, ...more: string[]): Promise<{ status: number | null }> {
+const stopped = (name: string, steps: number, ...more: string[]) => stoppedBy("SIGTERM", name, steps, ...more);
+
+async function stoppedBy(signal: NodeJS.Signals, name: string, steps: number, ...more: string[]) {
   const child = spawn(process.execPath, args(name, ...more), { stdio: "ignore" });
-  const ended = new Promise<number | null>((resolve) => child.on("exit", resolve));
+  const ended = new Promise<{ status: number | null; signal: NodeJS.Signals | null }>((resolve) =>
+    child.on("exit", (status, by) => resolve({ status, signal: by })),
+  );
   let over = false;
   void ended.then(() => {
     over = true;
   });
   while (!over && stepsOf(name) < steps) await new Promise((resolve) => setTimeout(resolve, 5));
-  child.kill("SIGTERM");
-  return { status: await ended };
+  child.kill(signal);
+  return ended;
+}
+
+/** Flips a bit of a checkpoint's last byte. */
+function damage(name: string, file: string): void {
+  const path = join(folder, name, file);
+  const bytes = readFileSync(path);
+  bytes.writeUInt8(bytes.readUInt8(bytes.length - 1) ^ 1, bytes.length - 1);
+  writeFileSync(path, bytes);
 }
 
 const lines = (name: string): { kind: string; step?: number }[] => {
@@ -94,8 +106,57 @@ describe("--resume", () => {
     expect(tensorsOf("whole")).toEqual(before);
   });
 
+  it("is auto: a run that was killed goes on from its last checkpoint within an epoch, to the same bytes", async () => {
+    const every = ["--checkpoint-every", "2"];
+    const killed = await stoppedBy("SIGKILL", "killed", 5, ...every);
+    expect(killed.signal).toBe("SIGKILL");
+    expect(existsSync(join(folder, "killed", "run.lock"))).toBe(true);
+    const { status, stderr } = peekaboo("killed", ...every);
+    expect(status, stderr).toBe(0);
+    expect(stderr).toMatch(/Resuming \S+checkpoint.safetensors after step [4-8]\./);
+    expect(existsSync(join(folder, "killed", "run.lock"))).toBe(false);
+    expect(tensorsOf("killed")).toEqual(tensorsOf("whole"));
+    expect(timeless("killed")).toEqual(timeless("whole"));
+  });
+
+  it("goes back to the checkpoint before when the latest is damaged, and refuses when both are", () => {
+    damage("killed", "checkpoint.safetensors");
+    const { status, stderr } = peekaboo("killed");
+    expect(status, stderr).toBe(0);
+    expect(stderr).toMatch(/^Note: .* agree with their checksums .*; going back to \S+checkpoint-8\.safetensors\.$/m);
+    expect(stderr).toContain("after step 8.");
+    expect(tensorsOf("killed")).toEqual(tensorsOf("whole"));
+    expect(timeless("killed")).toEqual(timeless("whole"));
+    for (const name of readdirSync(join(folder, "killed"))) if (name.startsWith("checkpoint")) damage("killed", name);
+    const refused = peekaboo("killed");
+    expect(refused.status).toBe(2);
+    expect(refused.stderr).toMatch(/^resume: expected a whole checkpoint .* received 2 damaged ones [^\n]*\n$/);
+  });
+
+  it("never replaces what is there, damaged or not, and says so", () => {
+    const { status, stderr } = peekaboo("killed", "--resume", "never", "--max-steps", "1");
+    expect(status, stderr).toBe(0);
+    expect(stderr).toMatch(/Note: \S+killed held an earlier run, which this one replaces\./);
+    expect(stepsOf("killed")).toBe(1);
+  });
+
+  it("is refused while another process uses the folder", async () => {
+    const child = spawn(process.execPath, args("busy"), { stdio: "ignore" });
+    const ended = new Promise((resolve) => child.on("exit", resolve));
+    while (stepsOf("busy") < 1) await new Promise((resolve) => setTimeout(resolve, 5));
+    child.kill("SIGSTOP");
+    const { status, stderr } = peekaboo("busy");
+    child.kill("SIGCONT");
+    child.kill("SIGTERM");
+    await ended;
+    expect(status).toBe(2);
+    expect(stderr).toMatch(
+      new RegExp(`^train: expected a run folder .* in use by process ${child.pid} on [^\\n]*\\n$`),
+    );
+  });
+
   it("does so with two processes, too", async () => {
-    const two = ["--nproc-per-node", "2", "--threads", "1", "--bs", "32"];
+    const two = ["--nproc-per-node", "2", "--threads", "1", "--bs", "32", "--checkpoint-every", "2"];
     expect(peekaboo("whole-two", ...two).status).toBe(0);
     const first = await stopped("parts-two", 4, ...two);
     expect(first.status).toBe(143);

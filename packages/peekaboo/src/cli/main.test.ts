@@ -115,7 +115,9 @@ describe("peekaboo train", () => {
       },
       savedir: "results",
       expName: "cifar10_resnet18_pab-psg",
-      resume: "never",
+      resume: "auto",
+      checkpointEvery: { seconds: 300 },
+      keep: 2,
       evaluate: false,
       printFreq: null,
       device: null,
@@ -132,7 +134,7 @@ describe("peekaboo train", () => {
       --psg-no-backward --psg-threshold-mode absolute --pruner mag --density 0.5 --prune-batch-size 32
       --prune-schedule linear --prune-scope local --prune-epoch 4 --prune-shots 2 --prune-verbose --mask-shuffle --seed 3
       --use-cuda 1 --width 0.25 --max-steps 9 --train-limit 1000 --test-limit 500 --threads 2 --device cuda
-      --data-folder here --json --resume never`);
+      --data-folder here --json --resume never --checkpoint-every 90s --keep 3`);
     expect(notes).toBe("");
     expect(config).toMatchObject({
       dataset: "cifar10",

@@ -3,6 +3,7 @@ import { INIT_METHODS } from "../init/weights.js";
 import { distUrl } from "../launch/dist-url.js";
 import { HIDDEN_ACTS } from "../layers/latent-score.js";
 import { prunerNames } from "../pruners/registry.js";
+import { checkpointInterval } from "../training/checkpoint-interval.js";
 import {
   ascendingIntegers,
   choice,
@@ -503,9 +504,22 @@ const run = {
   resume: option({
     flags: "-r, --resume [from]",
     kind: text("auto, never or a file"),
-    default: "never",
+    default: "auto",
     bare: "auto",
-    help: "Continues a run: auto (from the run folder's checkpoint), never, or from this file.",
+    help: "auto continues the run whose checkpoint is in the run folder, or begins one where there is none; never begins anew and replaces it; a file is continued from.",
+  }),
+  checkpointEvery: option({
+    flags: "--checkpoint-every <n|time>",
+    kind: checkpointInterval(),
+    default: { seconds: 300 },
+    defaultText: "5m",
+    help: "Saves within an epoch, too: every n steps, or after a time such as 90s, 5m or 1h; epoch saves only after each epoch.",
+  }),
+  keep: option({
+    flags: "--keep <n>",
+    kind: integer(1, 1000),
+    default: 2,
+    help: "Checkpoints in the run folder: the latest, and those before it, to which a run goes back when it is damaged.",
   }),
   evaluate: option({
     flags: "-e, --evaluate",

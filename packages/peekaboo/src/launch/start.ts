@@ -38,7 +38,8 @@ function commandsOf(config: TrainConfig, argv: readonly string[]) {
   const commandOf = (args: readonly string[]) => [process.execPath, ...process.execArgv, PROGRAM, ...args];
   const { checkpoint } = runFolder(config);
   const before = stampOf(checkpoint);
-  let last = { command: commandOf(argv), from: config.resume === "never" ? "the beginning" : "where they started" };
+  const anew = config.resume === "never" || (config.resume === "auto" && before === null);
+  let last = { command: commandOf(argv), from: anew ? "the beginning" : "where they started" };
   const restart = () => {
     const now = stampOf(checkpoint);
     // Another run's checkpoint, which this one has not replaced yet, is none to go on from.

@@ -1,10 +1,18 @@
 import { entryOf, nn, scope, type Tensor, tensorOf, UserError } from "@peekaboo/torch";
-import { readSafetensors, type SafetensorsFile, type TensorEntry, writeSafetensors } from "@peekaboo/torch/safetensors";
+import { writeFileAtomic } from "@peekaboo/torch/files";
+import {
+  encodeSafetensors,
+  readSafetensors,
+  type SafetensorsFile,
+  type TensorEntry,
+  writeSafetensors,
+} from "@peekaboo/torch/safetensors";
 import { z } from "zod";
 import { parseConfig, type TrainConfig } from "../config.js";
 import type { ImageShape } from "../models/architecture.js";
 import { Network, type NetworkOptions } from "../models/network.js";
 import type { PruneReport } from "../pruning/loop.js";
+import { verifyChecksums, withChecksums } from "./checksums.js";
 import { BEGINNING, type Progress, progressSchema } from "./progress.js";
 import type { Trainer } from "./trainer.js";
 
@@ -14,15 +22,22 @@ export const CHECKPOINT_FORMAT = "peekaboo-checkpoint/1";
 /** Writes a pruned network that is still to be trained: weights, masks, settings and what each layer kept. */
 export function writePruned(path: string, network: Network, config: TrainConfig, report: PruneReport): void {
   const { kept, total, layers } = report;
-  writeSafetensors(path, networkEntries(network), {
+  const entries = networkEntries(network);
+  const metadata = {
     ...metadataOf(network, config, BEGINNING),
     stage: "pruned",
     report: JSON.stringify({ kept, total, layers }),
-  });
+  };
+  writeSafetensors(path, entries, withChecksums(entries, metadata));
 }
 
 /** Writes the network, its masks and both optimisers' states as one file, atomically. */
 export function writeCheckpoint(path: string, trainer: Trainer, config: TrainConfig, progress: Progress): void {
+  writeFileAtomic(path, encodeCheckpoint(trainer, config, progress));
+}
+
+/** The bytes of such a file, in parts. */
+export function encodeCheckpoint(trainer: Trainer, config: TrainConfig, progress: Progress): Uint8Array[] {
   const { network, bop, sgd } = trainer;
   const entries = networkEntries(network);
   const add = (name: string, tensor: Tensor) => entries.push([name, entryOf(tensor)]);
@@ -30,7 +45,7 @@ export function writeCheckpoint(path: string, trainer: Trainer, config: TrainCon
     for (const [kind, tensor] of Object.entries(state)) add(`bop.${kind}.${name}`, tensor);
   }
   for (const [key, tensor] of sgd.stateDict().tensors) add(`sgd.${key}`, tensor);
-  writeSafetensors(path, entries, metadataOf(network, config, progress));
+  return encodeSafetensors(entries, withChecksums(entries, metadataOf(network, config, progress)));
 }
 
 function networkEntries(network: Network): [string, TensorEntry][] {
@@ -79,6 +94,7 @@ export interface Checkpoint {
 /** Reads a checkpoint. Throws UserError when the file is none, or is damaged. */
 export function readCheckpoint(path: string): Checkpoint {
   const file = readSafetensors(path);
+  verifyChecksums(path, file);
   const config = configOf(path, file);
   const { metadata, tensors } = file;
   const numClasses = Number(metadata.numClasses ?? Number.NaN);

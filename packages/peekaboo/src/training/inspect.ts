@@ -4,6 +4,7 @@ import { asTypedArray, readSafetensors, type TensorEntry } from "@peekaboo/torch
 import { parseConfig, type TrainConfig } from "../config.js";
 import { findNetwork } from "../models/registry.js";
 import { activeScores } from "./active-scores.js";
+import { verifyChecksums } from "./checksums.js";
 
 /** One prunable tensor of a checkpoint. */
 export interface LayerReport {
@@ -68,7 +69,9 @@ const FLOAT_BYTES = 4;
  * @throws {UserError} when the file is no checkpoint, or a damaged one.
  */
 export function inspectFile(file: string): InspectReport {
-  const { tensors, metadata } = readSafetensors(file);
+  const contents = readSafetensors(file);
+  verifyChecksums(file, contents);
+  const { tensors, metadata } = contents;
   if (metadata.format !== FORMAT) {
     const found = metadata.format === undefined ? "a file without that mark" : JSON.stringify(metadata.format);
     throw damaged(file, FORMAT, "the metadata's format", found);

@@ -11,16 +11,20 @@ export class Interrupted extends Error {
   }
 }
 
-/** Turns SIGINT and SIGTERM into an exception at the next point that is safe to stop at. */
+/** A launcher and a terminal may both pass on one signal: within this time it is taken for the same. */
+const DOUBLE_MS = 250;
+
+/** Turns SIGINT and SIGTERM into an exception at the next point that is safe to stop at; a second one ends the process. */
 export class InterruptGuard {
   readonly #controller = new AbortController();
   #received: "SIGINT" | "SIGTERM" | undefined;
   readonly #handlers = (["SIGINT", "SIGTERM"] as const).map((signal) => {
     const handler = () => {
-      // A second signal means now.
-      if (this.#received !== undefined) this.dispose();
-      else this.#received = signal;
+      if (this.#received !== undefined) return;
+      this.#received = signal;
       this.#controller.abort(new Interrupted(signal));
+      // A second signal means now: what it would do to any process.
+      setTimeout(() => this.dispose(), DOUBLE_MS).unref();
     };
     process.on(signal, handler);
     return { signal, handler };

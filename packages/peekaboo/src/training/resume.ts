@@ -1,29 +1,37 @@
-import { existsSync, realpathSync } from "node:fs";
+import { realpathSync } from "node:fs";
 import { dirname } from "node:path";
 import { UserError } from "@peekaboo/torch/errors";
 import type { TrainConfig } from "../config.js";
 import { findNetwork } from "../models/registry.js";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.js";
+import { readLatest } from "./checkpoint-store.js";
 import type { RunFolder } from "./run-folder.js";
 
 /** Settings that change where and how fast a run goes, and nothing of what it computes. */
 const INCIDENTAL: ReadonlySet<string> = new Set([
   ...["savedir", "expName", "resume", "device", "useCuda", "threads", "json", "dataFolder", "loadPretrained"],
   ...["data", "pruning.verbose", "workers", "printFreq", "evaluate"],
+  "keep",
 ]);
 
 /** Settings that only say when to stop, as long as no rate depends on the number of steps. */
 const LENGTH: ReadonlySet<string> = new Set(["epochs", "maxSteps"]);
 
 /**
- * What `--resume` asks to continue: the run folder's checkpoint (`auto`), a file, or null for nothing.
+ * What `--resume` asks to continue: the run folder's newest whole checkpoint (`auto`), a file, or null for nothing.
  *
+ * @param say told when a damaged checkpoint was passed over
  * Throws UserError when the file can't be read, or is of a run with other settings, of which it lists the first few.
  */
-export function findStart(config: TrainConfig, folder: Pick<RunFolder, "checkpoint">): Checkpoint | null {
+export function findStart(
+  config: TrainConfig,
+  folder: Pick<RunFolder, "path" | "checkpoint">,
+  say: (text: string) => void,
+): Checkpoint | null {
   const { resume } = config;
-  if (resume === "never" || (resume === "auto" && !existsSync(folder.checkpoint))) return null;
-  const checkpoint = readCheckpoint(resume === "auto" ? folder.checkpoint : resume);
+  if (resume === "never") return null;
+  const checkpoint = resume === "auto" ? readLatest(folder, say) : readCheckpoint(resume);
+  if (checkpoint === null) return null;
   if (checkpoint.stage === "pruned") refuseOtherNetwork(config, checkpoint);
   else if (!config.evaluate) refuseOtherSettings(config, checkpoint);
   return checkpoint;
@@ -56,10 +64,14 @@ export function isOwn({ path, stage }: Checkpoint, folder: Pick<RunFolder, "path
   return stage === "training" && dirname(realpathSync(path)) === realpathSync(folder.path);
 }
 
+function isIncidental(path: string): boolean {
+  return INCIDENTAL.has(path) || /^(distributed|checkpointEvery)(\.|$)/.test(path);
+}
+
 function refuseOtherSettings(config: TrainConfig, checkpoint: Checkpoint): void {
   const rated = config.sgd.lrSchedule !== "step" || (config.optimizer !== "SGD" && config.bop.arSchedule !== "step");
   const differences = differing(checkpoint.config, config).filter(
-    ({ path }) => !INCIDENTAL.has(path) && !path.startsWith("distributed.") && (rated || !LENGTH.has(path)),
+    ({ path }) => !isIncidental(path) && (rated || !LENGTH.has(path)),
   );
   if (differences.length === 0) return;
   const few = differences.slice(0, 3).map(({ path, before, after }) => `${path} ${after} instead of ${before}`);

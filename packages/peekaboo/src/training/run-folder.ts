@@ -1,6 +1,6 @@
-import { accessSync, constants, existsSync, mkdirSync, rmSync } from "node:fs";
+import { accessSync, constants, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { arch, platform } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { getThreads, torchVersion, UserError } from "@peekaboo/torch";
 import { writeFileAtomic } from "@peekaboo/torch/files";
 import type { TrainConfig } from "../config.js";
@@ -13,8 +13,8 @@ export interface RunFolder {
   readonly checkpoint: string;
   readonly best: string;
   readonly pruned: string;
-  /** Whether an earlier run's checkpoint was there. */
-  readonly used: boolean;
+  /** Held while a run uses the folder. */
+  readonly lock: string;
 }
 
 /** The files of `<savedir>/<exp-name>`, whether or not they are there. */
@@ -28,7 +28,7 @@ export function runFolder({ savedir, expName }: Pick<TrainConfig, "savedir" | "e
     checkpoint: file("checkpoint.safetensors"),
     best: file("best.safetensors"),
     pruned: file("pruned.safetensors"),
-    used: existsSync(file("checkpoint.safetensors")),
+    lock: file("run.lock"),
   };
 }
 
@@ -52,9 +52,45 @@ export function openRunFolder(config: Pick<TrainConfig, "savedir" | "expName">):
   return folder;
 }
 
-/** Removes an earlier run's networks, lest they be taken for the one that begins. */
-export function removeEarlier({ checkpoint, best, pruned }: RunFolder): void {
-  for (const path of [checkpoint, best, pruned]) rmSync(path, { force: true });
+/** A checkpoint that was the latest once. */
+export interface EarlierCheckpoint {
+  readonly path: string;
+  /** Optimiser steps done. */
+  readonly step: number;
+}
+
+/** A run folder's checkpoints but for the latest, the newest first. */
+export function earlierCheckpoints({ path }: Pick<RunFolder, "path">): EarlierCheckpoint[] {
+  return filesOf(path)
+    .flatMap((name) => {
+      const [, digits] = /^checkpoint-(\d{1,15})\.safetensors$/.exec(name) ?? [];
+      return digits === undefined ? [] : [{ path: join(path, name), step: Number(digits) }];
+    })
+    .sort((a, b) => b.step - a.step);
+}
+
+/** Removes an earlier run's networks, lest they be taken for the one that begins; returns whether there was a checkpoint. */
+export function removeEarlier(folder: RunFolder): boolean {
+  const { path, checkpoint, best, pruned } = folder;
+  const earlier = earlierCheckpoints(folder).map((one) => one.path);
+  const used = earlier.length > 0 || filesOf(path).includes(basename(checkpoint));
+  for (const file of [...earlier, checkpoint, best, pruned]) rmSync(file, { force: true });
+  return used;
+}
+
+/** Removes what a killed process had begun to write; the caller holds the folder's lock. */
+export function removeUnfinished({ path }: Pick<RunFolder, "path">): void {
+  for (const name of filesOf(path)) {
+    if (/^\.writing-.*\.tmp$/.test(name)) rmSync(join(path, name), { force: true });
+  }
+}
+
+function filesOf(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
 }
 
 /** Writes the settings of the run and what it runs on. */

@@ -3,6 +3,7 @@ import type { Io } from "../cli/io.js";
 import type { TrainConfig } from "../config.js";
 import { Network } from "../models/network.js";
 import { type Checkpoint, networkOptions, restoreNetwork } from "./checkpoint.js";
+import { CheckpointStore } from "./checkpoint-store.js";
 import { prepareDevice } from "./device.js";
 import { evaluate } from "./evaluation.js";
 import { Interrupted, InterruptGuard } from "./interrupt.js";
@@ -11,7 +12,15 @@ import { loadPretrained } from "./pretrained.js";
 import { type Ranks, ranksOf } from "./ranks.js";
 import { reportRun } from "./report.js";
 import { findStart, isOwn } from "./resume.js";
-import { openRunFolder, removeEarlier, runFolder, writeConfig } from "./run-folder.js";
+import {
+  openRunFolder,
+  type RunFolder,
+  removeEarlier,
+  removeUnfinished,
+  runFolder,
+  writeConfig,
+} from "./run-folder.js";
+import { RunLock } from "./run-lock.js";
 import { TrainingSession } from "./session.js";
 import { openSources, type Sources } from "./sources.js";
 
@@ -34,19 +43,25 @@ export async function runTrain(
     const device = prepareDevice(config, (text) => say(`Note: ${text}`));
     if (config.evaluate) return await testOnly(config, device, io, ranks);
     const folder = openRunFolder(config);
-    const start = findStart(config, folder);
+    using _lock = await lockFolder(folder, ranks, { say, signal: guard.signal });
+    const start = findStart(config, folder, (text) => say(`Note: ${text}`));
+    await refuseOtherStart(start, ranks);
     if (start !== null) say(startInWords(start));
-    else if (folder.used) say(`Note: ${folder.path} holds an earlier run, which this one replaces.`);
     const sources = await openSources(config, device, io, guard.signal);
     const network = await buildNetwork(config, sources, start, device, say);
     const goesOn = start !== null && isOwn(start, folder);
     const writes = ranks.rank === 0;
-    if (writes && !goesOn) removeEarlier(folder);
+    guard.signal.throwIfAborted();
+    if (writes && !goesOn && removeEarlier(folder)) {
+      say(`Note: ${folder.path} held an earlier run, which this one replaces.`);
+    }
+    const store = new CheckpointStore(folder, config.keep);
+    if (writes && goesOn) store.adopt(start);
     if (writes) writeConfig(folder, config, device);
     const offset = goesOn ? start.progress.metricsBytes : 0;
     using metrics = writes ? new MetricsWriter(folder.metrics, { offset }) : null;
     const { train, test } = sources;
-    const parts = { config, network, train, test, folder, metrics, ranks, guard, stream: io.stderr, start };
+    const parts = { config, network, train, test, folder, store, metrics, ranks, guard, stream: io.stderr, start };
     const outcome = await new TrainingSession(parts).run();
     metrics?.flush();
     await sources.dispose();
@@ -65,7 +80,11 @@ export async function runTrain(
 /** `--evaluate`: tests the network that the other flags give, and writes nothing. */
 async function testOnly(config: TrainConfig, device: string, io: Io, ranks: Ranks): Promise<number> {
   const { resume, loadPretrained: pretrained } = config;
-  if (resume === "never" && pretrained === null) {
+  const say = (text: string) => void io.stderr.write(`${text}\n`);
+  // A file that is named wins over a checkpoint that happens to be there.
+  const named = resume === "auto" && pretrained !== null;
+  const start = named ? null : findStart(config, runFolder(config), (text) => say(`Note: ${text}`));
+  if (start === null && pretrained === null) {
     throw new UserError({
       operation: "train",
       argument: "--evaluate",
@@ -74,9 +93,8 @@ async function testOnly(config: TrainConfig, device: string, io: Io, ranks: Rank
       remedy: "give the file of one",
     });
   }
-  const start = findStart(config, runFolder(config));
   const sources = await openSources(config, device, io);
-  const network = await buildNetwork(config, sources, start, device, (text) => void io.stderr.write(`${text}\n`));
+  const network = await buildNetwork(config, sources, start, device, say);
   const { loss, accuracy, top5, images } = await evaluate(network, sources.test, {
     batchSize: config.batchSize,
     ranks,
@@ -87,6 +105,47 @@ async function testOnly(config: TrainConfig, device: string, io: Io, ranks: Rank
   const summary = JSON.stringify({ arch, dataset, images, accuracy, top5, loss });
   if (ranks.rank === 0) io.stdout.write(`${config.json ? summary : told}\n`);
   return 0;
+}
+
+/** Rank 0 locks the run folder for all; null on the others, who hear of it when it can't. */
+async function lockFolder(
+  folder: RunFolder,
+  ranks: Ranks,
+  { say, signal }: { say(text: string): void; signal: AbortSignal },
+): Promise<RunLock | null> {
+  const { path } = folder;
+  const taken =
+    ranks.rank === 0 ? await attempt(() => RunLock.acquire(folder.lock, { folder: path, onWait: say, signal })) : null;
+  const [failed] = await ranks.sum([taken !== null && "error" in taken ? 1 : 0]);
+  if (taken !== null && "error" in taken) throw taken.error;
+  if (failed !== 0) throw rankError("rank 0 to get the run folder", "its refusal", "see what it says");
+  if (ranks.rank === 0) removeUnfinished(folder);
+  return taken === null ? null : taken.value;
+}
+
+async function attempt<T>(action: () => Promise<T>): Promise<{ value: T } | { error: unknown }> {
+  try {
+    return { value: await action() };
+  } catch (error) {
+    return { error };
+  }
+}
+
+/** Throws UserError on every rank when one of them begins elsewhere than rank 0, as it does without the same run folder. */
+async function refuseOtherStart(start: Checkpoint | null, ranks: Ranks): Promise<void> {
+  const own = start === null ? -1 : start.progress.step;
+  const [first = own] = await ranks.sum([ranks.rank === 0 ? own : 0]);
+  const [others] = await ranks.sum([own === first ? 0 : 1]);
+  if (others === 0) return;
+  throw rankError(
+    "the same checkpoint on all processes",
+    `others on ${others} of them`,
+    "let all machines share --savedir",
+  );
+}
+
+function rankError(expected: string, received: string, remedy: string): UserError {
+  return new UserError({ operation: "train", argument: "the run folder", expected, received, remedy });
 }
 
 function startInWords({ path, stage, progress }: Checkpoint): string {

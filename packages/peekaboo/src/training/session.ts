@@ -9,7 +9,9 @@ import type { Batch } from "../pruners/pruner.js";
 import type { PruneReport } from "../pruning/loop.js";
 import { type Shot, shotsOf } from "../pruning/schedule.js";
 import { RandomStream } from "../random/stream.js";
-import { type Checkpoint, restoreOptimizers, writeCheckpoint } from "./checkpoint.js";
+import { type Checkpoint, encodeCheckpoint, restoreOptimizers, writeCheckpoint } from "./checkpoint.js";
+import { CheckpointClock } from "./checkpoint-interval.js";
+import type { CheckpointStore } from "./checkpoint-store.js";
 import { EpochMeans } from "./epoch-means.js";
 import { type Evaluation, evaluate } from "./evaluation.js";
 import { Interrupted, type InterruptGuard } from "./interrupt.js";
@@ -30,6 +32,7 @@ export interface SessionParts {
   train: BatchSource;
   test: BatchSource;
   folder: RunFolder;
+  store: CheckpointStore;
   /** Null on every rank but 0, which alone writes. */
   metrics: MetricsWriter | null;
   ranks: Ranks;
@@ -91,6 +94,9 @@ export class TrainingSession {
   readonly #stepsPerEpoch: number;
   readonly #totalSteps: number;
   readonly #started = performance.now();
+  readonly #clock: CheckpointClock;
+  /** Whether the latest checkpoint says where the run stands. */
+  #saved: boolean;
   #epoch: number;
   #step: number;
   #shots: number;
@@ -118,6 +124,8 @@ export class TrainingSession {
     this.#best = { accuracy: progress.bestAccuracy ?? Number.NEGATIVE_INFINITY, epoch: progress.bestEpoch };
     this.#means = new EpochMeans(progress.means);
     this.#tested = progress.tested;
+    this.#clock = new CheckpointClock(config.checkpointEvery);
+    this.#saved = this.#step === 0 || start !== null;
   }
 
   /** Runs to the end. Throws Interrupted, with a checkpoint written, after a signal. */
@@ -128,6 +136,7 @@ export class TrainingSession {
     const { network, ranks } = this.#parts;
     await ranks.share(network.module.stateDict());
     await ranks.prove(this.#learned());
+    if (this.#step >= this.#totalSteps) this.#say(`The run is finished: all ${this.#totalSteps} steps are done.`);
     try {
       if (!this.#tested && this.#epochIsOver) final = await this.#test();
       while (this.#step < this.#totalSteps) {
@@ -135,13 +144,13 @@ export class TrainingSession {
         for (const [i, shot] of shots.entries()) {
           if (i >= this.#shots && shot.epoch === this.#epoch) await this.#prune(shot, i);
         }
-        if (this.#step === 0) await this.#save(this.#parts.folder.checkpoint);
+        if (this.#step === 0) await this.#saveLatest();
         await this.#trainEpoch();
         final = await this.#test();
       }
       final ??= await this.#evaluate();
     } catch (error) {
-      if (error instanceof Interrupted && this.#step > 0) await this.#save(this.#parts.folder.checkpoint);
+      if (error instanceof Interrupted && !this.#saved) await this.#saveLatest();
       throw error;
     }
     const { accuracy: bestAccuracy, epoch: bestEpoch } = this.#best;
@@ -188,13 +197,25 @@ export class TrainingSession {
     };
   }
 
+  /** What {@link #save} does for the checkpoint from which the run goes on. */
+  async #saveLatest(): Promise<void> {
+    const { store, config } = this.#parts;
+    await this.#save(() => store.save(encodeCheckpoint(this.#trainer, config, this.#progress()), this.#step));
+    this.#saved = true;
+    this.#clock.reset();
+  }
+
+  async #saveCopy(path: string): Promise<void> {
+    await this.#save(() => writeCheckpoint(path, this.#trainer, this.#parts.config, this.#progress()));
+  }
+
   /** Once all ranks hold the same network, rank 0 writes it. */
-  async #save(path: string): Promise<void> {
-    const { ranks, metrics, config } = this.#parts;
+  async #save(write: () => void): Promise<void> {
+    const { ranks, metrics } = this.#parts;
     await ranks.prove(this.#learned());
     if (ranks.rank !== 0) return;
     metrics?.flush();
-    writeCheckpoint(path, this.#trainer, config, this.#progress());
+    write();
   }
 
   /** What must be equal on every rank; BatchNorm's statistics are each rank's own. */
@@ -225,7 +246,7 @@ export class TrainingSession {
     else while ((await this.#agree([0]))[0] === 0);
     this.#shots = index + 1;
     await shareMasks(network, ranks);
-    await this.#save(folder.pruned);
+    await this.#saveCopy(folder.pruned);
   }
 
   async #pruneHere(shot: Shot, index: number): Promise<void> {
@@ -300,6 +321,9 @@ export class TrainingSession {
         });
         if (config.printFreq !== null && i % config.printFreq === 0) bar.log(this.#stepInWords(i, steps, result));
         if (result.stop) throw new Interrupted((await guard.pending()) ?? "SIGTERM");
+        if (!result.save) continue;
+        await this.#saveLatest();
+        begun = performance.now();
       }
     } finally {
       bar.stop();
@@ -307,7 +331,7 @@ export class TrainingSession {
   }
 
   /** One step on this rank's batch, which it uses up; the figures are those of all ranks together. */
-  async #trainStep(batch: Batch): Promise<StepResult & { stop: boolean }> {
+  async #trainStep(batch: Batch): Promise<StepResult & { stop: boolean; save: boolean }> {
     const { ranks, guard } = this.#parts;
     const position = { epoch: this.#epoch, step: this.#step, totalSteps: this.#totalSteps };
     let own: StepResult;
@@ -318,10 +342,12 @@ export class TrainingSession {
       batch.target.dispose();
     }
     const signal = (await guard.pending()) === undefined ? 0 : 1;
-    if (ranks.size === 1) return { ...own, stop: signal > 0 };
+    const due = ranks.rank === 0 && this.#clock.isDue(this.#step + 1) ? 1 : 0;
+    if (ranks.size === 1) return { ...own, stop: signal > 0, save: due > 0 };
     const { loss: mean, correct: right, images: count } = own;
-    const [loss = 0, correct = 0, images = 0, stop = 0] = await ranks.sum([mean * count, right, count, signal]);
-    return { ...own, loss: loss / images, correct, images, stop: stop > 0 };
+    const sums = await ranks.sum([mean * count, right, count, signal, due]);
+    const [loss = 0, correct = 0, images = 0, stop = 0, save = 0] = sums;
+    return { ...own, loss: loss / images, correct, images, stop: stop > 0, save: save > 0 };
   }
 
   #stepInWords(done: number, steps: number, { loss, correct, images, flips }: StepResult): string {
@@ -332,6 +358,7 @@ export class TrainingSession {
   #count(result: StepResult, seconds: number): void {
     const { loss, correct, images, flips, lr, ar } = result;
     this.#step++;
+    this.#saved = false;
     this.#tested = false;
     this.#flips += flips;
     this.#training.images += images;
@@ -378,8 +405,9 @@ export class TrainingSession {
     metrics?.write({ kind: "epoch", ...position, ...this.#means.line() });
     const { loss, accuracy, top5 } = result;
     metrics?.write({ kind: "eval", ...position, loss, accuracy, top5, best });
-    await this.#save(folder.checkpoint);
-    if (best) await this.#save(folder.best);
+    // In this order: a run killed in between tests again, and finds the best again.
+    if (best) await this.#saveCopy(folder.best);
+    await this.#saveLatest();
     this.#tellEpoch(result, best);
     return result;
   }

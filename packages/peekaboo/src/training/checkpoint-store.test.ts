@@ -1,0 +1,170 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { nodeFileOperations } from "@peekaboo/torch/files";
+import { encodeSafetensors } from "@peekaboo/torch/safetensors";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { parseConfig } from "../config.js";
+import { CHECKPOINT_FORMAT, readCheckpoint } from "./checkpoint.js";
+import { CheckpointStore, readLatest } from "./checkpoint-store.js";
+import { withChecksums } from "./checksums.js";
+import { BEGINNING } from "./progress.js";
+import { removeUnfinished, runFolder } from "./run-folder.js";
+
+let savedir: string;
+const folder = () => runFolder({ savedir, expName: "." });
+
+beforeEach(() => {
+  savedir = mkdtempSync(join(tmpdir(), "peekaboo-store-"));
+});
+afterEach(() => rmSync(savedir, { recursive: true, force: true }));
+
+const metadata = (step: number) => ({
+  format: CHECKPOINT_FORMAT,
+  config: JSON.stringify(parseConfig({})),
+  progress: JSON.stringify({ ...BEGINNING, step }),
+  numClasses: "10",
+});
+
+function chunksOf(step: number, checked = true): Uint8Array[] {
+  const entry = (fill: number) => ({ dtype: "U8", shape: [40], data: new Uint8Array(40).fill(fill) }) as const;
+  const entries = [["a", entry(step)] as const, ["b", entry(step + 1)] as const];
+  return encodeSafetensors(entries, checked ? withChecksums(entries, metadata(step)) : metadata(step));
+}
+
+function saved(...steps: number[]): CheckpointStore {
+  const store = new CheckpointStore(folder(), 2);
+  for (const step of steps) store.save(chunksOf(step), step);
+  return store;
+}
+
+const names = () => readdirSync(savedir).sort();
+const silent = () => {};
+
+it("keeps the latest and the one before it", () => {
+  saved(2, 4, 6);
+  expect(names()).toEqual(["checkpoint-4.safetensors", "checkpoint.safetensors"]);
+  expect(readLatest(folder(), silent)?.progress.step).toBe(6);
+  expect(readCheckpoint(join(savedir, "checkpoint-4.safetensors")).progress.step).toBe(4);
+});
+
+it("keeps as many as asked for, and one alone", () => {
+  const three = new CheckpointStore(folder(), 3);
+  for (const step of [1, 2, 3, 10]) three.save(chunksOf(step), step);
+  expect(names()).toEqual(["checkpoint-2.safetensors", "checkpoint-3.safetensors", "checkpoint.safetensors"]);
+  const one = new CheckpointStore(folder(), 1);
+  one.adopt(readCheckpoint(folder().checkpoint));
+  one.save(chunksOf(12), 12);
+  expect(names()).toEqual(["checkpoint.safetensors"]);
+});
+
+it("does not count one step's checkpoint twice", () => {
+  saved(2, 4, 4, 4);
+  expect(names()).toEqual(["checkpoint-2.safetensors", "checkpoint.safetensors"]);
+});
+
+it("finds every flipped bit and every cut, and goes back to the checkpoint before", () => {
+  saved(2, 4);
+  const { checkpoint } = folder();
+  const whole = readFileSync(checkpoint);
+  for (let position = 0; position < whole.length; position += 3) {
+    const damaged = Buffer.from(whole);
+    damaged.writeUInt8(whole.readUInt8(position) ^ (1 << (position % 8)), position);
+    writeFileSync(checkpoint, damaged);
+    const said: string[] = [];
+    expect(readLatest(folder(), (text) => said.push(text))?.progress.step, `byte ${position}`).toBe(2);
+    expect(said).toHaveLength(1);
+    expect(said[0]).toContain("; going back to ");
+    expect(said[0]).not.toContain("\n");
+  }
+  for (const length of [0, 7, 8, 100, whole.length - 1]) {
+    writeFileSync(checkpoint, whole.subarray(0, length));
+    expect(readLatest(folder(), silent)?.progress.step, `${length} bytes`).toBe(2);
+  }
+  rmSync(checkpoint);
+  expect(readLatest(folder(), silent)?.progress.step, "no latest").toBe(2);
+});
+
+it("refuses in one sentence when no checkpoint is whole, and finds none in an empty folder", () => {
+  expect(readLatest(folder(), silent)).toBeNull();
+  saved(2, 4);
+  for (const name of names()) {
+    const path = join(savedir, name);
+    const bytes = readFileSync(path);
+    bytes.writeUInt8(255, bytes.length - 1);
+    writeFileSync(path, bytes);
+  }
+  expect(() => readLatest(folder(), silent)).toThrow(
+    /^resume: expected a whole checkpoint for \S+, received 2 damaged ones \(.*another tensor "b"\); put [^\n]*\.$/,
+  );
+});
+
+it("reads files from before there were checksums, and none that lost them", () => {
+  writeFileSync(folder().checkpoint, Buffer.concat(chunksOf(3, false)));
+  expect(readLatest(folder(), silent)?.progress.step).toBe(3);
+  for (const key of ["checksum", "checksums"]) {
+    const text = Buffer.concat(chunksOf(3)).toString("latin1").replace(`"${key}":`, `"${key.toUpperCase()}":`);
+    writeFileSync(folder().checkpoint, Buffer.from(text, "latin1"));
+    expect(() => readCheckpoint(folder().checkpoint)).toThrow("agree with their checksums");
+  }
+});
+
+it("makes the checkpoint that a run went back to the latest, and removes later ones", () => {
+  saved(2, 4, 6);
+  writeFileSync(folder().checkpoint, "damaged");
+  const start = readLatest(folder(), silent);
+  if (start === null) throw new TypeError("a checkpoint");
+  const store = new CheckpointStore(folder(), 2);
+  store.adopt(start);
+  expect(names()).toEqual(["checkpoint.safetensors"]);
+  expect(readCheckpoint(folder().checkpoint).progress.step).toBe(4);
+  store.save(chunksOf(5), 5);
+  expect(names()).toEqual(["checkpoint-4.safetensors", "checkpoint.safetensors"]);
+});
+
+const SYSTEM_CALLS = ["open", "write", "sync", "rename"] as const;
+
+it.each(SYSTEM_CALLS)("leaves what there was when %s finds the disk full, and tells how much is needed", (call) => {
+  saved(2, 4);
+  const fail = () => {
+    throw Object.assign(new Error("no space"), { code: "ENOSPC" });
+  };
+  const store = new CheckpointStore(folder(), 2, { ...nodeFileOperations, [call]: fail });
+  store.adopt(readCheckpoint(folder().checkpoint));
+  const large = [...chunksOf(6), new Uint8Array(3_000_000)];
+  expect(() => store.save(large, 6)).toThrow(
+    /^save checkpoint: expected 3\.0 MB of free space for \S+checkpoint\.safetensors, received a disk with .* free \(ENOSPC\)/,
+  );
+  expect(readLatest(folder(), silent)?.progress.step).toBe(4);
+  expect(readCheckpoint(join(savedir, "checkpoint-2.safetensors")).progress.step).toBe(2);
+  expect(names().filter((name) => name.endsWith(".tmp"))).toEqual([]);
+});
+
+it("has a whole checkpoint at every moment of a save", () => {
+  saved(2, 4);
+  const seen: (number | undefined)[] = [];
+  const look = () => void seen.push(readLatest(folder(), silent)?.progress.step);
+  const store = new CheckpointStore(folder(), 2, {
+    ...nodeFileOperations,
+    sync: (descriptor) => {
+      look();
+      nodeFileOperations.sync(descriptor);
+    },
+    rename: (from, to) => {
+      look();
+      nodeFileOperations.rename(from, to);
+      look();
+    },
+  });
+  store.adopt(readCheckpoint(folder().checkpoint));
+  store.save(chunksOf(6), 6);
+  expect(seen).toEqual([4, 4, 6, 6]);
+});
+
+it("clears away what a killed process left half written, and nothing else", () => {
+  saved(2);
+  writeFileSync(join(savedir, ".writing-77-abc.tmp"), "half");
+  removeUnfinished(folder());
+  expect(names()).toEqual(["checkpoint.safetensors"]);
+  expect(existsSync(folder().checkpoint)).toBe(true);
+});

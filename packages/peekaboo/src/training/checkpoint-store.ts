@@ -1,0 +1,159 @@
+import { copyFileSync, linkSync, renameSync, rmSync, statfsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { UserError } from "@peekaboo/torch/errors";
+import { type FileOperations, nodeFileOperations, writeFileAtomic } from "@peekaboo/torch/files";
+import { formatBytes } from "../cli/format.js";
+import { type Checkpoint, readCheckpoint } from "./checkpoint.js";
+import { earlierCheckpoints, type RunFolder } from "./run-folder.js";
+
+type Files = Pick<RunFolder, "path" | "checkpoint">;
+
+/**
+ * The newest checkpoint of a run folder that can be read and agrees with its checksums; null where there is none.
+ *
+ * @param say told, in a sentence, which damaged ones were passed over and why
+ * Throws UserError when there are some and none is whole.
+ */
+export function readLatest(folder: Files, say: (text: string) => void): Checkpoint | null {
+  const paths = [folder.checkpoint, ...earlierCheckpoints(folder).map(({ path }) => path)];
+  const faults: string[] = [];
+  for (const path of paths) {
+    const found = attempt(path);
+    if (found === null) continue;
+    if (typeof found === "string") {
+      faults.push(found);
+      continue;
+    }
+    const [worst] = faults;
+    if (worst !== undefined) say(`${worst}; going back to ${path}.`);
+    return found;
+  }
+  const [first] = faults;
+  if (first === undefined) return null;
+  throw new UserError({
+    operation: "resume",
+    argument: folder.path,
+    expected: "a whole checkpoint",
+    received: `${faults.length} damaged ${faults.length === 1 ? "one" : "ones"} (${first})`,
+    remedy: "put a copy there, or start anew with --resume never",
+  });
+}
+
+/** A checkpoint, what is wrong with it, or null where the file isn't. */
+function attempt(path: string): Checkpoint | string | null {
+  try {
+    return readCheckpoint(path);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    if (error.cause instanceof Error && "code" in error.cause && error.cause.code === "ENOENT") return null;
+    return error.message.replace(/(; [^;]*)?\.$/, "");
+  }
+}
+
+/** What a run keeps of its checkpoints: the latest, and under their steps' numbers those before it. */
+export class CheckpointStore {
+  readonly #folder: Files;
+  readonly #keep: number;
+  readonly #operations: FileOperations;
+  /** Of the latest file, where it is whole and of this run. */
+  #step: number | null = null;
+
+  constructor(folder: Files, keep: number, operations: FileOperations = nodeFileOperations) {
+    this.#folder = folder;
+    this.#keep = keep;
+    this.#operations = operations;
+  }
+
+  /**
+   * Makes a checkpoint of the run folder, from which the run goes on, the latest again; those after it are removed, for
+   * `metrics.jsonl` will be cut to its length.
+   */
+  adopt({ path, progress: { step } }: Pick<Checkpoint, "path" | "progress">): void {
+    const { checkpoint } = this.#folder;
+    if (path !== checkpoint) {
+      const temporary = join(dirname(checkpoint), `.writing-${process.pid}-adopted.tmp`);
+      linkOrCopy(path, temporary);
+      renameSync(temporary, checkpoint);
+    }
+    this.#step = step;
+    this.#tidy(step);
+  }
+
+  /**
+   * Writes the latest checkpoint and keeps the one before under its step's number; at no moment is there none.
+   *
+   * The new file is on the disk, as the system says, before an old one goes. It isn't read again, for that would show
+   * the system's memory and not the disk: what a disk spoils later is found on reading, and the one before is there.
+   *
+   * @throws UserError when it can't be written, naming the bytes needed where space is short; what there was is intact.
+   */
+  save(chunks: readonly Uint8Array[], step: number): void {
+    const { checkpoint } = this.#folder;
+    const previous = this.#step;
+    try {
+      writeFileAtomic(checkpoint, chunks, {
+        ...this.#operations,
+        rename: (from, to) => {
+          if (previous !== null && previous !== step && this.#keep > 1) this.#setAside(previous);
+          this.#operations.rename(from, to);
+        },
+      });
+    } catch (error) {
+      throw spaceError(checkpoint, chunks, error);
+    }
+    this.#step = step;
+    this.#tidy(step);
+  }
+
+  #setAside(step: number): void {
+    const { path, checkpoint } = this.#folder;
+    const aside = join(path, `checkpoint-${step}.safetensors`);
+    rmSync(aside, { force: true });
+    try {
+      linkSync(checkpoint, aside);
+    } catch {
+      // A file system without links: for a moment the one set aside is the newest.
+      renameSync(checkpoint, aside);
+    }
+  }
+
+  /** Removes what is of later steps, or one too many. */
+  #tidy(step: number): void {
+    const [before, after] = [[] as string[], [] as string[]];
+    for (const earlier of earlierCheckpoints(this.#folder)) (earlier.step < step ? before : after).push(earlier.path);
+    for (const path of [...after, ...before.slice(this.#keep - 1)]) rmSync(path, { force: true });
+  }
+}
+
+function linkOrCopy(from: string, to: string): void {
+  rmSync(to, { force: true });
+  try {
+    linkSync(from, to);
+  } catch {
+    copyFileSync(from, to);
+  }
+}
+
+function spaceError(path: string, chunks: readonly Uint8Array[], error: unknown): unknown {
+  if (!(error instanceof UserError) || !(error.cause instanceof Error) || !("code" in error.cause)) return error;
+  const { code } = error.cause;
+  if (code !== "ENOSPC" && code !== "EDQUOT") return error;
+  const needed = chunks.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  return new UserError({
+    operation: "save checkpoint",
+    argument: path,
+    expected: `${formatBytes(needed)} of free space`,
+    received: `${code === "EDQUOT" ? "a quota used up" : `a disk with ${freeBytes(path)} free`} (${code})`,
+    remedy: "free some and resume: the checkpoint before is intact",
+    cause: error.cause,
+  });
+}
+
+function freeBytes(path: string): string {
+  try {
+    const { bavail, bsize } = statfsSync(dirname(path));
+    return formatBytes(bavail * bsize);
+  } catch {
+    return "too little";
+  }
+}

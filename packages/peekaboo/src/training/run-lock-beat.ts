@@ -1,0 +1,18 @@
+// The thread that RunLock starts: it touches the lock as long as it is this run's.
+import { readFileSync, utimesSync } from "node:fs";
+import { workerData } from "node:worker_threads";
+import { z } from "zod";
+
+const { path, text, beatMs } = z
+  .object({ path: z.string(), text: z.string(), beatMs: z.number().positive() })
+  .parse(workerData);
+
+const beat = setInterval(() => {
+  try {
+    if (readFileSync(path, "utf8") !== text) return clearInterval(beat);
+    const now = new Date();
+    utimesSync(path, now, now);
+  } catch {
+    // The folder is gone or out of reach for a moment: the next beat tries again.
+  }
+}, beatMs);
