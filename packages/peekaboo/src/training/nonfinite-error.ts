@@ -40,6 +40,14 @@ export class NonfiniteError extends UserError implements Nonfinite {
     return new NonfiniteError({ what: "loss", where }, argument, "a finite number", received, `${LOWER}; ${SKIP}`);
   }
 
+  /** The loss of the test after `step` steps; null for an origin on another rank. */
+  static test(value: number, origin: Origin | null, { epoch, step }: Pick<Position, "epoch" | "step">): NonfiniteError {
+    const where = origin === null ? "another process" : inWords(origin);
+    const argument = `the test loss after step ${step} (epoch ${epoch})`;
+    const received = `${Number.isNaN(value) ? "NaN" : "infinity"}, first in ${where}`;
+    return new NonfiniteError({ what: "loss", where }, argument, "a finite number", received, LOWER);
+  }
+
   /** The gradient of the parameter `name`, of those that are not finite the first in the backward pass. */
   static gradient(name: string, { epoch, step }: Position): NonfiniteError {
     const where = `the gradient of ${name}`;

@@ -12,6 +12,7 @@ import { RandomStream } from "../random/stream.js";
 import { type Checkpoint, restoreOptimizers, writeCheckpoint } from "./checkpoint.js";
 import { EpochMeans } from "./epoch-means.js";
 import { type Evaluation, evaluate } from "./evaluation.js";
+import { firstNonfinite, type Origin } from "./first-nonfinite.js";
 import { Interrupted, type InterruptGuard } from "./interrupt.js";
 import type { MetricsWriter } from "./metrics.js";
 import { NonfiniteError, tooManySkipped } from "./nonfinite-error.js";
@@ -393,8 +394,15 @@ export class TrainingSession {
         bar.update(done);
         if (ranks.size === 1) await guard.check();
       };
-      const result = await evaluate(network, test, { batchSize: TEST_BATCH, ranks, onBatch });
+      let origin: Origin | null = null;
+      const onNonfinite = (_: number, input: Tensor) => {
+        origin ??= firstNonfinite(network, input);
+      };
+      const result = await evaluate(network, test, { batchSize: TEST_BATCH, ranks, onBatch, onNonfinite });
       await this.#check();
+      if (!Number.isFinite(result.loss)) {
+        throw NonfiniteError.test(result.loss, origin, { epoch: this.#epoch, step: this.#step });
+      }
       return result;
     } finally {
       bar.stop();
