@@ -83,3 +83,42 @@ describe("training by two processes, a batch of 16 each", () => {
     expect(first?.losses[0]).toBeCloseTo(one?.losses[0] ?? Number.NaN, 0);
   });
 });
+
+/** Three steps, in the second of which rank 1 has an image with NaN. */
+const SKIPPING = `
+  const from = (path) => import(${JSON.stringify(DIST)} + path);
+  const { Network } = await from("models/network.js");
+  const { Trainer } = await from("training/trainer.js");
+  const { ranksOf } = await from("training/ranks.js");
+  const { parseConfig } = await from("config.js");
+  const group = await join();
+  const ranks = ranksOf(group);
+  const config = parseConfig({ arch: "PsgResNet20", optimizer: "BOP", onNan: "skip-batch", bop: { ar: 1e-2, tau: 1e-6 } });
+  const network = new Network({ arch: config.arch, numClasses: 10, width: 0.25, psg: config.psg });
+  network.initialise("kaiming_normal", 3);
+  const trainer = new Trainer(network, config, ranks);
+  torch.manualSeed(11 + rank);
+  const state = () => distributed.stateHash(network.module.stateDict());
+  const skips = [];
+  for (let step = 0; step < 3; step++) {
+    const batch = { input: ops.randn([8, 3, 16, 16]), target: ops.randint(0, 10, [8]) };
+    if (step === 1 && rank === 1) ops.fill_(batch.input.narrow(0, 2, 1), NaN);
+    const before = state();
+    try {
+      trainer.step(batch, { epoch: 0, step, totalSteps: 3 });
+      skips.push(null);
+    } catch (error) {
+      skips.push([error.where, state() === before]);
+    }
+  }
+  await ranks.prove(network.module.namedParameters());
+  trainer.dispose();
+  group.destroy();
+  return skips;`;
+
+it("a batch that is broken on one rank is skipped by all, which change nothing and go on together", async () => {
+  expect(await answersOf(2, SKIPPING)).toEqual([
+    [null, ["another process", true], null],
+    [null, ["the images", true], null],
+  ]);
+});

@@ -79,6 +79,7 @@ describe("peekaboo train", () => {
       maxSteps: null,
       batchSize: 128,
       optimizer: "BOP",
+      onNan: "stop",
       sgd: { lr: 0.1, momentum: 0.9, weightDecay: 5e-4, lrSchedule: "step", milestones: [80, 120], lrFinal: 0 },
       bop: {
         ar: 1e-3,
@@ -134,10 +135,11 @@ describe("peekaboo train", () => {
       --psg-no-backward --psg-threshold-mode absolute --pruner mag --density 0.5 --prune-batch-size 32
       --prune-schedule linear --prune-scope local --prune-epoch 4 --prune-shots 2 --prune-verbose --mask-shuffle --seed 3
       --use-cuda 1 --width 0.25 --max-steps 9 --train-limit 1000 --test-limit 500 --threads 2 --device cuda
-      --data-folder here --json --resume never --checkpoint-every 90s --keep 3`);
+      --data-folder here --json --resume never --checkpoint-every 90s --keep 3 --on-nan skip-batch`);
     expect(notes).toBe("");
     expect(config).toMatchObject({
       dataset: "cifar10",
+      onNan: "skip-batch",
       sgd: { lr: 0.2, momentum: 0, weightDecay: 1e-4, lrSchedule: "linear", milestones: [3, 5], lrFinal: 1e-3 },
       bop: { arSchedule: "cosine", arFinal: 5e-4 },
       psg: { backward: false, threshold: { mode: "absolute", value: 0 } },

@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { Command } from "commander";
+import { version } from "../version.js";
 import { addData } from "./data.js";
 import { addEvaluate } from "./evaluate.js";
 import { addExport } from "./export.js";
@@ -7,6 +7,7 @@ import { addInspect } from "./inspect.js";
 import type { Io } from "./io.js";
 import { addModels } from "./models.js";
 import { addPrune } from "./prune.js";
+import { addReproduce } from "./reproduce.js";
 import { strict } from "./subcommand.js";
 import { addTrain } from "./train.js";
 import { EXIT, reportFailure } from "./usage.js";
@@ -53,16 +54,11 @@ function createProgram(argv: readonly string[], io: Io, exit: (status: number) =
     .addHelpText("after", EXAMPLE);
   addTrain(program, argv, io, exit);
   addPrune(program, io);
+  addReproduce(program, argv, io, exit);
   addEvaluate(program, io);
   addInspect(program, io);
   addExport(program, io);
   addModels(program, io);
   addData(program, io);
   return program;
-}
-
-function version(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
-  const known = typeof manifest === "object" && manifest !== null && "version" in manifest;
-  return known ? String(manifest.version) : "unknown";
 }

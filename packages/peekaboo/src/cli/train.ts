@@ -45,7 +45,7 @@ export function addTrain(program: Command, argv: readonly string[], io: Io, exit
     const status = await launch(config, argv, io, async (own, ownIo, group) => {
       for (const text of notes) note(ownIo, text);
       const { runTrain } = await import("../training/run.js");
-      return runTrain(own, ownIo, group);
+      return runTrain(own, ownIo, group, argv);
     });
     exit(status);
   });

@@ -5,7 +5,7 @@ import { Interrupted } from "../training/interrupt.js";
 import type { Io } from "./io.js";
 
 /** The exit statuses of the command line. */
-export const EXIT = { ok: 0, bug: 1, lost: 1, usage: 2 } as const;
+export const EXIT = { ok: 0, bug: 1, lost: 1, different: 1, usage: 2 } as const;
 
 /** A command line that isn't one: an unknown command or flag, a value missing, an argument too many. */
 export class UsageError extends Error {

@@ -171,6 +171,12 @@ const training = {
     default: "SGD",
     help: "SGD trains everything; BOP and BOP2 (of second order) flip the signs of the convolution weights and leave the rest to SGD.",
   }),
+  onNan: option({
+    flags: "--on-nan <stop|skip-batch>",
+    kind: choice(["stop", "skip-batch"]),
+    default: "stop",
+    help: "What to do about a loss or gradient that is NaN or infinite: stop, or skip that batch, leave the network as it was and count it; twenty in a row stop the run.",
+  }),
 };
 
 const sgd = {

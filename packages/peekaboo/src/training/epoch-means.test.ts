@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { EpochMeans } from "./epoch-means.js";
+import { EpochMeans, meansSchema } from "./epoch-means.js";
 
 const step = { loss: 2, correct: 1, images: 4, flips: 3, layerFlips: new Map<string, number>(), lr: 0.1, ar: 0.01 };
 
@@ -37,4 +37,26 @@ it("an epoch's line without Bop has neither γ nor layers", () => {
   const means = new EpochMeans();
   means.add({ ...step, flips: 0, ar: undefined }, 1);
   expect(Object.keys(means.line())).toEqual(["loss", "accuracy", "flips", "imagesPerSecond", "seconds", "lr"]);
+});
+
+it("skipped steps are counted apart, and in a row over the epochs' bounds", () => {
+  const means = new EpochMeans();
+  means.skip();
+  means.add(step, 1);
+  means.skip();
+  means.skip();
+  expect(means.line()).toMatchObject({ loss: 2, accuracy: 25, flips: 3, skipped: 3 });
+  const resumed = new EpochMeans(meansSchema.parse(JSON.parse(JSON.stringify(means))));
+  expect([resumed.skipped, resumed.skippedInARow, resumed.steps]).toEqual([3, 2, 1]);
+  const next = resumed.following();
+  next.skip();
+  expect([next.skipped, next.skippedInARow, next.steps]).toEqual([1, 3, 0]);
+  next.add(step, 1);
+  expect([next.skippedInARow, next.following().skippedInARow]).toEqual([0, 0]);
+});
+
+it("the means of a checkpoint from before there were skipped steps have none", () => {
+  const { skipped, skippedInARow, ...old } = new EpochMeans().toJSON();
+  expect([skipped, skippedInARow]).toEqual([0, 0]);
+  expect(new EpochMeans(meansSchema.parse(old)).skipped).toBe(0);
 });

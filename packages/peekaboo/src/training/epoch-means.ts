@@ -15,9 +15,18 @@ export const meansSchema = z.object({
   seconds: z.number().nonnegative(),
   lr: z.number().nonnegative(),
   ar: z.number().nonnegative().nullable(),
+  /** Steps whose loss or gradient was not finite, beside `steps`. */
+  skipped: count.default(0),
+  /** How many of these the last steps were, over the epochs' bounds. */
+  skippedInARow: count.default(0),
 });
 
 export type MeansState = z.output<typeof meansSchema>;
+
+const NONE = {
+  ...{ images: 0, steps: 0, loss: 0, correct: 0, flips: 0, seconds: 0, lr: 0, ar: null },
+  ...{ skipped: 0, skippedInARow: 0 },
+};
 
 /** Running means over an epoch's steps: loss and accuracy an image, flips a step; and each layer's flips in all. */
 export class EpochMeans {
@@ -25,14 +34,25 @@ export class EpochMeans {
 
   /** @param state the sums of an epoch's beginning, which an interrupted run left */
   constructor(state: MeansState | null = null) {
-    const none = { images: 0, steps: 0, loss: 0, correct: 0, flips: 0, seconds: 0, lr: 0, ar: null };
-    this.#sums = structuredClone(state) ?? { ...none, layerFlips: {} };
+    this.#sums = structuredClone(state) ?? { ...NONE, layerFlips: {} };
+  }
+
+  /** What the next epoch begins with. */
+  following(): EpochMeans {
+    return new EpochMeans({ ...NONE, layerFlips: {}, skippedInARow: this.skippedInARow });
+  }
+
+  /** Counts a step that changed nothing. */
+  skip(): void {
+    this.#sums.skipped++;
+    this.#sums.skippedInARow++;
   }
 
   add({ loss, correct, images, flips, layerFlips, lr, ar }: StepResult, seconds: number): void {
     const sums = this.#sums;
     sums.images += images;
     sums.steps++;
+    sums.skippedInARow = 0;
     sums.loss += loss * images;
     sums.correct += correct;
     sums.flips += flips;
@@ -55,6 +75,24 @@ export class EpochMeans {
     return this.#sums.flips / this.#sums.steps;
   }
 
+  /** Steps that counted. */
+  get steps(): number {
+    return this.#sums.steps;
+  }
+
+  /** Bop's γ in the last step; null where Bop takes no part. */
+  get ar(): number | null {
+    return this.#sums.ar;
+  }
+
+  get skipped(): number {
+    return this.#sums.skipped;
+  }
+
+  get skippedInARow(): number {
+    return this.#sums.skippedInARow;
+  }
+
   get imagesPerSecond(): number {
     return this.#sums.images / this.#sums.seconds;
   }
@@ -66,7 +104,7 @@ export class EpochMeans {
 
   /** What the epoch's metrics line tells beside the position; the rates are the last step's. */
   line(): Omit<EpochMetrics, "kind" | "epoch" | "step"> {
-    const { seconds, lr, ar, layerFlips } = this.#sums;
+    const { seconds, lr, ar, layerFlips, skipped } = this.#sums;
     const layers = Object.entries(layerFlips).map(([name, flips]) => ({ name, flips }));
     return {
       loss: this.loss,
@@ -77,6 +115,7 @@ export class EpochMeans {
       lr,
       ...(ar === null ? {} : { ar }),
       ...(layers.length === 0 ? {} : { layers }),
+      ...(skipped === 0 ? {} : { skipped }),
     };
   }
 }

@@ -33,11 +33,13 @@ export interface EvaluateParts {
   ranks?: Ranks;
   /** After each batch, with the images done here; may wait. */
   onBatch?(done: number): Promise<void> | void;
+  /** After a batch whose mean loss is not finite, with its images. */
+  onNonfinite?(loss: number, input: Tensor): void;
 }
 
 /** Tests the network in evaluation mode on every image once. */
 export async function evaluate(network: Network, source: BatchSource, parts: EvaluateParts): Promise<Evaluation> {
-  const { batchSize, ranks = alone, onBatch } = parts;
+  const { batchSize, ranks = alone, onBatch, onNonfinite } = parts;
   const wasTraining = network.module.training;
   network.module.eval();
   const all = Int32Array.from({ length: source.count }, (_, i) => i);
@@ -48,7 +50,9 @@ export async function evaluate(network: Network, source: BatchSource, parts: Eva
       noGrad(() =>
         scope(() => {
           const logits = network.call(input);
-          loss += ops.crossEntropyLoss(logits, target).item() * count;
+          const own = ops.crossEntropyLoss(logits, target).item();
+          if (!Number.isFinite(own)) onNonfinite?.(own, input);
+          loss += own * count;
           correct += countCorrect(logits, target);
           top5 += countTop5(logits, target);
         }),

@@ -54,6 +54,15 @@ const stepLine = z.object({
   ...rates,
 });
 
+const skipLine = z.object({
+  kind: z.literal("skip"),
+  ...position,
+  /** What was NaN or infinite. */
+  what: z.enum(["loss", "gradient"]),
+  /** Where it first appeared, in words. */
+  where: z.string().max(300),
+});
+
 const epochLine = z.object({
   kind: z.literal("epoch"),
   ...position,
@@ -65,6 +74,8 @@ const epochLine = z.object({
   seconds: nonNegative,
   /** Sign changes of each of Bop's parameters over the epoch; absent where Bop takes no part, and in older files. */
   layers: z.exactOptional(z.array(layerFlips)),
+  /** Batches whose loss or gradient was not finite, which count in nothing above; absent where there were none. */
+  skipped: z.exactOptional(count),
 });
 
 const evalLine = z.object({
@@ -78,7 +89,7 @@ const evalLine = z.object({
   best: z.boolean(),
 });
 
-const metricsLine = z.discriminatedUnion("kind", [pruneLine, stepLine, epochLine, evalLine]);
+const metricsLine = z.discriminatedUnion("kind", [pruneLine, stepLine, skipLine, epochLine, evalLine]);
 
 /** How many weights of one prunable tensor are kept, of how many. */
 export type LayerKept = z.infer<typeof layerKept>;
@@ -88,6 +99,8 @@ export type LayerFlips = z.infer<typeof layerFlips>;
 export type PruneMetrics = z.infer<typeof pruneLine>;
 /** One optimiser step on one batch. */
 export type StepMetrics = z.infer<typeof stepLine>;
+/** One step that changed nothing, since its loss or gradient was not finite. */
+export type SkipMetrics = z.infer<typeof skipLine>;
 /** The means of one epoch of training; `step` is the epoch's last. */
 export type EpochMetrics = z.infer<typeof epochLine>;
 /** One evaluation on the test images. */

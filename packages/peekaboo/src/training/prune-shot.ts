@@ -88,11 +88,11 @@ function tell(
   }
   if (tied >= 5) {
     say(
-      `Warning: ${formatCount(tied)} more are gone than asked for, since their scores equal the threshold. One round and one shot avoid it.`,
+      `Warning: ${formatCount(tied)} more are gone than asked for, since their scores equal the threshold. Give --prune-iters 1 and --prune-shots 1.`,
     );
   }
   if (emptied.length === 0) return;
   say(
-    `Warning: nothing is left of ${emptied.join(", ")}: no signal passes there. A higher density or SynFlow with 100 iterations avoids it.`,
+    `Warning: nothing is left of ${emptied.join(", ")}: no signal passes there. Give a higher --prune-ratio, or --pruner SynFlow with --prune-iters 100.`,
   );
 }

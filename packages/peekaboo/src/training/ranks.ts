@@ -1,4 +1,4 @@
-import { distributed, Tensor } from "@peekaboo/torch";
+import { distributed, scope, Tensor } from "@peekaboo/torch";
 
 type NamedTensors = Iterable<readonly [string, Tensor]>;
 
@@ -13,6 +13,8 @@ export interface Ranks {
   testShare(order: Int32Array): Int32Array;
   /** The sums of the ranks' values. */
   sum(values: readonly number[]): Promise<number[]>;
+  /** Whether it is true on any rank; blocks until all have told. */
+  anyOf(value: boolean): boolean;
   /** Gives every rank the tensors of rank 0. */
   share(tensors: NamedTensors): Promise<void>;
   /** Throws UserError on every rank, naming those whose tensors are not rank 0's. */
@@ -34,6 +36,7 @@ export const alone: Ranks = {
   trainingShare: (order) => order,
   testShare: (order) => order,
   sum: async (values) => [...values],
+  anyOf: (value) => value,
   share: async () => {},
   prove: async () => {},
   averaging: () => ({ average: (backward) => backward(), dispose: () => {} }),
@@ -49,6 +52,14 @@ export function ranksOf(group: distributed.ProcessGroup | null): Ranks {
     trainingShare: (order) => distributed.shardOfEpoch(order, rank, size),
     testShare: (order) => distributed.shardForEvaluation(order, rank, size),
     sum: (values) => summed(group, values),
+    anyOf: (value) =>
+      scope(
+        () =>
+          group
+            .allReduce(summands(group, [value ? 1 : 0]))
+            .wait()
+            .item() > 0,
+      ),
     share: (tensors) => distributed.broadcastState(group, tensors),
     prove: (tensors) => distributed.assertSameState(group, tensors),
     averaging: (parameters) =>
@@ -60,12 +71,15 @@ export function ranksOf(group: distributed.ProcessGroup | null): Ranks {
 }
 
 async function summed(group: distributed.ProcessGroup, values: readonly number[]): Promise<number[]> {
-  const device = group.backend === "nccl" ? "cuda" : "cpu";
-  const tensor = Tensor.from(Float64Array.from(values), { device });
+  const tensor = summands(group, values);
   try {
     await group.allReduce(tensor);
     return Array.from<number | bigint, number>(tensor.toTypedArray(), Number);
   } finally {
     tensor.dispose();
   }
+}
+
+function summands(group: distributed.ProcessGroup, values: readonly number[]): Tensor {
+  return Tensor.from(Float64Array.from(values), { device: group.backend === "nccl" ? "cuda" : "cpu" });
 }

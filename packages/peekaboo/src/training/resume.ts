@@ -10,8 +10,7 @@ import type { RunFolder } from "./run-folder.js";
 /** Settings that change where and how fast a run goes, and nothing of what it computes. */
 const INCIDENTAL: ReadonlySet<string> = new Set([
   ...["savedir", "expName", "resume", "device", "useCuda", "threads", "json", "dataFolder", "loadPretrained"],
-  ...["data", "pruning.verbose", "workers", "printFreq", "evaluate"],
-  "keep",
+  ...["data", "pruning.verbose", "workers", "printFreq", "evaluate", "onNan", "keep"],
 ]);
 
 /** Settings that only say when to stop, as long as no rate depends on the number of steps. */

@@ -1,9 +1,9 @@
 import { accessSync, constants, mkdirSync, readdirSync, rmSync } from "node:fs";
-import { arch, platform } from "node:os";
 import { basename, join } from "node:path";
-import { getThreads, torchVersion, UserError } from "@peekaboo/torch";
+import { UserError } from "@peekaboo/torch/errors";
 import { writeFileAtomic } from "@peekaboo/torch/files";
 import type { TrainConfig } from "../config.js";
+import type { Environment } from "./environment.js";
 
 /** The files of one run. */
 export interface RunFolder {
@@ -94,13 +94,6 @@ function filesOf(path: string): string[] {
 }
 
 /** Writes the settings of the run and what it runs on. */
-export function writeConfig(folder: RunFolder, config: TrainConfig, device: string): void {
-  const environment = {
-    node: process.versions.node,
-    libtorch: torchVersion(),
-    platform: `${platform()}-${arch()}`,
-    threads: getThreads(),
-    device,
-  };
-  writeFileAtomic(folder.config, [Buffer.from(`${JSON.stringify({ ...config, environment }, null, 2)}\n`)]);
+export function writeConfig({ config: path }: RunFolder, config: TrainConfig, environment: Environment): void {
+  writeFileAtomic(path, [Buffer.from(`${JSON.stringify({ ...config, environment }, null, 2)}\n`)]);
 }

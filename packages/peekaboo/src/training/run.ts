@@ -5,6 +5,7 @@ import { Network } from "../models/network.js";
 import { type Checkpoint, networkOptions, restoreNetwork } from "./checkpoint.js";
 import { CheckpointStore } from "./checkpoint-store.js";
 import { prepareDevice } from "./device.js";
+import { environmentOf } from "./environment.js";
 import { evaluate } from "./evaluation.js";
 import { Interrupted, InterruptGuard } from "./interrupt.js";
 import { MetricsWriter } from "./metrics.js";
@@ -28,6 +29,7 @@ import { openSources, type Sources } from "./sources.js";
  * `peekaboo train`: opens the data, builds, prunes and trains the network, and reports.
  *
  * @param group the processes that train together; left to it, and ended with it. Rank 0 alone writes and reports.
+ * @param argv the command line, for config.json
  * @returns the exit status: 0, or 130 and 143 after SIGINT and SIGTERM with the state saved
  * Throws UserError for whatever the user can mend.
  */
@@ -35,6 +37,7 @@ export async function runTrain(
   config: TrainConfig,
   io: Io,
   group: distributed.ProcessGroup | null = null,
+  argv: readonly string[] = [],
 ): Promise<number> {
   const say = (text: string) => void io.stderr.write(`${text}\n`);
   const ranks = ranksOf(group);
@@ -57,7 +60,10 @@ export async function runTrain(
     }
     const store = new CheckpointStore(folder, config.keep);
     if (writes && goesOn) store.adopt(start);
-    if (writes) writeConfig(folder, config, device);
+    if (writes) {
+      const data = await sources.checksums();
+      writeConfig(folder, config, environmentOf({ device, worldSize: ranks.size, data, argv }));
+    }
     const offset = goesOn ? start.progress.metricsBytes : 0;
     using metrics = writes ? new MetricsWriter(folder.metrics, { offset }) : null;
     const { train, test } = sources;

@@ -14,17 +14,26 @@ import { CheckpointClock } from "./checkpoint-interval.js";
 import type { CheckpointStore } from "./checkpoint-store.js";
 import { EpochMeans } from "./epoch-means.js";
 import { type Evaluation, evaluate } from "./evaluation.js";
+import { firstNonfinite, type Origin } from "./first-nonfinite.js";
 import { Interrupted, type InterruptGuard } from "./interrupt.js";
 import type { MetricsWriter } from "./metrics.js";
+import { NonfiniteError, tooManySkipped } from "./nonfinite-error.js";
 import { BEGINNING, type Progress } from "./progress.js";
 import { pruneShot } from "./prune-shot.js";
 import type { Ranks } from "./ranks.js";
 import type { RunFolder } from "./run-folder.js";
 import { type StepResult, Trainer } from "./trainer.js";
+import { EpochWarnings } from "./warnings.js";
 
 const TEST_BATCH = 250;
 /** Pixels that a batch of large images may have beyond which it is no larger than in training. */
 const TEST_PIXELS = 2 ** 21;
+
+/** So many batches skipped in a row end the run: the network, not the batch, is at fault. */
+const MOST_SKIPPED = 20;
+
+/** What a step came to, and whether a signal has come to a rank meanwhile. */
+type Stepped = (StepResult | { skipped: NonfiniteError }) & { stop: boolean; save: boolean };
 
 export interface SessionParts {
   config: TrainConfig;
@@ -290,12 +299,13 @@ export class TrainingSession {
     const first = this.#epoch * this.#stepsPerEpoch;
     const begin = this.#step - first;
     const steps = Math.min(this.#stepsPerEpoch, this.#totalSteps - first);
-    if (begin === 0) this.#means = new EpochMeans();
+    if (begin === 0) this.#means = this.#means.following();
     const means = this.#means;
     const title = `epoch ${this.#epoch + 1}/${Math.ceil(this.#totalSteps / this.#stepsPerEpoch)}`;
     const bar = createProgress({ total: steps, start: begin, title, stream });
     const share = ranks.trainingShare(order);
     const size = this.#batchSize;
+    const warnings = new EpochWarnings(network, config.bop, (text) => bar.log(text));
     network.module.train();
     let begun = performance.now();
     let i = begin;
@@ -311,43 +321,74 @@ export class TrainingSession {
         const result = await this.#trainStep(batch);
         const seconds = (performance.now() - begun) / 1000;
         begun = performance.now();
-        this.#count(result, seconds);
         i++;
-        bar.update(i, {
-          loss: means.loss.toFixed(3),
-          acc: `${means.accuracy.toFixed(1)} %`,
-          flips: result.flips,
-          "img/s": (result.images / seconds).toFixed(0),
-        });
-        if (config.printFreq !== null && i % config.printFreq === 0) bar.log(this.#stepInWords(i, steps, result));
+        if ("skipped" in result) {
+          this.#skip(result.skipped);
+          warnings.skip(result.skipped, this.#step);
+          bar.update(i, { skipped: means.skipped });
+        } else {
+          this.#count(result, seconds);
+          warnings.step(result, this.#step);
+          bar.update(i, {
+            loss: means.loss.toFixed(3),
+            acc: `${means.accuracy.toFixed(1)} %`,
+            flips: result.flips,
+            "img/s": (result.images / seconds).toFixed(0),
+          });
+          if (config.printFreq !== null && i % config.printFreq === 0) bar.log(this.#stepInWords(i, steps, result));
+        }
         if (result.stop) throw new Interrupted((await guard.pending()) ?? "SIGTERM");
         if (!result.save) continue;
         await this.#saveLatest();
         begun = performance.now();
       }
+      warnings.end(this.#epoch, means);
     } finally {
       bar.stop();
     }
   }
 
   /** One step on this rank's batch, which it uses up; the figures are those of all ranks together. */
-  async #trainStep(batch: Batch): Promise<StepResult & { stop: boolean; save: boolean }> {
+  async #trainStep(batch: Batch): Promise<Stepped> {
     const { ranks, guard } = this.#parts;
-    const position = { epoch: this.#epoch, step: this.#step, totalSteps: this.#totalSteps };
-    let own: StepResult;
-    try {
-      own = this.#trainer.step(batch, position);
-    } finally {
-      batch.input.dispose();
-      batch.target.dispose();
-    }
+    const own = this.#ownStep(batch);
     const signal = (await guard.pending()) === undefined ? 0 : 1;
     const due = ranks.rank === 0 && this.#clock.isDue(this.#step + 1) ? 1 : 0;
     if (ranks.size === 1) return { ...own, stop: signal > 0, save: due > 0 };
+    if ("skipped" in own) {
+      const [stop = 0, save = 0] = await ranks.sum([signal, due]);
+      return { ...own, stop: stop > 0, save: save > 0 };
+    }
     const { loss: mean, correct: right, images: count } = own;
     const sums = await ranks.sum([mean * count, right, count, signal, due]);
     const [loss = 0, correct = 0, images = 0, stop = 0, save = 0] = sums;
     return { ...own, loss: loss / images, correct, images, stop: stop > 0, save: save > 0 };
+  }
+
+  #ownStep(batch: Batch): StepResult | { skipped: NonfiniteError } {
+    const position = { epoch: this.#epoch, step: this.#step, totalSteps: this.#totalSteps };
+    try {
+      return this.#trainer.step(batch, position);
+    } catch (error) {
+      if (this.#parts.config.onNan === "skip-batch" && error instanceof NonfiniteError) return { skipped: error };
+      throw error;
+    } finally {
+      batch.input.dispose();
+      batch.target.dispose();
+    }
+  }
+
+  /** Counts a step that left the network as it was. Throws UserError when there were too many. */
+  #skip(skipped: NonfiniteError): void {
+    const { what, where } = skipped;
+    this.#step++;
+    this.#tested = false;
+    this.#means.skip();
+    this.#parts.metrics?.write({ kind: "skip", epoch: this.#epoch, step: this.#step, what, where });
+    const { skippedInARow, steps } = this.#means;
+    if (skippedInARow >= MOST_SKIPPED) throw tooManySkipped(skippedInARow, skipped);
+    // An epoch of which nothing is left has no means.
+    if (steps === 0 && this.#epochIsOver) throw tooManySkipped(skippedInARow, skipped);
   }
 
   #stepInWords(done: number, steps: number, { loss, correct, images, flips }: StepResult): string {
@@ -387,8 +428,15 @@ export class TrainingSession {
         bar.update(done);
         if (ranks.size === 1) await guard.check();
       };
-      const result = await evaluate(network, test, { batchSize: this.#testBatch, ranks, onBatch });
+      let origin: Origin | null = null;
+      const onNonfinite = (_: number, input: Tensor) => {
+        origin ??= firstNonfinite(network, input);
+      };
+      const result = await evaluate(network, test, { batchSize: this.#testBatch, ranks, onBatch, onNonfinite });
       await this.#check();
+      if (!Number.isFinite(result.loss)) {
+        throw NonfiniteError.test(result.loss, origin, { epoch: this.#epoch, step: this.#step });
+      }
       return result;
     } finally {
       bar.stop();

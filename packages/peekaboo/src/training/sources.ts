@@ -2,7 +2,11 @@ import type { Io } from "../cli/io.js";
 import { IMAGE_FOLDER } from "../config/options.js";
 import type { TrainConfig } from "../config.js";
 import type { BatchSource } from "../data/batch-source.js";
+import type { Dataset } from "../data/dataset.js";
 import { openImageFolder } from "../data/image-folder/image-folder.js";
+import { SPLITS } from "../data/source.js";
+import { findSource } from "../data/sources.js";
+import { sha256 } from "../data/verify.js";
 import type { ImageShape } from "../models/architecture.js";
 import type { Batch } from "../pruners/pruner.js";
 import { Batches } from "./batches.js";
@@ -21,6 +25,8 @@ export interface Sources {
   imageShape: ImageShape;
   train: BatchSource;
   test: BatchSource;
+  /** What the images are known by, in hexadecimal: SHA-256 of arrays, or of a folder's names and sizes. */
+  checksums(): Promise<Record<string, string>>;
   dispose(): Promise<void>;
 }
 
@@ -48,7 +54,24 @@ async function openInMemory(config: SourceConfig, device: string, io: Io, signal
     train.dispose();
     test.dispose();
   };
-  return { title, classes, imageShape: train.imageShape, train, test, dispose };
+  const checksums = async () => checksumsOf(dataset);
+  return { title, classes, imageShape: train.imageShape, train, test, checksums, dispose };
+}
+
+/** Those that are known beforehand were proven when the data set was opened. */
+function checksumsOf(dataset: Dataset): Record<string, string> {
+  const { splits } = findSource(dataset.name);
+  const sums = SPLITS.flatMap((split) => {
+    const { images, labels } = splits[split].sha256 ?? {
+      images: sha256(dataset[split].images),
+      labels: sha256(dataset[split].labels),
+    };
+    return [
+      [`${split}.images.sha256`, images],
+      [`${split}.labels.sha256`, labels],
+    ];
+  });
+  return Object.fromEntries(sums);
 }
 
 async function openFolder(config: SourceConfig, device: string, io: Io): Promise<Sources> {
@@ -56,13 +79,14 @@ async function openFolder(config: SourceConfig, device: string, io: Io): Promise
   if (data === null) throw new TypeError("openSources: expected the folder of an image folder");
   const onWarning = (text: string) => void io.stderr.write(`Warning: ${text}.\n`);
   const options = { imageSize, onBadImage, onWarning, device, ...(workers === null ? {} : { workers }) };
-  const { classes, train, val, dispose } = await openImageFolder(data, options);
+  const { classes, train, val, checksums, dispose } = await openImageFolder(data, options);
   return {
     title: `the images of ${data}`,
     classes,
     imageShape: train.imageShape,
     train: trainLimit === null ? train : new SomeImages(train, trainLimit),
     test: testLimit === null ? val : new SomeImages(val, testLimit),
+    checksums,
     dispose,
   };
 }

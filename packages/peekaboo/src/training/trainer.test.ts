@@ -3,6 +3,8 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { Network } from "../models/network.js";
 import { magnitude } from "../pruners/magnitude.js";
 import { prune } from "../pruning/loop.js";
+import { NonfiniteError } from "./nonfinite-error.js";
+import { alone } from "./ranks.js";
 import { Trainer, type TrainerConfig } from "./trainer.js";
 
 const settings = {
@@ -44,8 +46,14 @@ function makeNetwork(arch = "PsgResNet20", seed = 3): Network {
   return network;
 }
 
-function makeTrainer(optimizer: TrainerConfig["optimizer"], arch?: string, bop: Partial<Bop> = {}): Trainer {
-  const trainer = new Trainer(makeNetwork(arch), { ...settings, optimizer, bop: { ...settings.bop, ...bop } });
+function makeTrainer(
+  optimizer: TrainerConfig["optimizer"],
+  arch?: string,
+  bop: Partial<Bop> = {},
+  more: Partial<TrainerConfig> = {},
+): Trainer {
+  const own = { ...settings, optimizer, bop: { ...settings.bop, ...bop }, ...more };
+  const trainer = new Trainer(makeNetwork(arch), own);
   open.push(trainer);
   return trainer;
 }
@@ -151,6 +159,113 @@ describe("a gradient that is not finite", () => {
       expect(Number.isFinite(trainer.step(images, { ...position, step: 8 }).loss)).toBe(true);
     },
   );
+});
+
+describe("a step that is not finite", () => {
+  const named = (trainer: Trainer, name: string): Tensor => {
+    const tensor = trainer.network.module.stateDict().get(name);
+    if (tensor === undefined) throw new RangeError(`no ${name}`);
+    return tensor;
+  };
+
+  it("names the layer of the loss, the step and what to change", () => {
+    const trainer = makeTrainer("SGD", "ResNet20");
+    noGrad(() => ops.fill_(named(trainer, "layer2.0.conv1.weight"), 3e38));
+    expect(() => trainer.step(batch(), { ...position, epoch: 1, step: 4 })).toThrow(
+      "train: expected a finite number for the loss of step 5 (epoch 1), received NaN, first in the output of layer2.0.conv1; the run stopped there and the last checkpoint is intact: lower --lr, or choose another --init-method; --on-nan skip-batch passes over single batches.",
+    );
+  });
+
+  it("blames images that hold infinity", () => {
+    const trainer = makeTrainer("BOP");
+    const images = batch();
+    ops.fill_(images.input.narrow(0, 2, 1), Number.POSITIVE_INFINITY);
+    expect(() => trainer.step(images, position)).toThrow("received NaN, first in the images; the run stopped");
+  });
+
+  it("blames the parameters that a learning rate of 1e30 has driven to infinity", () => {
+    const trainer = makeTrainer("SGD", "ResNet20", {}, { sgd: { ...settings.sgd, lr: 1e30 } });
+    const images = batch();
+    const run = () => {
+      for (let step = 0; step < 9; step++) trainer.step(images, { ...position, step });
+    };
+    expect(run).toThrow(/the loss of step [2-9] \(epoch 0\), received NaN, first in (the output of )?\w+.*lower --lr/);
+  });
+
+  it("names of several gradients the first that the backward pass comes by", () => {
+    const trainer = makeTrainer("BOP");
+    vi.spyOn(trainer.network, "call").mockImplementation(() => {
+      const weights = ["conv1.weight", "layer1.0.bn1.weight", "layer3.2.conv2.weight"];
+      const roots = weights.map((name) => ops.sqrt(ops.mulScalar(named(trainer, name), 0)).sum());
+      return ops.add(ops.zeros([8, 10], { dtype: "float32" }), ops.stack(roots).sum());
+    });
+    expect(() => trainer.step(batch(), position)).toThrow("the gradient of layer3.2.conv2.weight in step 1 (epoch 0)");
+  });
+
+  it.each(["BOP", "BOP2", "SGD"] as const)(
+    "leaves every byte as it was where batches are skipped, under %s",
+    (optimizer) => {
+      const trainer = makeTrainer(optimizer, "PsgResNet20", {}, { onNan: "skip-batch" });
+      const images = batch();
+      trainer.step(images, position);
+      const state = () => [
+        [...trainer.network.module.stateDict()].map(([name, tensor]) => [name, tensor.toArray()]),
+        [...(trainer.bop?.stateDict() ?? [])].map(([name, kinds]) => [
+          name,
+          Object.entries(kinds).map(([kind, tensor]) => [kind, tensor.toArray()]),
+        ]),
+        [...trainer.sgd.stateDict().tensors].map(([name, tensor]) => [name, tensor.toArray()]),
+      ];
+      const before = state();
+      const broken = batch();
+      ops.fill_(broken.input.narrow(0, 0, 1), Number.NaN);
+      const tensors = liveTensorCount();
+      expect(() => trainer.step(broken, { ...position, step: 1 })).toThrow(NonfiniteError);
+      expect(liveTensorCount()).toBe(tensors);
+      expect(state()).toEqual(before);
+      expect(trainer.step(images, { ...position, step: 2 }).loss).toBeLessThan(10);
+      expect(state()).not.toEqual(before);
+    },
+  );
+
+  it("leaves BatchNorm's statistics as they were when a gradient is skipped, and is as if it had not been", () => {
+    const [skipping, other] = [0, 1].map(() => makeTrainer("BOP", "PsgResNet20", {}, { onNan: "skip-batch" }));
+    if (skipping === undefined || other === undefined) throw new TypeError("no trainers");
+    const images = batch();
+    const call = skipping.network.call.bind(skipping.network);
+    const spy = vi.spyOn(skipping.network, "call").mockImplementation((input) => {
+      const root = ops.sqrt(ops.mulScalar(named(skipping, "bn1.weight"), 0)).sum();
+      return ops.add(call(input), root);
+    });
+    expect(() => skipping.step(images, position)).toThrow(NonfiniteError);
+    spy.mockRestore();
+    const next = { ...position, step: 1 };
+    expect(skipping.step(images, next)).toEqual(other.step(images, next));
+    expect([...skipping.network.module.stateDict()].map(([, tensor]) => tensor.toArray())).toEqual(
+      [...other.network.module.stateDict()].map(([, tensor]) => tensor.toArray()),
+    );
+  });
+
+  it("is skipped here, too, when another rank's loss is not finite", () => {
+    const network = makeNetwork();
+    const asked: boolean[] = [];
+    const anyOf = (value: boolean) => asked.push(value) > 0;
+    const trainer = new Trainer(network, { ...settings, optimizer: "BOP", onNan: "skip-batch" }, { ...alone, anyOf });
+    open.push(trainer);
+    expect(() => trainer.step(batch(), position)).toThrow(
+      "the loss of step 1 (epoch 0), received NaN or infinity on another process",
+    );
+    expect(asked).toEqual([false]);
+  });
+
+  it("asks no other rank where nothing is skipped", () => {
+    const anyOf = () => {
+      throw new TypeError("asked");
+    };
+    const trainer = new Trainer(makeNetwork(), { ...settings, optimizer: "BOP" }, { ...alone, anyOf });
+    open.push(trainer);
+    expect(trainer.step(batch(), position).images).toBe(8);
+  });
 });
 
 describe("flips by layer", () => {

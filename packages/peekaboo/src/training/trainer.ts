@@ -1,4 +1,4 @@
-import { ops, optim, scope, type Tensor, UserError } from "@peekaboo/torch";
+import { ops, optim, scope, type Tensor } from "@peekaboo/torch";
 import type { TrainConfig } from "../config.js";
 import type { Network } from "../models/network.js";
 import { pabOps } from "../native/library.js";
@@ -8,6 +8,8 @@ import { valuesByLayer } from "../optim/layer-values.js";
 import type { SignOptimizer } from "../optim/sign-optimizer.js";
 import type { Batch } from "../pruners/pruner.js";
 import { countCorrect } from "./evaluation.js";
+import { firstNonfinite, keepStatistics } from "./first-nonfinite.js";
+import { NonfiniteError } from "./nonfinite-error.js";
 import { type Averaging, alone, type Ranks } from "./ranks.js";
 import { adaptivityRate, learningRate, type Position } from "./rates.js";
 
@@ -26,7 +28,8 @@ export interface StepResult {
 }
 
 /** The settings of the optimisers. */
-export type TrainerConfig = Pick<TrainConfig, "optimizer" | "sgd" | "bop" | "bop2">;
+export type TrainerConfig = Pick<TrainConfig, "optimizer" | "sgd" | "bop" | "bop2"> &
+  Partial<Pick<TrainConfig, "onNan">>;
 
 /** One network's training: a forward and a backward pass, Bop on the signs, SGD on the rest. */
 export class Trainer {
@@ -35,22 +38,28 @@ export class Trainer {
   readonly bop: SignOptimizer | null;
   readonly sgd: optim.SGD;
   readonly #config: TrainerConfig;
+  readonly #ranks: Ranks;
   readonly #averaging: Averaging;
+  /** Of all parameters, in the order in which the backward pass comes by them. */
+  readonly #backwards: readonly (readonly [string, Tensor])[];
 
   /** Throws UserError when a setting for single layers names none. With several `ranks`, blocks until all have a Trainer. */
   constructor(network: Network, config: TrainerConfig, ranks: Ranks = alone) {
     this.network = network;
     this.#config = config;
+    this.#ranks = ranks;
     this.#averaging = ranks.averaging(network.module.namedParameters());
     this.bop = signOptimizer(network, config);
     const rest = this.bop === null ? network.module.namedParameters() : network.otherParameters();
     this.sgd = new optim.SGD(rest, config.sgd);
+    this.#backwards = [...network.module.namedParameters()].reverse();
   }
 
   /**
    * One optimiser step on a batch.
    *
-   * Throws UserError, with nothing changed but the BatchNorm statistics, when the loss or a gradient is not finite.
+   * Throws NonfiniteError when the loss or a gradient is not finite. Nothing has changed then but the BatchNorm statistics,
+   * and where such batches are skipped not even those; there all ranks throw.
    */
   step({ input, target }: Batch, position: Position): StepResult {
     const lr = learningRate(this.#config.sgd, position);
@@ -59,34 +68,55 @@ export class Trainer {
     if (this.bop !== null && ar !== undefined) this.bop.ar = ar;
     return scope(() => {
       this.zeroGrad();
-      const logits = this.network.call(input);
-      const loss = ops.crossEntropyLoss(logits, target);
-      const value = loss.item();
-      if (!Number.isFinite(value)) throw lossError(value, position);
-      const correct = countCorrect(logits, target);
-      this.#averaging.average(() => loss.backward());
-      this.#refuseNonfinite(position);
-      const layerFlips = this.bop?.step() ?? new Map<string, number>();
-      this.sgd.step();
-      this.zeroGrad();
-      const flips = sum(layerFlips.values());
-      return { loss: value, correct, images: target.numel, flips, layerFlips, lr, ar };
+      const restore = this.#skips ? keepStatistics(this.network.module) : null;
+      try {
+        const logits = this.network.call(input);
+        const loss = ops.crossEntropyLoss(logits, target);
+        const value = loss.item();
+        this.#refuseNonfiniteLoss(value, input, position);
+        const correct = countCorrect(logits, target);
+        this.#averaging.average(() => loss.backward());
+        this.#refuseNonfiniteGradient(position);
+        const layerFlips = this.bop?.step() ?? new Map<string, number>();
+        this.sgd.step();
+        this.zeroGrad();
+        const flips = sum(layerFlips.values());
+        return { loss: value, correct, images: target.numel, flips, layerFlips, lr, ar };
+      } catch (error) {
+        if (error instanceof NonfiniteError) this.#leave(restore);
+        throw error;
+      }
     });
   }
 
+  get #skips(): boolean {
+    return this.#config.onNan === "skip-batch";
+  }
+
+  #leave(restore: (() => void) | null): void {
+    this.zeroGrad();
+    restore?.();
+  }
+
+  /** Where batches are skipped, the ranks agree before the backward pass, in which they would wait for each other. */
+  #refuseNonfiniteLoss(value: number, input: Tensor, position: Position): void {
+    const broken = !Number.isFinite(value);
+    const anywhere = this.#skips ? this.#ranks.anyOf(broken) : broken;
+    if (broken) throw NonfiniteError.loss(value, firstNonfinite(this.network, input), position);
+    if (anywhere) throw NonfiniteError.elsewhere(position);
+  }
+
   /** A gradient that is not finite would stay in the averages and freeze or flip signs for the rest of the run. */
-  #refuseNonfinite(position: Position): void {
+  #refuseNonfiniteGradient(position: Position): void {
     const names: string[] = [];
     const gradients: Tensor[] = [];
-    for (const { parameters } of [this.bop, this.sgd].filter((optimizer) => optimizer !== null)) {
-      for (const [name, { grad }] of parameters) {
-        if (grad === null) continue;
-        names.push(name);
-        gradients.push(grad);
-      }
+    for (const [name, { grad }] of this.#backwards) {
+      if (grad === null) continue;
+      names.push(name);
+      gradients.push(grad);
     }
     const name = names[pabOps().firstNonfinite(gradients)];
-    if (name !== undefined) throw gradientError(name, position);
+    if (name !== undefined) throw NonfiniteError.gradient(name, position);
   }
 
   zeroGrad(): void {
@@ -118,24 +148,4 @@ function sum(values: Iterable<number>): number {
   let total = 0;
   for (const value of values) total += value;
   return total;
-}
-
-function gradientError(name: string, { epoch, step }: Position): UserError {
-  return new UserError({
-    operation: "train",
-    argument: `the gradient of ${name} in step ${step + 1} (epoch ${epoch})`,
-    expected: "finite numbers",
-    received: "NaN or infinity",
-    remedy: "the run stopped there and the last checkpoint is intact: lower --lr, or choose another --init-method",
-  });
-}
-
-function lossError(value: number, { epoch, step }: Position): UserError {
-  return new UserError({
-    operation: "train",
-    argument: `the loss of step ${step + 1} (epoch ${epoch})`,
-    expected: "a finite number",
-    received: Number.isNaN(value) ? "NaN" : "infinity",
-    remedy: "the run stopped there and the last checkpoint is intact: lower --lr, or choose another --init-method",
-  });
 }

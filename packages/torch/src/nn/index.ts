@@ -12,4 +12,4 @@ export {
   ReLU,
   Sequential,
 } from "./layers.js";
-export { Module, refuseDifference, type StateDifference } from "./module.js";
+export { Module, refuseDifference, type StateDifference, watchOutputs } from "./module.js";

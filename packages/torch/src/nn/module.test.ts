@@ -5,7 +5,7 @@ import { entryOf, tensorOf } from "../safetensors-tensors.js";
 import { liveTensorCount, scope } from "../scope.js";
 import { full, ones, Tensor, zeros } from "../tensor.js";
 import { BatchNorm2d, Conv2d, Dropout, Linear, ReLU, Sequential } from "./layers.js";
-import { Module } from "./module.js";
+import { Module, watchOutputs } from "./module.js";
 
 class Block extends Module {
   readonly #conv = this.registerModule(
@@ -217,5 +217,25 @@ describe("a module", () => {
     using(new Odd("a", "b"), (module) =>
       expect(() => module.call(Tensor.of(1))).toThrow('Odd: expected a registered tensor, received "absent"'),
     );
+  });
+});
+
+describe("watchOutputs", () => {
+  it("tells of each output before its parent's, and of none afterwards or after a throw", () => {
+    const network = new Sequential(new ReLU(), new Sequential(new ReLU(), new ReLU()));
+    const names = new Map([...network.namedModules()].map(([name, module]) => [module, name]));
+    const seen: [string | undefined, number][] = [];
+    const watch = (module: Module, output: Tensor) => seen.push([names.get(module), output.sum().item()]);
+    scope(() => {
+      const input = Tensor.of(-1, 2);
+      expect(watchOutputs(() => network.call(input).toArray(), watch)).toEqual([0, 2]);
+      network.call(input);
+      const failing = () => {
+        throw new RangeError("no");
+      };
+      expect(() => watchOutputs(failing, watch)).toThrow("no");
+      network.call(input);
+    });
+    expect(seen).toEqual(["0", "1.0", "1.1", "1", ""].map((name) => [name, 2]));
   });
 });

@@ -16,6 +16,11 @@ interface Buffer {
   persistent: boolean;
 }
 
+/** Hears of a module's output as it is computed; {@link watchOutputs} sets it. */
+type Watch = (module: Module, output: Tensor) => void;
+
+let watch: Watch | null = null;
+
 /** A part of a network: named parameters and buffers, named children, and a forward pass. */
 export abstract class Module {
   readonly #parameters = new Map<string, Tensor>();
@@ -28,7 +33,11 @@ export abstract class Module {
 
   /** Runs the forward pass and frees what it made but for the result. */
   call(input: Tensor): Tensor {
-    return scope(() => this.forward(input));
+    return scope(() => {
+      const output = this.forward(input);
+      watch?.(this, output);
+      return output;
+    });
   }
 
   /** Whether BatchNorm and dropout behave as in training. */
@@ -187,6 +196,20 @@ export abstract class Module {
   dispose(): void {
     for (const [, tensor] of this.namedParameters()) tensor.dispose();
     for (const [, tensor] of this.namedBuffers({ all: true })) tensor.dispose();
+  }
+}
+
+/**
+ * Runs `body` and tells of each module's output as it is computed, a child's before its parent's; what follows may
+ * overwrite the tensor in place.
+ */
+export function watchOutputs<Result>(body: () => Result, onOutput: Watch): Result {
+  const outer = watch;
+  watch = onOutput;
+  try {
+    return body();
+  } finally {
+    watch = outer;
   }
 }
 

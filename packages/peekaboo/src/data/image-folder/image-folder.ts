@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { UserError } from "@peekaboo/torch/errors";
 import { ImageFolderBatches, type ImageFolderBatchesOptions } from "./batches.js";
+import { fingerprints } from "./fingerprint.js";
 import { DecoderPool } from "./pool.js";
 import { type ImageSplit, scanImageFolder } from "./scan.js";
 
@@ -15,6 +16,8 @@ export interface ImageFolder {
   classes: readonly string[];
   train: ImageFolderBatches;
   val: ImageFolderBatches;
+  /** A SHA-256 of each split's names and sizes; see {@link fingerprints}. */
+  checksums(): Promise<Record<string, string>>;
   /** Ends the threads, whatever they do; the same as disposing of both splits. */
   dispose(): Promise<void>;
 }
@@ -44,7 +47,8 @@ export async function openImageFolder(folder: string, options: ImageFolderOption
     };
     return new ImageFolderBatches(scan, name, pool, { imageSize, onBadImage, onWarning, device, prefetch }, close);
   };
-  return { classes: scan.classes, train: split("train"), val: split("val"), dispose: () => pool.dispose() };
+  const checksums = () => fingerprints(scan);
+  return { classes: scan.classes, train: split("train"), val: split("val"), checksums, dispose: () => pool.dispose() };
 }
 
 function warnOfFewThreads(workers: number, onWarning: (message: string) => void): void {

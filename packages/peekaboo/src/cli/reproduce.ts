@@ -1,0 +1,77 @@
+import type { Command } from "commander";
+import { optional, text } from "../config/kinds.js";
+import { trainOptions } from "../config/options.js";
+import { option, valuesFromFlags } from "../config/table.js";
+import type { Comparison } from "../training/compare-runs.js";
+import type { Reproduction } from "../training/reproduce.js";
+import { addFlags, givenFlags } from "./flags.js";
+import { formatCount } from "./format.js";
+import type { Io } from "./io.js";
+import { subcommand } from "./subcommand.js";
+import { EXIT } from "./usage.js";
+
+const options = {
+  savedir: option({
+    flags: "--savedir <folder>",
+    kind: optional(text("a folder")),
+    default: null,
+    defaultText: "beside the run",
+    help: "Folder that gets the repeated run, as NAME-reproduced.",
+  }),
+  json: { ...trainOptions.json, help: "Prints the comparison as one line of JSON." },
+};
+
+const NOTES = `
+The run needs its config.json, metrics.jsonl and checkpoint.safetensors, and must have come to its end; files that it was
+given (--data of an image folder, --load-pretrained, --resume) must be where they were. Exit status 0 means identical in every
+bit but for times, 1 different.
+
+Example:
+  $ peekaboo reproduce results/demo
+`;
+
+/** Adds `peekaboo reproduce RUN`, which may start processes with the same `argv`; `exit` gets the exit status. */
+export function addReproduce(program: Command, argv: readonly string[], io: Io, exit: (status: number) => void): void {
+  const command = subcommand(program, "reproduce <run>", "Run a finished run again and compare the two, bit for bit");
+  addFlags(command, options);
+  command.addHelpText("after", NOTES);
+  command.action(async (run: string) => {
+    const { savedir, json } = valuesFromFlags(options, givenFlags(command, options));
+    const { reproduce } = await import("../training/reproduce.js");
+    const { status, reproduction } = await reproduce(run, { savedir }, argv, io);
+    exit(reproduction === null || reproduction.identical ? status : EXIT.different);
+    if (reproduction === null) return;
+    io.stdout.write(json ? `${JSON.stringify(reproduction)}\n` : formatReproduction(reproduction));
+  });
+}
+
+/** The comparison as a person reads it, the verdict last. */
+export function formatReproduction(reproduction: Reproduction): string {
+  const { run, reproduced, identical } = reproduction;
+  const verdict = identical ? `Identical: ${reproduced} repeats ${run}.` : `Different: ${reproduced} and ${run}.`;
+  return `${[...inWords(reproduction), verdict].join("\n")}\n`;
+}
+
+function inWords({ environment, metrics, checkpoint }: Comparison): string[] {
+  const others = environment.map(({ name, original, reproduced }) => `${name} ${reproduced} instead of ${original}`);
+  return [
+    `environment  ${others.length === 0 ? "the same" : others.join("; ")}`,
+    `metrics      ${metricsInWords(metrics)}`,
+    `checkpoint   ${tensorsInWords(checkpoint)}`,
+  ];
+}
+
+function metricsInWords({ lines, first }: Comparison["metrics"]): string {
+  if (first === null) return `${formatCount(lines)} lines, the same but for times`;
+  const { line, kind, epoch, step, name, original, reproduced } = first;
+  const place = step === null ? `epoch ${epoch}` : `step ${step} (epoch ${epoch})`;
+  const what = name === "" ? kind : `${name} of the ${kind}`;
+  return `different from line ${line} on, ${place}: ${what} is ${reproduced} instead of ${original}`;
+}
+
+function tensorsInWords({ tensors, differing, first }: Comparison["checkpoint"]): string {
+  if (first === null) return `${formatCount(tensors)} tensors, the same in every bit`;
+  const { name, index, original, reproduced } = first;
+  const place = index === null ? name : `${name}[${index}]`;
+  return `${formatCount(differing)} of ${formatCount(tensors)} tensors differ: ${place} is ${reproduced} instead of ${original}`;
+}

@@ -1,0 +1,57 @@
+import { nn, noGrad, scope, type Tensor } from "@peekaboo/torch";
+import type { Network } from "../models/network.js";
+import { pabOps } from "../native/library.js";
+
+/** Where a number that is not finite first appears. */
+export type Origin =
+  | { readonly kind: "input" }
+  /** A parameter was not finite before the step. */
+  | { readonly kind: "parameter"; readonly name: string }
+  /** A module's output is not finite, and its input is. */
+  | { readonly kind: "output"; readonly name: string }
+  /** All outputs are finite: the loss itself overflows. */
+  | { readonly kind: "loss" };
+
+/**
+ * Computes the network's outputs for `input` [N, C, H, W] again, in the mode it is in, and finds the first in the order
+ * of the forward pass that is not finite. BatchNorm's statistics are left as they were.
+ */
+export function firstNonfinite({ module }: Pick<Network, "module">, input: Tensor): Origin {
+  return noGrad(() =>
+    scope(() => {
+      if (!allFinite(input)) return { kind: "input" };
+      const broken = [...module.namedParameters()].find(([, parameter]) => !allFinite(parameter));
+      if (broken !== undefined) return { kind: "parameter", name: broken[0] };
+      const name = firstOutput(module, input);
+      return name === undefined ? { kind: "loss" } : { kind: "output", name: name === "" ? "the network" : name };
+    }),
+  );
+}
+
+function firstOutput(module: nn.Module, input: Tensor): string | undefined {
+  const names = new Map([...module.namedModules()].map(([name, own]) => [own, name]));
+  const restore = keepStatistics(module);
+  let first: string | undefined;
+  nn.watchOutputs(
+    () => module.call(input),
+    (own, output) => {
+      if (first === undefined && !allFinite(output)) first = names.get(own);
+    },
+  );
+  restore();
+  return first;
+}
+
+/** Copies BatchNorm's statistics; the function returned puts them back, as long as the scope around lasts. */
+export function keepStatistics(module: nn.Module): () => void {
+  const copies = noGrad(() => [...module.namedBuffers()].map(([, tensor]) => [tensor, tensor.clone()] as const));
+  return () => {
+    noGrad(() => {
+      for (const [tensor, copy] of copies) tensor.copy_(copy);
+    });
+  };
+}
+
+function allFinite(tensor: Tensor): boolean {
+  return pabOps().firstNonfinite([tensor]) < 0;
+}

@@ -1,0 +1,77 @@
+import { scope } from "@peekaboo/torch";
+import { formatCount, formatPercent } from "../cli/format.js";
+import type { BopConfig } from "../config.js";
+import type { MaskedLayer } from "../layers/masked-layer.js";
+import type { Network } from "../models/network.js";
+import type { EpochMeans } from "./epoch-means.js";
+import type { Nonfinite } from "./nonfinite-error.js";
+
+/** The share of the kept weights that may flip in one step without a word. */
+const MOST = 0.9;
+
+/** What of a step the warnings follow from. */
+export interface WatchedStep {
+  flips: number;
+  /** Bop's γ; undefined where Bop takes no part. */
+  ar: number | undefined;
+}
+
+/** Tells what goes wrong with the flips and the numbers of an epoch, and what to change: each thing once an epoch. */
+export class EpochWarnings {
+  readonly #say: (text: string) => void;
+  readonly #bop: Pick<BopConfig, "tau">;
+  /** What Bop may flip. */
+  readonly #kept: number;
+  #flipped = false;
+  #firstSkip: (Nonfinite & { step: number }) | null = null;
+
+  constructor(network: Network, bop: Pick<BopConfig, "tau">, say: (text: string) => void) {
+    this.#say = (text) => say(`Warning: ${text}`);
+    this.#bop = bop;
+    this.#kept = keptWeights(network);
+  }
+
+  /** After a step, which counts from 1. */
+  step({ flips, ar }: WatchedStep, step: number): void {
+    if (this.#flipped || ar === undefined || flips <= MOST * this.#kept) return;
+    this.#flipped = true;
+    const share =
+      flips >= this.#kept ? "all kept weights" : `${formatPercent(flips / this.#kept)} % of the kept weights`;
+    this.#say(
+      `${share} flipped their sign in step ${step}: γ is too large or τ too small. Lower --ar (${ar} now) or raise --tau (${this.#bop.tau}).`,
+    );
+  }
+
+  /** After a step, which counts from 1, that was skipped. */
+  skip(nonfinite: Nonfinite, step: number): void {
+    this.#firstSkip ??= { what: nonfinite.what, where: nonfinite.where, step };
+  }
+
+  /** After the epoch's last step. */
+  end(epoch: number, { steps, flips, skipped, ar }: Pick<EpochMeans, "steps" | "flips" | "skipped" | "ar">): void {
+    if (ar !== null && ar > 0 && steps > 0 && flips === 0) {
+      this.#say(
+        `no weight flipped its sign in epoch ${epoch + 1}: τ is too large or γ too small. Lower --tau (${this.#bop.tau} now) or raise --ar (${ar}).`,
+      );
+    }
+    if (skipped === 0) return;
+    const first =
+      this.#firstSkip === null
+        ? ""
+        : `, first in step ${this.#firstSkip.step} (${this.#firstSkip.what}: ${this.#firstSkip.where})`;
+    this.#say(
+      `skipped ${formatCount(skipped)} of ${formatCount(skipped + steps)} batches of epoch ${epoch + 1}, whose loss or gradient was not finite${first}. Lower --lr if they grow in number.`,
+    );
+  }
+}
+
+/** How many numbers Bop may flip: those of convolutions that aren't pruned away. */
+function keptWeights(network: Network): number {
+  const layers: ReadonlyMap<string, MaskedLayer> = network.prunable();
+  let kept = 0;
+  for (const [name, parameter] of network.bopParameters()) {
+    const mask = layers.get(name)?.mask ?? null;
+    kept += mask === null ? parameter.numel : scope(() => mask.sum().item());
+  }
+  return kept;
+}
