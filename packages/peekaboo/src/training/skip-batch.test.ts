@@ -10,6 +10,7 @@ import { parseConfig } from "../config.js";
 import type { BatchSource } from "../data/batch-source.js";
 import { Network } from "../models/network.js";
 import { readCheckpoint, restoreNetwork } from "./checkpoint.js";
+import { CheckpointStore } from "./checkpoint-store.js";
 import { Interrupted, InterruptGuard } from "./interrupt.js";
 import { MetricsWriter, readMetrics } from "./metrics.js";
 import { alone } from "./ranks.js";
@@ -109,6 +110,7 @@ async function run(name: string, { broken = () => false, resume = false, stopAft
       folder,
       metrics,
       ranks: alone,
+      store: new CheckpointStore(folder, config.keep),
       guard,
       stream,
       start,
