@@ -1,4 +1,4 @@
-import { manualSeed, ops, type Tensor, UserError } from "@peekaboo/torch";
+import { manualSeed, ops, scope, type Tensor, type TorchError, UserError } from "@peekaboo/torch";
 import { formatCount, formatDuration } from "../cli/format.js";
 import { createProgress } from "../cli/progress.js";
 import type { TrainConfig } from "../config.js";
@@ -13,10 +13,12 @@ import { type Checkpoint, restoreOptimizers, writeCheckpoint } from "./checkpoin
 import { EpochMeans } from "./epoch-means.js";
 import { type Evaluation, evaluate } from "./evaluation.js";
 import { Interrupted, type InterruptGuard } from "./interrupt.js";
+import { batchTooLarge, isOutOfMemory, largestFitting } from "./memory.js";
 import type { MetricsWriter } from "./metrics.js";
 import { BEGINNING, type Progress } from "./progress.js";
 import { pruneShot } from "./prune-shot.js";
 import type { Ranks } from "./ranks.js";
+import type { Position } from "./rates.js";
 import type { RunFolder } from "./run-folder.js";
 import { type StepResult, Trainer } from "./trainer.js";
 
@@ -294,6 +296,8 @@ export class TrainingSession {
         if (config.printFreq !== null && i % config.printFreq === 0) bar.log(this.#stepInWords(i, steps, result));
         if (result.stop) throw new Interrupted((await guard.pending()) ?? "SIGTERM");
       }
+    } catch (error) {
+      throw isOutOfMemory(error) ? batchTooLarge(error, config.batchSize) : error;
     } finally {
       bar.stop();
     }
@@ -306,6 +310,8 @@ export class TrainingSession {
     let own: StepResult;
     try {
       own = this.#trainer.step(batch, position);
+    } catch (error) {
+      throw isOutOfMemory(error) ? this.#tooLarge(error, batch, position) : error;
     } finally {
       batch.input.dispose();
       batch.target.dispose();
@@ -315,6 +321,26 @@ export class TrainingSession {
     const { loss: mean, correct: right, images: count } = own;
     const [loss = 0, correct = 0, images = 0, stop = 0] = await ranks.sum([mean * count, right, count, signal]);
     return { ...own, loss: loss / images, correct, images, stop: stop > 0 };
+  }
+
+  /** The error for a batch that doesn't fit, with one that does: found by steps of a run that ends here, unsaved. */
+  #tooLarge(error: TorchError, { input, target }: Batch, position: Position): UserError {
+    const { config, ranks } = this.#parts;
+    if (ranks.size > 1) return batchTooLarge(error, config.batchSize);
+    const fits = (images: number) =>
+      scope(() => {
+        try {
+          const first = (whole: Tensor) => ops.narrow(whole, 0, 0, images);
+          this.#trainer.step({ input: first(input), target: first(target) }, position);
+          return true;
+        } catch (failure) {
+          // Numbers that are not finite say that there was memory to compute them.
+          if (failure instanceof UserError) return true;
+          if (isOutOfMemory(failure)) return false;
+          throw failure;
+        }
+      });
+    return batchTooLarge(error, config.batchSize, largestFitting(target.numel, fits));
   }
 
   #stepInWords(done: number, steps: number, { loss, correct, images, flips }: StepResult): string {
