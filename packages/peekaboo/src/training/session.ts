@@ -340,6 +340,8 @@ export class TrainingSession {
           throw failure;
         }
       });
+    // Said first: where even a few kilobytes are missing, libraries below may end the process.
+    this.#say(`Note: a batch of ${config.batchSize} images doesn't fit in memory; looking for one that does.`);
     return batchTooLarge(error, config.batchSize, largestFitting(target.numel, fits));
   }
 
