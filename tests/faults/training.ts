@@ -45,7 +45,7 @@ export function train(savedir: string, name: string, options: StartOptions = {})
   const started = performance.now();
   const child = spawn(file, rest, { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, ...env } });
   let stderr = "";
-  child.stderr?.on("data", (chunk) => (stderr = `${stderr}${chunk}`.slice(-4000)));
+  child.stderr?.on("data", (chunk) => (stderr = `${stderr}${chunk}`.slice(-100_000)));
   const ended = new Promise<Ending>((resolve) => {
     const end = (code: number | null, signal: NodeJS.Signals | null) =>
       resolve({ code, signal, stderr, seconds: (performance.now() - started) / 1000 });
