@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { gunzipSync } from "node:zlib";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type TarEntry, tarOf } from "../../../../tests/support/data.js";
 import { readArchive } from "./archive.js";
@@ -82,6 +82,18 @@ describe("readArchive", () => {
   it("refuses an archive that grows out of proportion", async () => {
     const bomb = [{ path: "filler", content: new Uint8Array(2 ** 24) }, ...plain];
     await expect(read(bomb, limits)).rejects.toThrow("max decompression ratio exceeded");
+  });
+
+  it("stops inflating what is mostly padding long before it fills memory", async () => {
+    const [header, body] = [
+      gunzipSync(tarOf([{ path: "filler", size: 2 ** 29 }])).subarray(0, 512),
+      Buffer.alloc(2 ** 20),
+    ];
+    const bomb = Buffer.concat([gzipSync(header), ...Array<Buffer>(512).fill(gzipSync(body))]);
+    const peak = () => process.resourceUsage().maxRSS * 1024;
+    const before = peak();
+    await expect(readArchive(saved(bomb), limits)).rejects.toThrow("max decompression ratio exceeded");
+    expect(peak() - before).toBeLessThan(2 ** 27);
   });
 
   it("refuses an archive cut off anywhere", async () => {

@@ -4,6 +4,9 @@ import { UserError } from "@peekaboo/torch/errors";
 import type { ReadEntry } from "tar";
 import type { Files } from "./source.js";
 
+/** Bytes that are inflated at a time, all of whose output is held at once: deflate makes at most 1032 of one. */
+const PIECE_BYTES = 2 ** 13;
+
 /**
  * The wanted regular files of a tar archive (gzipped or not), read into memory and keyed by base name. Nothing is written,
  * so names like "../x" and links do no harm. `limits` gives each wanted file's most bytes.
@@ -42,8 +45,10 @@ export async function readArchive(file: string, limits: Readonly<Record<string, 
   });
   const fed = (async () => {
     for await (const chunk of createReadStream(file, { highWaterMark: 2 ** 20 })) {
-      parser.write(chunk);
-      if (refusal !== undefined) throw refusal;
+      for (let at = 0; at < chunk.length; at += PIECE_BYTES) {
+        parser.write(chunk.subarray(at, at + PIECE_BYTES));
+        if (refusal !== undefined) throw refusal;
+      }
     }
     parser.end();
   })();

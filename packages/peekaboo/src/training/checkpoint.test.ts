@@ -139,6 +139,10 @@ describe("a checkpoint", () => {
       /expected the network's own names and shapes .* 25 missing \(layer4.0.conv1.weight, .* of another shape \(conv1.weight \[4,3,3,3\] instead of \[16,3,3,3\]/,
     );
 
+    const outputs = join(folder, "outputs.safetensors");
+    writeSafetensors(outputs, tensors, { ...metadata, numClasses: String(2 ** 45) });
+    expect(() => loadNetwork(outputs)).toThrow("a network with 35184372088832 outputs, as it says");
+
     const masked = join(folder, "masked.safetensors");
     const odd = { dtype: "U8", shape: [2, 1], data: Uint8Array.of(1, 0) } as const;
     writeSafetensors(masked, [...tensors, ["mask.conv9.weight", odd]], metadata);

@@ -13,6 +13,7 @@ import type { ImageShape } from "../models/architecture.js";
 import { Network, type NetworkOptions } from "../models/network.js";
 import type { PruneReport } from "../pruning/loop.js";
 import { verifyChecksums, withChecksums } from "./checksums.js";
+import { isOutOfMemory } from "./memory.js";
 import { BEGINNING, type Progress, progressSchema } from "./progress.js";
 import type { Trainer } from "./trainer.js";
 
@@ -123,8 +124,8 @@ export interface LoadedNetwork {
  */
 export function loadNetwork(path: string): LoadedNetwork {
   const checkpoint = readCheckpoint(path);
-  const { config, numClasses, imageShape } = checkpoint;
-  const network = new Network(networkOptions(config, numClasses, imageShape));
+  const { config } = checkpoint;
+  const network = buildNetwork(checkpoint);
   try {
     restoreNetwork(network, checkpoint);
   } catch (error) {
@@ -133,6 +134,20 @@ export function loadNetwork(path: string): LoadedNetwork {
   }
   network.module.eval();
   return { network, config };
+}
+
+/** The network that a checkpoint tells of; throws UserError when that is far from what the file holds. */
+function buildNetwork({ path, config, numClasses, imageShape, tensors }: Checkpoint): Network {
+  const { arch, width } = config;
+  // Before memory is asked for: each network has an output for each class.
+  const hasOutputs = [...tensors.values()].some(({ shape }) => shape[0] === numClasses && !shape.includes(0));
+  if (!hasOutputs) throw damaged(path, `a network with ${numClasses} outputs, as it says`, "none");
+  try {
+    return new Network(networkOptions(config, numClasses, imageShape));
+  } catch (error) {
+    if (!isOutOfMemory(error)) throw error;
+    throw damaged(path, "a network that fits in memory", `${arch} of width ${width} with ${numClasses} classes`);
+  }
 }
 
 /** Takes over weights and masks. Throws UserError, listing the first few differences, when they are another network's. */

@@ -1,4 +1,4 @@
-import { manualSeed, ops, type Tensor, UserError } from "@peekaboo/torch";
+import { manualSeed, ops, scope, type Tensor, type TorchError, UserError } from "@peekaboo/torch";
 import { formatCount, formatDuration } from "../cli/format.js";
 import { createProgress } from "../cli/progress.js";
 import type { TrainConfig } from "../config.js";
@@ -16,11 +16,13 @@ import { EpochMeans } from "./epoch-means.js";
 import { type Evaluation, evaluate } from "./evaluation.js";
 import { firstNonfinite, type Origin } from "./first-nonfinite.js";
 import { Interrupted, type InterruptGuard } from "./interrupt.js";
+import { batchTooLarge, isOutOfMemory, largestFitting } from "./memory.js";
 import type { MetricsWriter } from "./metrics.js";
 import { NonfiniteError, tooManySkipped } from "./nonfinite-error.js";
 import { BEGINNING, type Progress } from "./progress.js";
 import { pruneShot } from "./prune-shot.js";
 import type { Ranks } from "./ranks.js";
+import type { Position } from "./rates.js";
 import type { RunFolder } from "./run-folder.js";
 import { type StepResult, Trainer } from "./trainer.js";
 import { EpochWarnings } from "./warnings.js";
@@ -343,6 +345,8 @@ export class TrainingSession {
         begun = performance.now();
       }
       warnings.end(this.#epoch, means);
+    } catch (error) {
+      throw isOutOfMemory(error) ? batchTooLarge(error, config.batchSize) : error;
     } finally {
       bar.stop();
     }
@@ -371,7 +375,7 @@ export class TrainingSession {
       return this.#trainer.step(batch, position);
     } catch (error) {
       if (this.#parts.config.onNan === "skip-batch" && error instanceof NonfiniteError) return { skipped: error };
-      throw error;
+      throw isOutOfMemory(error) ? this.#tooLarge(error, batch, position) : error;
     } finally {
       batch.input.dispose();
       batch.target.dispose();
@@ -389,6 +393,28 @@ export class TrainingSession {
     if (skippedInARow >= MOST_SKIPPED) throw tooManySkipped(skippedInARow, skipped);
     // An epoch of which nothing is left has no means.
     if (steps === 0 && this.#epochIsOver) throw tooManySkipped(skippedInARow, skipped);
+  }
+
+  /** The error for a batch that doesn't fit, with one that does: found by steps of a run that ends here, unsaved. */
+  #tooLarge(error: TorchError, { input, target }: Batch, position: Position): UserError {
+    const { config, ranks } = this.#parts;
+    if (ranks.size > 1) return batchTooLarge(error, config.batchSize);
+    const fits = (images: number) =>
+      scope(() => {
+        try {
+          const first = (whole: Tensor) => ops.narrow(whole, 0, 0, images);
+          this.#trainer.step({ input: first(input), target: first(target) }, position);
+          return true;
+        } catch (failure) {
+          // Numbers that are not finite say that there was memory to compute them.
+          if (failure instanceof UserError) return true;
+          if (isOutOfMemory(failure)) return false;
+          throw failure;
+        }
+      });
+    // Said first: where even a few kilobytes are missing, libraries below may end the process.
+    this.#say(`Note: a batch of ${config.batchSize} images doesn't fit in memory; looking for one that does.`);
+    return batchTooLarge(error, config.batchSize, largestFitting(target.numel, fits));
   }
 
   #stepInWords(done: number, steps: number, { loss, correct, images, flips }: StepResult): string {
