@@ -167,3 +167,49 @@ describe("--resume", () => {
     expect(timeless("parts-two")).toEqual(timeless("whole-two"));
   });
 });
+
+describe("a signal", () => {
+  const long = ["--prune-iters", "5000", "--prune-epoch", "0", "--prune-shots", "1"];
+
+  async function pruning(name: string, signals: readonly NodeJS.Signals[]) {
+    const child = spawn(process.execPath, args(name, ...long));
+    const ended = new Promise<{ status: number | null; signal: NodeJS.Signals | null }>((resolve) =>
+      child.on("exit", (status, signal) => resolve({ status, signal })),
+    );
+    await new Promise<void>((resolve) => {
+      child.stderr.on("data", (bytes) => {
+        if (String(bytes).includes("prune with SynFlow")) resolve();
+      });
+    });
+    for (const signal of signals) child.kill(signal);
+    return ended;
+  }
+
+  it.each([
+    ["SIGTERM", 143],
+    ["SIGINT", 130],
+  ] as const)("%s during the pruning ends the run with %d and leaves no lock", async (signal, status) => {
+    expect(await pruning(signal, [signal])).toEqual({ status, signal: null });
+    expect(readdirSync(join(folder, signal)).sort()).toEqual(["config.json", "metrics.jsonl"]);
+  });
+
+  it("ends the process at once when it is the second, but not when it is the first's echo", async () => {
+    const guard = new URL("../packages/peekaboo/dist/training/interrupt.js", import.meta.url).href;
+    const script = `
+      import { InterruptGuard } from ${JSON.stringify(guard)};
+      new InterruptGuard();
+      process.stdout.write("ready");
+      setInterval(() => {}, 1000);`;
+    const child = spawn(process.execPath, ["--input-type=module", "-e", script]);
+    const ended = new Promise((resolve) => child.on("exit", (_, signal) => resolve(signal)));
+    const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+    await new Promise((resolve) => child.stdout.once("data", resolve));
+    child.kill("SIGTERM");
+    await pause(50);
+    child.kill("SIGTERM");
+    await pause(1000);
+    expect(child.signalCode).toBeNull();
+    child.kill("SIGTERM");
+    expect(await ended).toBe("SIGTERM");
+  });
+});
