@@ -52,7 +52,9 @@ function plainGradient(arch: string, batches: readonly Batch[]): () => void {
   const weights = [...network.prunable().values()].map(({ weight }) => weight);
   return () => {
     for (const { input, target } of batches) {
-      scope(() => grad([ops.crossEntropyLoss(network.call(input.to({ dtype: "float64" })), target)], weights));
+      scope(() => {
+        grad([ops.crossEntropyLoss(network.call(input.to({ dtype: "float64" })), target)], weights);
+      });
     }
   };
 }
@@ -101,7 +103,10 @@ function plainPass(arch: string, imageShape: readonly number[]): () => void {
   network.module.to({ dtype: "float64" }).eval();
   const weights = [...network.prunable().values()].map(({ weight }) => weight);
   const image = ones([1, ...imageShape], { dtype: "float64" });
-  return () => scope(() => grad([network.call(image).sum()], weights));
+  return () =>
+    scope(() => {
+      grad([network.call(image).sum()], weights);
+    });
 }
 
 /** A pruner that notes how long each of its scores takes. */
@@ -123,13 +128,22 @@ async function againstPass(arch = "resnet50", rounds = "100"): Promise<void> {
   const imageShape = [3, 224, 224];
   const pass = plainPass(arch, imageShape);
   const [passes, scores, all]: [number[], number[], number[]] = [[], [], []];
+  const processor = { rounds: 0, passes: 0 };
   for (let i = 0; i < 3; i++) pass();
   const network = randomNetwork(arch, 1000);
   const iterations = Number(rounds);
   let begun = performance.now();
+  let before = process.cpuUsage();
+  const spent = () => {
+    const { user, system } = process.cpuUsage(before);
+    before = process.cpuUsage();
+    return (user + system) / 1e6;
+  };
   const onRound = () => {
     all.push((performance.now() - begun) / 1000);
+    processor.rounds += spent();
     passes.push(seconds(pass));
+    processor.passes += spent();
     begun = performance.now();
   };
   await prune(network, { ...target, imageShape, pruner: timed(findPruner("SynFlow"), scores), iterations, onRound });
@@ -145,6 +159,9 @@ async function againstPass(arch = "resnet50", rounds = "100"): Promise<void> {
     `in all ${total.toFixed(1)} s: ${overMedian} of as many median passes, ${overMean} of the passes in between`,
   );
   console.log(`a round, median ${median(all).toFixed(3)} s: ${(median(all) / median(passes)).toFixed(3)} of a pass`);
+  console.log(
+    `processor time: ${((processor.rounds + spent()) / processor.passes).toFixed(3)} of the passes in between`,
+  );
   console.log(`selection and masks ${((100 * selection) / sum(all.slice(1))).toFixed(1)} % of the rounds`);
 }
 

@@ -34,9 +34,8 @@ void score_magnitude_(at::Tensor& gradient, const at::Tensor& weight) {
   }
   auto* gradients = gradient.data_ptr<double>();
   const auto* weights = weight.data_ptr<double>();
-  at::parallel_for(0, gradient.numel(), kGrain, [&](int64_t begin, int64_t end) {
-    magnitude_run(gradients + begin, weights + begin, end - begin);
-  });
+  at::parallel_for(0, gradient.numel(), kGrain,
+                   [&](int64_t begin, int64_t end) { magnitude_run(gradients + begin, weights + begin, end - begin); });
 }
 
 // Zero where the mask is: stores nothing else, for in a late round few weights are new there.

@@ -9,7 +9,9 @@
 #include <cstring>
 #include <limits>
 #include <mutex>
+#include <optional>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "parallel.h"
@@ -31,8 +33,8 @@ bool is_plain(const at::Tensor& tensor) {
   return tensor.device().is_cpu() && tensor.scalar_type() == at::kDouble && tensor.is_contiguous();
 }
 
-// Calls body(values, count) for the runs that make up all elements of plain tensors, in parallel: each thread's share is
-// one range, which may cover many small tensors.
+// Calls body(values, count) for the runs that make up all elements of plain tensors, in parallel: each thread's share
+// is one range, which may cover many small tensors.
 template <typename MakeBody>
 void for_all(at::TensorList scores, int64_t total, const MakeBody& make_body) {
   at::parallel_for(0, total, kGrain, [&](int64_t begin, int64_t end) {
@@ -101,6 +103,93 @@ std::vector<double> in_bucket(at::TensorList scores, int64_t total, uint64_t buc
   return found;
 }
 
+// Below this, two passes with a histogram are as fast.
+constexpr int64_t kWorthSampling = int64_t{1} << 20;
+constexpr int64_t kSample = int64_t{1} << 15;
+
+// Two scores between which the k-th smallest probably lies: quantiles of evenly spaced scores, six standard deviations
+// either way. NaN if one of those is NaN.
+std::pair<double, double> bracket(at::TensorList scores, int64_t total, int64_t k) {
+  std::vector<double> sample;
+  sample.reserve(kSample + 1);
+  const int64_t stride = total / kSample;
+  int64_t next = 0;
+  int64_t first = 0;
+  for (const at::Tensor& tensor : scores) {
+    const double* values = tensor.data_ptr<double>();
+    for (; next < first + tensor.numel(); next += stride) sample.push_back(values[next - first]);
+    first += tensor.numel();
+  }
+  for (const double value : sample) {
+    if (std::isnan(value)) return {value, value};
+  }
+  const auto size = static_cast<double>(sample.size());
+  const double share = static_cast<double>(k) / static_cast<double>(total);
+  const double margin = 6 * std::sqrt(size * share * (1 - share)) + 2;
+  const auto at_place = [&](double place) {
+    if (place < 0) return -std::numeric_limits<double>::infinity();
+    if (place >= size) return std::numeric_limits<double>::infinity();
+    const auto nth = sample.begin() + static_cast<int64_t>(place);
+    std::nth_element(sample.begin(), nth, sample.end());
+    return *nth;
+  };
+  return {at_place(size * share - margin), at_place(size * share + margin)};
+}
+
+struct Between {
+  int64_t below = 0;
+  int64_t at_low = 0;
+  int64_t at_high = 0;
+  bool numbers = true;
+  std::vector<double> inside;
+};
+
+// How many scores are below, at either end of, and which are inside the bracket.
+Between between(at::TensorList scores, int64_t total, double low, double high) {
+  std::mutex merging;
+  Between all;
+  for_all(scores, total, [&] {
+    return [&](const double* values, int64_t count) {
+      Between own;
+      for (int64_t i = 0; i < count; i++) {
+        const double value = values[i];
+        own.numbers &= !std::isnan(value);
+        own.below += value < low;
+        own.at_low += value == low;
+        own.at_high += value == high;
+        if (value > low && value < high) own.inside.push_back(value);
+      }
+      const std::lock_guard<std::mutex> lock(merging);
+      all.below += own.below;
+      all.at_low += own.at_low;
+      all.at_high += own.at_high;
+      all.numbers &= own.numbers;
+      all.inside.insert(all.inside.end(), own.inside.begin(), own.inside.end());
+    };
+  });
+  return all;
+}
+
+// The k-th smallest by one pass over the scores; nothing where the bracket missed it.
+std::optional<double> kth_by_sampling(at::TensorList scores, int64_t total, int64_t k) {
+  const auto [low, high] = bracket(scores, total, k);
+  if (std::isnan(low)) return low;
+  Between found = between(scores, total, low, high);
+  if (!found.numbers) return std::numeric_limits<double>::quiet_NaN();
+  int64_t rank = k - found.below;
+  if (rank < 1) return std::nullopt;
+  if (rank <= found.at_low) return low;
+  rank -= found.at_low;
+  const auto size = static_cast<int64_t>(found.inside.size());
+  if (rank <= size) {
+    const auto kth = found.inside.begin() + (rank - 1);
+    std::nth_element(found.inside.begin(), kth, found.inside.end());
+    return *kth;
+  }
+  if (low != high && rank - size <= found.at_high) return high;
+  return std::nullopt;
+}
+
 // The k-th smallest (from 1) of all elements of `scores`; NaN if one is NaN.
 double kth_smallest(at::TensorList scores, int64_t k) {
   int64_t total = 0;
@@ -117,6 +206,9 @@ double kth_smallest(at::TensorList scores, int64_t k) {
     if (at::isnan(all).any().item<bool>()) return std::numeric_limits<double>::quiet_NaN();
     return std::get<0>(at::kthvalue(all, k)).item<double>();
   }
+  if (total >= kWorthSampling) {
+    if (const auto kth = kth_by_sampling(scores, total, k)) return *kth;
+  }
   std::vector<int64_t> histogram(kBuckets, 0);
   if (!count_leading(scores, total, histogram)) return std::numeric_limits<double>::quiet_NaN();
   size_t bucket = 0;
@@ -126,6 +218,20 @@ double kth_smallest(at::TensorList scores, int64_t k) {
   const auto kth = found.begin() + (k - before - 1);
   std::nth_element(found.begin(), kth, found.end());
   return *kth;
+}
+
+// Writes a run of keep_above's mask; how many are above the threshold, and how many equal it.
+PEEKABOO_MULTIVERSION std::pair<int64_t, int64_t> mask_run(const double* values, uint8_t* kept, int64_t count,
+                                                           double threshold) {
+  int64_t above = 0;
+  int64_t equal = 0;
+  for (int64_t i = 0; i < count; i++) {
+    const bool over = values[i] > threshold;
+    kept[i] = over;
+    above += over;
+    equal += values[i] == threshold;
+  }
+  return {above, equal};
 }
 
 // The uint8 mask of the scores above `threshold`, how many these are, and how many equal it.
@@ -141,13 +247,7 @@ std::tuple<at::Tensor, int64_t, int64_t> keep_above(const at::Tensor& score, dou
   int64_t above = 0;
   int64_t equal = 0;
   at::parallel_for(0, score.numel(), kGrain, [&](int64_t begin, int64_t end) {
-    int64_t own_above = 0;
-    int64_t own_equal = 0;
-    for (int64_t i = begin; i < end; i++) {
-      kept[i] = values[i] > threshold;
-      own_above += kept[i];
-      own_equal += values[i] == threshold;
-    }
+    const auto [own_above, own_equal] = mask_run(values + begin, kept + begin, end - begin, threshold);
     const std::lock_guard<std::mutex> lock(merging);
     above += own_above;
     equal += own_equal;

@@ -1,5 +1,6 @@
 import { scope, Tensor, UserError } from "@peekaboo/torch";
 import { describe, expect, it } from "vitest";
+import { pabOps } from "../native/library.js";
 import { selectMasks } from "./selection.js";
 
 const double = (values: number[]) => Tensor.from(Float64Array.from(values));
@@ -65,6 +66,29 @@ describe("selecting masks", () => {
       expect(kept).toEqual(values.map((value) => (value > threshold ? 1 : 0)));
       const single = new Map([["a", Tensor.from(Float32Array.of(4, 3, 2, 1))]]);
       expect(selectMasks(single, 0.5, "global").masks.get("a")?.toArray()).toEqual([1, 1, 0, 0]);
+    });
+  });
+
+  it.each([
+    ["spread out", (u: number) => u],
+    ["mostly zero", (u: number) => Math.max(0, u - 0.7)],
+    ["all equal but few", (u: number) => (u < 1e-5 ? -1 : 3)],
+    ["negative and steep", (u: number) => -((u + 1e-3) ** -6)],
+  ])("agrees with sorting on millions of values that are %s", (_, shape) => {
+    let state = 7;
+    const values = Float64Array.from({ length: 1_100_000 }, () => {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+      return shape(state / 2 ** 32);
+    });
+    const sorted = values.slice().sort();
+    scope(() => {
+      const parts = [values.slice(0, 10), values.slice(10, 900_000), values.slice(900_000)];
+      const tensors = parts.map((part) => Tensor.from(part));
+      for (const k of [1, 2, 330_000, 769_999, 770_000, 1_000_000, 1_100_000]) {
+        expect(pabOps().kthSmallest(tensors, k)).toBe(sorted[k - 1]);
+      }
+      values[555_555] = Number.NaN;
+      expect(pabOps().kthSmallest([Tensor.from(values)], 500_000)).toBeNaN();
     });
   });
 });
