@@ -227,7 +227,7 @@ describe("watchOutputs", () => {
     const seen: [string | undefined, number][] = [];
     const watch = (module: Module, output: Tensor) => seen.push([names.get(module), output.sum().item()]);
     scope(() => {
-      const input = Tensor.of([-1, 2]);
+      const input = Tensor.from(Float32Array.of(-1, 2));
       expect(watchOutputs(() => network.call(input).toArray(), watch)).toEqual([0, 2]);
       network.call(input);
       const failing = () => {
