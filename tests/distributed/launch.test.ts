@@ -190,7 +190,7 @@ describe("a signal to the supervisor", () => {
     for (const rank of [0, 1]) expect(await noted(folder, `saved-${rank}`)).toBe(signal);
   });
 
-  it("kills the ranks when it comes twice", async () => {
+  it("kills the ranks when it comes twice", { retry: 1 }, async () => {
     const body = `process.on("SIGTERM", () => note("heard", "x")); note("ready", "x"); await forever();`;
     const job = start(body);
     await Promise.all([0, 1].map((rank) => noted(folder, `ready-${rank}`)));

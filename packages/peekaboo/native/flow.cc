@@ -5,7 +5,6 @@
 
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 
 #include "parallel.h"
 
@@ -38,17 +37,8 @@ void score_magnitude_(at::Tensor& gradient, const at::Tensor& weight) {
                    [&](int64_t begin, int64_t end) { magnitude_run(gradients + begin, weights + begin, end - begin); });
 }
 
-// Zero where the mask is: stores nothing else, for in a late round few weights are new there.
-void zero_run(double* weight, const uint8_t* mask, int64_t count) {
-  constexpr uint64_t kAllKept = 0x0101010101010101;
-  int64_t i = 0;
-  for (; i + 8 <= count; i += 8) {
-    uint64_t eight;
-    std::memcpy(&eight, mask + i, sizeof eight);
-    if (eight == kAllKept) continue;
-    for (int64_t j = i; j < i + 8; j++) weight[j] = mask[j] != 0 ? weight[j] : 0.0;
-  }
-  for (; i < count; i++) weight[i] = mask[i] != 0 ? weight[i] : 0.0;
+PEEKABOO_MULTIVERSION void zero_run(double* weight, const uint8_t* mask, int64_t count) {
+  for (int64_t i = 0; i < count; i++) weight[i] = mask[i] != 0 ? weight[i] : 0.0;
 }
 
 // weight <- weight where mask is 1, zero where it is 0
