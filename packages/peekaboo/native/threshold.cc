@@ -106,9 +106,9 @@ std::vector<double> in_bucket(at::TensorList scores, int64_t total, uint64_t buc
 
 // Below this, two passes with a histogram are as fast.
 constexpr int64_t kWorthSampling = int64_t{1} << 20;
-constexpr int64_t kSample = int64_t{1} << 15;
+constexpr int64_t kSample = int64_t{1} << 16;
 
-// Two scores between which the k-th smallest probably lies: quantiles of evenly spaced scores, six standard deviations
+// Two scores between which the k-th smallest probably lies: quantiles of evenly spaced scores, four standard deviations
 // either way. NaN if one of those is NaN.
 std::pair<double, double> bracket(at::TensorList scores, int64_t total, int64_t k) {
   std::vector<double> sample;
@@ -126,7 +126,7 @@ std::pair<double, double> bracket(at::TensorList scores, int64_t total, int64_t 
   }
   const auto size = static_cast<double>(sample.size());
   const double share = static_cast<double>(k) / static_cast<double>(total);
-  const double margin = 6 * std::sqrt(size * share * (1 - share)) + 2;
+  const double margin = 4 * std::sqrt(size * share * (1 - share)) + 2;
   const auto at_place = [&](double place) {
     if (place < 0) return -std::numeric_limits<double>::infinity();
     if (place >= size) return std::numeric_limits<double>::infinity();
