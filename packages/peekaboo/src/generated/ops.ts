@@ -120,3 +120,10 @@ const zeroCut_Op = new Operator("peekaboo::zero_cut_");
 export function zeroCut_(weight: Tensor, mask: Tensor): void {
   zeroCut_Op.call(weight.handle, mask.handle);
 }
+
+const zeroBelow_Op = new Operator("peekaboo::zero_below_");
+
+/** peekaboo::zero_below_(Tensor(a!) weight, Tensor score, float threshold) -> () */
+export function zeroBelow_(weight: Tensor, score: Tensor, threshold: number): void {
+  zeroBelow_Op.call(weight.handle, score.handle, threshold);
+}

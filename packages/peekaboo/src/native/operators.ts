@@ -17,6 +17,7 @@ export const PAB_OPERATORS: Readonly<Record<string, string>> = {
   keepAbove: "peekaboo::keep_above",
   scoreMagnitude_: "peekaboo::score_magnitude_",
   zeroCut_: "peekaboo::zero_cut_",
+  zeroBelow_: "peekaboo::zero_below_",
 };
 
 /** The imports of src/generated/ops.ts. */

@@ -3,7 +3,7 @@ import type { Network } from "../models/network.js";
 import { pabOps } from "../native/library.js";
 import type { Batch, Pruner } from "../pruners/pruner.js";
 import { densityOfRound, type PruneSchedule } from "./schedule.js";
-import { type PruneScope, type Selected, selectMasks } from "./selection.js";
+import { type Cut, findCuts, type PruneScope, type Selected, selectMasks } from "./selection.js";
 import { shuffledMask } from "./shuffle.js";
 
 export interface PruneOptions {
@@ -66,8 +66,12 @@ export async function prune(network: Network, options: PruneOptions): Promise<Pr
       const goal = densityOfRound(schedule, density, i, iterations);
       scope(() => {
         const scores = pruner.score({ network: copy, imageShape, batches, density: goal, seed });
-        const { masks, groups } = selectMasks(scores, goal, options.scope);
         const last = i === iterations - 1;
+        if (pruner.cutsForGood && !last) {
+          cutBelow(copy, findCuts(scores, goal, options.scope));
+          return;
+        }
+        const { masks, groups } = selectMasks(scores, goal, options.scope);
         if (last) tied = checkCounts(groups);
         if (pruner.cutsForGood) cut(copy, masks);
         if (pruner.cutsForGood && last) copy.setMasks(network.masks());
@@ -90,6 +94,19 @@ function cut(copy: Network, masks: ReadonlyMap<string, Tensor>): void {
     for (const [name, { weight }] of copy.prunable()) {
       const mask = masks.get(name);
       if (mask !== undefined) zeroCut_(weight, mask);
+    }
+  });
+}
+
+/** Sets the weights to zero whose scores are not above the thresholds. */
+function cutBelow(copy: Network, cuts: readonly Cut[]): void {
+  const layers = copy.prunable();
+  noGrad(() => {
+    for (const { scores, threshold } of cuts) {
+      for (const [name, score] of scores) {
+        const weight = layers.get(name)?.weight;
+        if (weight !== undefined) pabOps().zeroBelow_(weight, score, threshold);
+      }
     }
   });
 }

@@ -29,37 +29,44 @@ export function keptOf(density: number, total: number): number {
  * Throws UserError when a score is not a number.
  */
 export function selectMasks(scores: ReadonlyMap<string, Tensor>, density: number, how: PruneScope): Selection {
-  const names = [...scores.keys()];
-  const groups = how === "global" ? [names] : names.map((name) => [name]);
   const selection: Selection = { masks: new Map(), groups: [] };
   noGrad(() => {
-    for (const group of groups) selectGroup(group, scores, density, selection);
+    for (const { scores: own, threshold, expected } of findCuts(scores, density, how)) {
+      const group = { expected, kept: 0, ties: 0 };
+      for (const [name, score] of own) {
+        const [mask, kept, ties] = pabOps().keepAbove(score, threshold);
+        group.kept += kept;
+        group.ties += ties;
+        selection.masks.set(name, mask);
+      }
+      selection.groups.push(group);
+    }
   });
   return selection;
 }
 
-function selectGroup(
-  names: readonly string[],
-  scores: ReadonlyMap<string, Tensor>,
-  density: number,
-  selection: Selection,
-): void {
-  const own = names.flatMap((name) => scores.get(name) ?? []);
-  const total = own.reduce((sum, { numel }) => sum + numel, 0);
-  const expected = keptOf(density, total);
-  const cut = total - expected;
-  if (cut < 1) return;
-  const { kthSmallest, keepAbove } = pabOps();
-  const threshold = kthSmallest(own, cut);
-  if (!Number.isFinite(threshold)) throw scoreError(threshold);
-  const group = { expected, kept: 0, ties: 0 };
-  for (const [i, score] of own.entries()) {
-    const [mask, kept, ties] = keepAbove(score, threshold);
-    group.kept += kept;
-    group.ties += ties;
-    selection.masks.set(names[i] ?? "", mask);
-  }
-  selection.groups.push(group);
+/** Where a group of tensors is cut: what is at most the threshold goes. */
+export interface Cut {
+  scores: readonly (readonly [name: string, score: Tensor])[];
+  threshold: number;
+  /** How many weights are to stay. */
+  expected: number;
+}
+
+/** The thresholds of {@link selectMasks}. Throws UserError when a score is not a number. */
+export function findCuts(scores: ReadonlyMap<string, Tensor>, density: number, how: PruneScope): Cut[] {
+  const all = [...scores];
+  const groups = how === "global" ? [all] : all.map((one) => [one]);
+  return groups.flatMap((group): Cut[] => {
+    const own = group.map(([, score]) => score);
+    const total = own.reduce((sum, { numel }) => sum + numel, 0);
+    const expected = keptOf(density, total);
+    const cut = total - expected;
+    if (cut < 1) return [];
+    const threshold = pabOps().kthSmallest(own, cut);
+    if (!Number.isFinite(threshold)) throw scoreError(threshold);
+    return [{ scores: group, threshold, expected }];
+  });
 }
 
 function scoreError(threshold: number): UserError {
