@@ -145,6 +145,9 @@ struct Between {
   std::vector<double> inside;
 };
 
+constexpr int64_t kRun = 2048;  // small enough to be read twice from the first cache
+constexpr int64_t kGroup = 8;   // few enough that most groups have nothing inside the bracket
+
 struct Counts {
   int64_t below = 0;
   int64_t at_low = 0;
@@ -163,20 +166,41 @@ PEEKABOO_MULTIVERSION Counts count_run(const double* values, int64_t count, doub
   return counts;
 }
 
-// Copies what is inside the bracket and returns how many; `found` has room for all. Without a branch, which a
-// processor could not foresee.
-int64_t gather_run(const double* values, int64_t count, double low, double high, double* found) {
-  int64_t size = 0;
-  for (int64_t i = 0; i < count; i++) {
-    found[size] = values[i];
-    size += static_cast<int64_t>(values[i] > low) & static_cast<int64_t>(values[i] < high);
+// How many of each full group are inside the bracket.
+PEEKABOO_MULTIVERSION void count_groups(const double* values, int64_t groups, double low, double high,
+                                        int64_t* __restrict inside) {
+  for (int64_t g = 0; g < groups; g++) {
+    int64_t count = 0;
+    for (int64_t i = 0; i < kGroup; i++) {
+      const double value = values[g * kGroup + i];
+      count += static_cast<int64_t>(value > low) & static_cast<int64_t>(value < high);
+    }
+    inside[g] = count;
   }
+}
+
+// Copies what is inside the bracket and returns how many; `found` has room for all. Groups with nothing inside are
+// skipped; the others are copied without a branch, which a processor could not foresee.
+int64_t gather_run(const double* values, int64_t count, double low, double high, double* found) {
+  std::array<int64_t, kRun / kGroup> inside;
+  const int64_t groups = count / kGroup;
+  count_groups(values, groups, low, high, inside.data());
+  int64_t size = 0;
+  const auto copy = [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) {
+      found[size] = values[i];
+      size += static_cast<int64_t>(values[i] > low) & static_cast<int64_t>(values[i] < high);
+    }
+  };
+  for (int64_t g = 0; g < groups; g++) {
+    if (inside[g] != 0) copy(g * kGroup, (g + 1) * kGroup);
+  }
+  copy(groups * kGroup, count);
   return size;
 }
 
 // How many scores are below, at either end of, and which are inside the bracket.
 Between between(at::TensorList scores, int64_t total, double low, double high) {
-  constexpr int64_t kRun = 2048;  // small enough to be read twice from the first cache
   std::mutex merging;
   Between all;
   for_all(scores, total, [&] {
