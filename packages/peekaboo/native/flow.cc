@@ -54,22 +54,24 @@ void zero_cut_(at::Tensor& weight, const at::Tensor& mask) {
                    [&](int64_t begin, int64_t end) { zero_run(weights + begin, kept + begin, end - begin); });
 }
 
-PEEKABOO_MULTIVERSION void below_run(double* weight, const double* score, int64_t count, double threshold) {
-  for (int64_t i = 0; i < count; i++) weight[i] = score[i] > threshold ? weight[i] : 0.0;
+PEEKABOO_MULTIVERSION void below_run(double* weight, const double* gradient, int64_t count, double threshold) {
+  for (int64_t i = 0; i < count; i++) {
+    weight[i] = std::abs(gradient[i] * weight[i]) > threshold ? weight[i] : 0.0;
+  }
 }
 
-// weight <- weight where the score is above the threshold, zero elsewhere: what keep_above and zero_cut_ do, without a
-// mask
-void zero_below_(at::Tensor& weight, const at::Tensor& score, double threshold) {
-  check_shapes("zero_below_", weight, score);
-  if (!is_plain(weight, at::kDouble) || !is_plain(score, at::kDouble)) {
-    weight.mul_(score > threshold);
+// weight <- weight where |gradient * weight| is above the threshold, zero elsewhere: what score_magnitude_, keep_above
+// and zero_cut_ do one after the other, without scores or a mask
+void zero_below_(at::Tensor& weight, const at::Tensor& gradient, double threshold) {
+  check_shapes("zero_below_", weight, gradient);
+  if (!is_plain(weight, at::kDouble) || !is_plain(gradient, at::kDouble)) {
+    weight.mul_((gradient * weight).abs() > threshold);
     return;
   }
   auto* weights = weight.data_ptr<double>();
-  const auto* scores = score.data_ptr<double>();
+  const auto* gradients = gradient.data_ptr<double>();
   at::parallel_for(0, weight.numel(), kGrain, [&](int64_t begin, int64_t end) {
-    below_run(weights + begin, scores + begin, end - begin, threshold);
+    below_run(weights + begin, gradients + begin, end - begin, threshold);
   });
 }
 
@@ -78,7 +80,7 @@ void zero_below_(at::Tensor& weight, const at::Tensor& score, double threshold) 
 TORCH_LIBRARY_FRAGMENT(peekaboo, m) {
   m.def("score_magnitude_(Tensor(a!) gradient, Tensor weight) -> ()");
   m.def("zero_cut_(Tensor(a!) weight, Tensor mask) -> ()");
-  m.def("zero_below_(Tensor(a!) weight, Tensor score, float threshold) -> ()");
+  m.def("zero_below_(Tensor(a!) weight, Tensor gradient, float threshold) -> ()");
 }
 
 TORCH_LIBRARY_IMPL(peekaboo, CompositeExplicitAutograd, m) {

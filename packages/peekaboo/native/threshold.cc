@@ -34,17 +34,31 @@ bool is_plain(const at::Tensor& tensor) {
   return tensor.device().is_cpu() && tensor.scalar_type() == at::kDouble && tensor.is_contiguous();
 }
 
-// Calls body(values, count) for the runs that make up all elements of plain tensors, in parallel: each thread's share
-// is one range, which may cover many small tensors.
+// All scores of a selection: `values`, or with `factors` (as many tensors of the same shapes) |value * factor|.
+struct Scores {
+  at::TensorList values;
+  at::TensorList factors;
+  int64_t total;
+
+  double at(size_t tensor, int64_t i) const {
+    const double value = values[tensor].data_ptr<double>()[i];
+    return factors.empty() ? value : std::abs(value * factors[tensor].data_ptr<double>()[i]);
+  }
+};
+
+// Calls body(values, factors or null, count) for the runs that make up all elements of plain tensors, in parallel: each
+// thread's share is one range, which may cover many small tensors.
 template <typename MakeBody>
-void for_all(at::TensorList scores, int64_t total, const MakeBody& make_body) {
-  at::parallel_for(0, total, kGrain, [&](int64_t begin, int64_t end) {
+void for_all(const Scores& scores, const MakeBody& make_body) {
+  at::parallel_for(0, scores.total, kGrain, [&](int64_t begin, int64_t end) {
     auto body = make_body();
     int64_t first = 0;
-    for (const at::Tensor& tensor : scores) {
+    for (size_t t = 0; t < scores.values.size(); t++) {
+      const at::Tensor& tensor = scores.values[t];
       const int64_t from = std::max(begin - first, int64_t{0});
       const int64_t to = std::min(end - first, tensor.numel());
-      if (from < to) body(tensor.data_ptr<double>() + from, to - from);
+      const double* factors = scores.factors.empty() ? nullptr : scores.factors[t].data_ptr<double>() + from;
+      if (from < to) body(tensor.data_ptr<double>() + from, factors, to - from);
       first += tensor.numel();
     }
   });
@@ -64,7 +78,7 @@ class LeadingBits {
     for (size_t b = 0; b < kBuckets; b++) common_[b] += own_[b];
   }
 
-  void operator()(const double* values, int64_t count) {
+  void operator()(const double* values, const double* /*factors*/, int64_t count) {
     for (int64_t i = 0; i < count; i++) {
       numbers_ &= !std::isnan(values[i]);
       own_[sortable(values[i]) >> kShift]++;
@@ -79,20 +93,20 @@ class LeadingBits {
   bool numbers_ = true;
 };
 
-// Counts the scores by their leading bits; false if one is NaN.
-bool count_leading(at::TensorList scores, int64_t total, std::vector<int64_t>& histogram) {
+// Counts the scores, which have no factors, by their leading bits; false if one is NaN.
+bool count_leading(const Scores& scores, std::vector<int64_t>& histogram) {
   std::mutex merging;
   bool numbers = true;
-  for_all(scores, total, [&] { return LeadingBits(histogram, numbers, merging); });
+  for_all(scores, [&] { return LeadingBits(histogram, numbers, merging); });
   return numbers;
 }
 
-std::vector<double> in_bucket(at::TensorList scores, int64_t total, uint64_t bucket, int64_t count) {
+std::vector<double> in_bucket(const Scores& scores, uint64_t bucket, int64_t count) {
   std::mutex merging;
   std::vector<double> found;
   found.reserve(count);
-  for_all(scores, total, [&] {
-    return [&](const double* values, int64_t run) {
+  for_all(scores, [&] {
+    return [&](const double* values, const double* /*factors*/, int64_t run) {
       std::vector<double> own;
       for (int64_t i = 0; i < run; i++) {
         if (sortable(values[i]) >> kShift == bucket) own.push_back(values[i]);
@@ -110,22 +124,22 @@ constexpr int64_t kSample = int64_t{1} << 16;
 
 // Two scores between which the k-th smallest probably lies: quantiles of evenly spaced scores, four standard deviations
 // either way. NaN if one of those is NaN.
-std::pair<double, double> bracket(at::TensorList scores, int64_t total, int64_t k) {
+std::pair<double, double> bracket(const Scores& scores, int64_t k) {
   std::vector<double> sample;
   sample.reserve(kSample + 1);
-  const int64_t stride = total / kSample;
+  const int64_t stride = scores.total / kSample;
   int64_t next = 0;
   int64_t first = 0;
-  for (const at::Tensor& tensor : scores) {
-    const double* values = tensor.data_ptr<double>();
-    for (; next < first + tensor.numel(); next += stride) sample.push_back(values[next - first]);
-    first += tensor.numel();
+  for (size_t t = 0; t < scores.values.size(); t++) {
+    const int64_t end = first + scores.values[t].numel();
+    for (; next < end; next += stride) sample.push_back(scores.at(t, next - first));
+    first = end;
   }
   for (const double value : sample) {
     if (std::isnan(value)) return {value, value};
   }
   const auto size = static_cast<double>(sample.size());
-  const double share = static_cast<double>(k) / static_cast<double>(total);
+  const double share = static_cast<double>(k) / static_cast<double>(scores.total);
   const double margin = 4 * std::sqrt(size * share * (1 - share)) + 2;
   const auto at_place = [&](double place) {
     if (place < 0) return -std::numeric_limits<double>::infinity();
@@ -166,6 +180,11 @@ PEEKABOO_MULTIVERSION Counts count_run(const double* values, int64_t count, doub
   return counts;
 }
 
+PEEKABOO_MULTIVERSION void multiply_run(const double* values, const double* factors, int64_t count,
+                                        double* __restrict products) {
+  for (int64_t i = 0; i < count; i++) products[i] = std::abs(values[i] * factors[i]);
+}
+
 // How many of each full group are inside the bracket.
 PEEKABOO_MULTIVERSION void count_groups(const double* values, int64_t groups, double low, double high,
                                         int64_t* __restrict inside) {
@@ -200,21 +219,27 @@ int64_t gather_run(const double* values, int64_t count, double low, double high,
 }
 
 // How many scores are below, at either end of, and which are inside the bracket.
-Between between(at::TensorList scores, int64_t total, double low, double high) {
+Between between(const Scores& scores, double low, double high) {
   std::mutex merging;
   Between all;
-  for_all(scores, total, [&] {
-    return [&](const double* values, int64_t count) {
+  for_all(scores, [&] {
+    return [&](const double* values, const double* factors, int64_t count) {
       Between own;
       std::array<double, kRun> found;
+      std::array<double, kRun> products;
       for (int64_t begin = 0; begin < count; begin += kRun) {
         const int64_t run = std::min(kRun, count - begin);
-        const Counts counts = count_run(values + begin, run, low, high);
+        const double* part = values + begin;
+        if (factors != nullptr) {
+          multiply_run(part, factors + begin, run, products.data());
+          part = products.data();
+        }
+        const Counts counts = count_run(part, run, low, high);
         own.below += counts.below;
         own.at_low += counts.at_low;
         own.at_high += counts.at_high;
         own.numbers &= counts.nan == 0;
-        const int64_t size = gather_run(values + begin, run, low, high, found.data());
+        const int64_t size = gather_run(part, run, low, high, found.data());
         own.inside.insert(own.inside.end(), found.begin(), found.begin() + size);
       }
       const std::lock_guard<std::mutex> lock(merging);
@@ -229,10 +254,10 @@ Between between(at::TensorList scores, int64_t total, double low, double high) {
 }
 
 // The k-th smallest by one pass over the scores; nothing where the bracket missed it.
-std::optional<double> kth_by_sampling(at::TensorList scores, int64_t total, int64_t k) {
-  const auto [low, high] = bracket(scores, total, k);
+std::optional<double> kth_by_sampling(const Scores& scores, int64_t k) {
+  const auto [low, high] = bracket(scores, k);
   if (std::isnan(low)) return low;
-  Between found = between(scores, total, low, high);
+  Between found = between(scores, low, high);
   if (!found.numbers) return std::numeric_limits<double>::quiet_NaN();
   int64_t rank = k - found.below;
   if (rank < 1) return std::nullopt;
@@ -248,34 +273,61 @@ std::optional<double> kth_by_sampling(at::TensorList scores, int64_t total, int6
   return std::nullopt;
 }
 
-// The k-th smallest (from 1) of all elements of `scores`; NaN if one is NaN.
-double kth_smallest(at::TensorList scores, int64_t k) {
-  int64_t total = 0;
-  bool plain = true;
-  for (const at::Tensor& tensor : scores) {
-    total += tensor.numel();
-    plain &= is_plain(tensor);
-  }
-  TORCH_CHECK(k >= 1 && k <= total, "kth_smallest: k must be from 1 to the number of scores ", total, ", received ", k);
-  if (!plain) {
-    std::vector<at::Tensor> flat;
-    for (const at::Tensor& tensor : scores) flat.push_back(tensor.reshape({-1}).to(at::kDouble));
-    const at::Tensor all = at::cat(flat);
-    if (at::isnan(all).any().item<bool>()) return std::numeric_limits<double>::quiet_NaN();
-    return std::get<0>(at::kthvalue(all, k)).item<double>();
-  }
-  if (total >= kWorthSampling) {
-    if (const auto kth = kth_by_sampling(scores, total, k)) return *kth;
-  }
+double kth_by_counting(const Scores& scores, int64_t k) {
   std::vector<int64_t> histogram(kBuckets, 0);
-  if (!count_leading(scores, total, histogram)) return std::numeric_limits<double>::quiet_NaN();
+  if (!count_leading(scores, histogram)) return std::numeric_limits<double>::quiet_NaN();
   size_t bucket = 0;
   int64_t before = 0;
   while (before + histogram[bucket] < k) before += histogram[bucket++];
-  std::vector<double> found = in_bucket(scores, total, bucket, histogram[bucket]);
+  std::vector<double> found = in_bucket(scores, bucket, histogram[bucket]);
   const auto kth = found.begin() + (k - before - 1);
   std::nth_element(found.begin(), kth, found.end());
   return *kth;
+}
+
+double kth_of_any(at::TensorList scores, int64_t k) {
+  std::vector<at::Tensor> flat;
+  for (const at::Tensor& tensor : scores) flat.push_back(tensor.reshape({-1}).to(at::kDouble));
+  const at::Tensor all = at::cat(flat);
+  if (at::isnan(all).any().item<bool>()) return std::numeric_limits<double>::quiet_NaN();
+  return std::get<0>(at::kthvalue(all, k)).item<double>();
+}
+
+int64_t count_all(const char* name, at::TensorList scores, int64_t k) {
+  int64_t total = 0;
+  for (const at::Tensor& tensor : scores) total += tensor.numel();
+  TORCH_CHECK(k >= 1 && k <= total, name, ": k must be from 1 to the number of scores ", total, ", received ", k);
+  return total;
+}
+
+bool all_plain(at::TensorList tensors) { return std::all_of(tensors.begin(), tensors.end(), is_plain); }
+
+// The k-th smallest (from 1) of all elements of `scores`; NaN if one is NaN.
+double kth_smallest(at::TensorList scores, int64_t k) {
+  const int64_t total = count_all("kth_smallest", scores, k);
+  if (!all_plain(scores)) return kth_of_any(scores, k);
+  const Scores all{scores, {}, total};
+  if (total >= kWorthSampling) {
+    if (const auto kth = kth_by_sampling(all, k)) return *kth;
+  }
+  return kth_by_counting(all, k);
+}
+
+// The k-th smallest (from 1) of all |gradient * weight|, which need not be written down for it; NaN if one is NaN.
+double kth_saliency(at::TensorList gradients, at::TensorList weights, int64_t k) {
+  const int64_t total = count_all("kth_saliency", gradients, k);
+  TORCH_CHECK(gradients.size() == weights.size(), "kth_saliency: expected as many weights as gradients, received ",
+              weights.size(), " and ", gradients.size());
+  for (size_t t = 0; t < gradients.size(); t++) {
+    TORCH_CHECK(gradients[t].sizes() == weights[t].sizes(), "kth_saliency: expected tensors of one shape, received ",
+                gradients[t].sizes(), " and ", weights[t].sizes());
+  }
+  if (all_plain(gradients) && all_plain(weights) && total >= kWorthSampling) {
+    if (const auto kth = kth_by_sampling({gradients, weights, total}, k)) return *kth;
+  }
+  std::vector<at::Tensor> products;
+  for (size_t t = 0; t < gradients.size(); t++) products.push_back((gradients[t] * weights[t]).abs());
+  return kth_smallest(products, k);
 }
 
 // Writes a run of keep_above's mask; how many are above the threshold, and how many equal it.
@@ -317,11 +369,13 @@ std::tuple<at::Tensor, int64_t, int64_t> keep_above(const at::Tensor& score, dou
 
 TORCH_LIBRARY_FRAGMENT(peekaboo, m) {
   m.def("kth_smallest(Tensor[] scores, int k) -> float");
+  m.def("kth_saliency(Tensor[] gradients, Tensor[] weights, int k) -> float");
   m.def("keep_above(Tensor score, float threshold) -> (Tensor, int, int)");
 }
 
 TORCH_LIBRARY_IMPL(peekaboo, CompositeExplicitAutograd, m) {
   m.impl("kth_smallest", kth_smallest);
+  m.impl("kth_saliency", kth_saliency);
   m.impl("keep_above", keep_above);
 }
 

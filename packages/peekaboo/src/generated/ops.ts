@@ -99,6 +99,13 @@ export function kthSmallest(scores: readonly Tensor[], k: number): number {
   return kthSmallestOp.call(scores.map((tensor) => tensor.handle), k) as number;
 }
 
+const kthSaliencyOp = new Operator("peekaboo::kth_saliency");
+
+/** peekaboo::kth_saliency(Tensor[] gradients, Tensor[] weights, int k) -> float */
+export function kthSaliency(gradients: readonly Tensor[], weights: readonly Tensor[], k: number): number {
+  return kthSaliencyOp.call(gradients.map((tensor) => tensor.handle), weights.map((tensor) => tensor.handle), k) as number;
+}
+
 const keepAboveOp = new Operator("peekaboo::keep_above");
 
 /** peekaboo::keep_above(Tensor score, float threshold) -> (Tensor, int, int) */
@@ -123,7 +130,7 @@ export function zeroCut_(weight: Tensor, mask: Tensor): void {
 
 const zeroBelow_Op = new Operator("peekaboo::zero_below_");
 
-/** peekaboo::zero_below_(Tensor(a!) weight, Tensor score, float threshold) -> () */
-export function zeroBelow_(weight: Tensor, score: Tensor, threshold: number): void {
-  zeroBelow_Op.call(weight.handle, score.handle, threshold);
+/** peekaboo::zero_below_(Tensor(a!) weight, Tensor gradient, float threshold) -> () */
+export function zeroBelow_(weight: Tensor, gradient: Tensor, threshold: number): void {
+  zeroBelow_Op.call(weight.handle, gradient.handle, threshold);
 }

@@ -14,6 +14,7 @@ export const PAB_OPERATORS: Readonly<Record<string, string>> = {
   augment: "peekaboo::augment",
   augmentReference: "peekaboo::augment_reference",
   kthSmallest: "peekaboo::kth_smallest",
+  kthSaliency: "peekaboo::kth_saliency",
   keepAbove: "peekaboo::keep_above",
   scoreMagnitude_: "peekaboo::score_magnitude_",
   zeroCut_: "peekaboo::zero_cut_",

@@ -26,13 +26,13 @@ export interface Pruner {
   readonly needsData: boolean;
   /** Whether it divides the kept weights among the layers itself, which local scope would contradict. */
   readonly dividesLayers?: boolean;
-  /**
-   * Whether a weight that a round cuts is cut for good, its score being zero: the loop then sets it to zero in the copy, once,
-   * instead of masking every pass.
-   */
-  readonly cutsForGood?: boolean;
   /** Changes the copy once, before the first round. */
   prepare?(network: Network): void;
   /** A score of each prunable weight, by state name; the largest stay. */
   score(context: ScoreContext): Map<string, Tensor>;
+  /**
+   * For scores |∂R/∂w ⊙ w|, which are zero for a weight that is: the ∂R/∂w alone. In all rounds but the last, the loop then
+   * finds the threshold from these and sets weights to zero in the copy, with neither scores nor masks in memory.
+   */
+  derivatives?(context: ScoreContext): Map<string, Tensor>;
 }

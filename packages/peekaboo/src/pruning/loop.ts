@@ -3,7 +3,7 @@ import type { Network } from "../models/network.js";
 import { pabOps } from "../native/library.js";
 import type { Batch, Pruner } from "../pruners/pruner.js";
 import { densityOfRound, type PruneSchedule } from "./schedule.js";
-import { type Cut, findCuts, type PruneScope, type Selected, selectMasks } from "./selection.js";
+import { findCuts, type Group, type PruneScope, type Selected, selectMasks } from "./selection.js";
 import { shuffledMask } from "./shuffle.js";
 
 export interface PruneOptions {
@@ -54,10 +54,10 @@ export async function prune(network: Network, options: PruneOptions): Promise<Pr
   const copy = network.plainTwin();
   try {
     const [first] = network.module.stateDict().values();
-    copy.module.to({ dtype: "float64", device: first?.device ?? "cpu" }).eval();
     copy.module.loadStateDict(stateFor(copy, network));
+    copy.module.to({ dtype: "float64", device: first?.device ?? "cpu" }).eval();
     pruner.prepare?.(copy);
-    if (pruner.cutsForGood) cut(copy, network.masks());
+    if (pruner.derivatives) cut(copy, network.masks());
     else copy.setMasks(network.masks());
     const batches = pruner.needsData ? (options.batches?.() ?? []) : [];
     if (pruner.needsData && batches.length === 0) throw new TypeError(`prune: expected images for ${pruner.name}`);
@@ -65,17 +65,16 @@ export async function prune(network: Network, options: PruneOptions): Promise<Pr
     for (let i = 0; i < iterations; i++) {
       const goal = densityOfRound(schedule, density, i, iterations);
       scope(() => {
-        const scores = pruner.score({ network: copy, imageShape, batches, density: goal, seed });
+        const context = { network: copy, imageShape, batches, density: goal, seed };
         const last = i === iterations - 1;
-        if (pruner.cutsForGood && !last) {
-          cutBelow(copy, findCuts(scores, goal, options.scope));
+        if (pruner.derivatives && !last) {
+          cutBelow(copy, pruner.derivatives(context), goal, options.scope);
           return;
         }
-        const { masks, groups } = selectMasks(scores, goal, options.scope);
+        const { masks, groups } = selectMasks(pruner.score(context), goal, options.scope);
         if (last) tied = checkCounts(groups);
-        if (pruner.cutsForGood) cut(copy, masks);
-        if (pruner.cutsForGood && last) copy.setMasks(network.masks());
-        if (!pruner.cutsForGood || last) copy.setMasks(masks);
+        if (pruner.derivatives) copy.setMasks(network.masks());
+        copy.setMasks(masks);
       });
       await onRound?.(i + 1);
     }
@@ -98,15 +97,26 @@ function cut(copy: Network, masks: ReadonlyMap<string, Tensor>): void {
   });
 }
 
-/** Sets the weights to zero whose scores are not above the thresholds. */
-function cutBelow(copy: Network, cuts: readonly Cut[]): void {
+/** Sets the weights to zero whose |∂R/∂w ⊙ w| is not above the thresholds. */
+function cutBelow(copy: Network, derivatives: ReadonlyMap<string, Tensor>, density: number, how: PruneScope): void {
+  const { kthSaliency, zeroBelow_ } = pabOps();
   const layers = copy.prunable();
+  const pairs = (group: Group) =>
+    group.flatMap(([name, gradient]) => {
+      const weight = layers.get(name)?.weight;
+      return weight === undefined ? [] : [{ gradient, weight }];
+    });
   noGrad(() => {
+    const cuts = findCuts(derivatives, density, how, (group, k) => {
+      const both = pairs(group);
+      return kthSaliency(
+        both.map(({ gradient }) => gradient),
+        both.map(({ weight }) => weight),
+        k,
+      );
+    });
     for (const { scores, threshold } of cuts) {
-      for (const [name, score] of scores) {
-        const weight = layers.get(name)?.weight;
-        if (weight !== undefined) pabOps().zeroBelow_(weight, score, threshold);
-      }
+      for (const { gradient, weight } of pairs(scores)) zeroBelow_(weight, gradient, threshold);
     }
   });
 }

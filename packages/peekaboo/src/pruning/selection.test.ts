@@ -87,6 +87,20 @@ describe("selecting masks", () => {
       for (const k of [1, 2, 330_000, 769_999, 770_000, 1_000_000, 1_100_000]) {
         expect(pabOps().kthSmallest(tensors, k)).toBe(sorted[k - 1]);
       }
+      const factors = Float64Array.from(values, (_, i) => ((i * 7919) % 13) - 6);
+      const saliencies = values.map((value, i) => Math.abs(value * (factors[i] ?? 0))).sort();
+      const others = [factors.slice(0, 10), factors.slice(10, 900_000), factors.slice(900_000)];
+      const weights = others.map((part) => Tensor.from(part));
+      for (const k of [1, 100_000, 769_999, 1_099_999]) {
+        expect(pabOps().kthSaliency(tensors, weights, k)).toBe(saliencies[k - 1]);
+      }
+      expect(pabOps().kthSaliency(tensors.slice(0, 1), weights.slice(0, 1), 3)).toBe(
+        values
+          .slice(0, 10)
+          .map((value, i) => Math.abs(value * (factors[i] ?? 0)))
+          .sort()[2],
+      );
+      expect(() => pabOps().kthSaliency(tensors, weights.slice(1), 1)).toThrow("as many weights");
       values[555_555] = Number.NaN;
       expect(pabOps().kthSmallest([Tensor.from(values)], 500_000)).toBeNaN();
     });

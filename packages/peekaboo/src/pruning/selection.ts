@@ -45,28 +45,44 @@ export function selectMasks(scores: ReadonlyMap<string, Tensor>, density: number
   return selection;
 }
 
-/** Where a group of tensors is cut: what is at most the threshold goes. */
+/** Tensors that are cut at one threshold, by state name. */
+export type Group = readonly (readonly [name: string, scores: Tensor])[];
+
+/** Where a group is cut: what is at most the threshold goes. */
 export interface Cut {
-  scores: readonly (readonly [name: string, score: Tensor])[];
+  scores: Group;
   threshold: number;
   /** How many weights are to stay. */
   expected: number;
 }
 
-/** The thresholds of {@link selectMasks}. Throws UserError when a score is not a number. */
-export function findCuts(scores: ReadonlyMap<string, Tensor>, density: number, how: PruneScope): Cut[] {
+/**
+ * The thresholds of {@link selectMasks}. Throws UserError when a score is not a number.
+ *
+ * @param kth the k-th smallest of a group's scores, where its tensors aren't the scores themselves
+ */
+export function findCuts(
+  scores: ReadonlyMap<string, Tensor>,
+  density: number,
+  how: PruneScope,
+  kth: (group: Group, k: number) => number = kthSmallest,
+): Cut[] {
   const all = [...scores];
   const groups = how === "global" ? [all] : all.map((one) => [one]);
   return groups.flatMap((group): Cut[] => {
-    const own = group.map(([, score]) => score);
-    const total = own.reduce((sum, { numel }) => sum + numel, 0);
+    const total = group.reduce((sum, [, { numel }]) => sum + numel, 0);
     const expected = keptOf(density, total);
     const cut = total - expected;
     if (cut < 1) return [];
-    const threshold = pabOps().kthSmallest(own, cut);
+    const threshold = kth(group, cut);
     if (!Number.isFinite(threshold)) throw scoreError(threshold);
     return [{ scores: group, threshold, expected }];
   });
+}
+
+function kthSmallest(group: Group, k: number): number {
+  const scores = group.map(([, score]) => score);
+  return pabOps().kthSmallest(scores, k);
 }
 
 function scoreError(threshold: number): UserError {
