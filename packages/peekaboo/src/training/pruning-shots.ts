@@ -3,18 +3,17 @@ import type { PruningConfig } from "../config.js";
 import type { Network } from "../models/network.js";
 import { type Shot, shotsOf } from "../pruning/schedule.js";
 import { agree } from "./agreement.js";
+import type { MetricsWriter } from "./metrics.js";
 import { pruneShot } from "./prune-shot.js";
 import type { Ranks } from "./ranks.js";
 import type { RunCheckpoints } from "./run-checkpoints.js";
 import type { RunState } from "./run-state.js";
 import type { SessionParts } from "./session-parts.js";
 
-type Parts = Pick<
-  SessionParts,
-  "config" | "network" | "train" | "metrics" | "stream" | "ranks" | "guard" | "folder"
-> & {
+type Parts = Pick<SessionParts, "config" | "network" | "train" | "stream" | "ranks" | "guard" | "folder"> & {
+  metrics: Pick<MetricsWriter, "write"> | null;
   state: RunState;
-  checkpoints: RunCheckpoints;
+  checkpoints: Pick<RunCheckpoints, "saveCopy">;
 };
 
 /** Takes the shots of pruning that are due before the epoch's first step. Throws Interrupted after a signal. */
