@@ -1,4 +1,4 @@
-import { distributed, scope, Tensor } from "@peekaboo/torch";
+import { distributed, scope, Tensor, UserError } from "@peekaboo/torch";
 
 type NamedTensors = Iterable<readonly [string, Tensor]>;
 
@@ -41,6 +41,18 @@ export const alone: Ranks = {
   prove: async () => {},
   averaging: () => ({ average: (backward) => backward(), dispose: () => {} }),
 };
+
+/** How many images of a batch each of so many ranks takes. Throws UserError when they can't share it evenly. */
+export function shareOfBatch(batchSize: number, ranks: number): number {
+  if (batchSize % ranks === 0) return batchSize / ranks;
+  throw new UserError({
+    operation: "train",
+    argument: "--bs",
+    expected: `a multiple of the ${ranks} processes, which share each batch`,
+    received: String(batchSize),
+    remedy: `give ${Math.ceil(batchSize / ranks) * ranks}`,
+  });
+}
 
 /** The processes of a group. */
 export function ranksOf(group: distributed.ProcessGroup | null): Ranks {

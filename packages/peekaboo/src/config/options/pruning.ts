@@ -1,0 +1,71 @@
+import { prunerNames } from "../../pruners/registry.js";
+import { choice, flag, integer, number, optional } from "../kinds.js";
+import { option } from "../table.js";
+import { listed } from "./listed.js";
+
+/** When, how and how far to prune. */
+export const pruning = {
+  pruner: option({
+    flags: "--pruner <name>",
+    kind: optional(choice(prunerNames)),
+    default: null,
+    defaultText: "no pruning",
+    help: `Score that decides which weights stay: ${listed(prunerNames)}.`,
+  }),
+  density: option({
+    flags: "--prune-ratio, --density <d>",
+    kind: number({ above: 0, atMost: 1 }),
+    default: 1,
+    help: "Density: the fraction of weights kept.",
+  }),
+  epoch: option({
+    flags: "--prune-epoch <n>",
+    kind: integer(0),
+    default: 0,
+    help: "Epoch before which the pruning is complete.",
+  }),
+  shots: option({
+    flags: "--prune-shots <n>",
+    kind: integer(1),
+    default: 1,
+    help: "Prunes in n equal steps, spread over the epochs up to --prune-epoch.",
+  }),
+  iterations: option({
+    flags: "--prune-iters <n>",
+    kind: integer(1),
+    default: 1,
+    help: "Rounds of scoring and masking per shot; SynFlow wants 100, the others 1.",
+  }),
+  schedule: option({
+    flags: "--prune-schedule <shape>",
+    kind: choice(["exponential", "linear"]),
+    default: "exponential",
+    help: "How the density falls from round to round: exponential or linear.",
+  }),
+  scope: option({
+    flags: "--prune-scope <scope>",
+    kind: choice(["global", "local"]),
+    default: "global",
+    help: "global: the scores of all layers compete; local: each layer keeps the same fraction.",
+  }),
+  maskShuffle: option({
+    flags: "--mask-shuffle",
+    kind: flag(),
+    default: false,
+    bare: true,
+    help: "Keeps each layer's number of weights, but places them at random, by the seed and the layer's name alone.",
+  }),
+  batchSize: option({
+    flags: "--prune-batch-size <n>",
+    kind: integer(1),
+    default: 256,
+    help: "Images per batch for the pruners that look at data (a hundred training images); memory grows with it.",
+  }),
+  verbose: option({
+    flags: "--prune-verbose",
+    kind: flag(),
+    default: false,
+    bare: true,
+    help: "Prints what each layer kept.",
+  }),
+};

@@ -1,0 +1,32 @@
+import { choice, integer, optional } from "../kinds.js";
+import { option } from "../table.js";
+
+/** How long to train, on how many images at once, and with which optimiser. */
+export const training = {
+  epochs: option({ flags: "--epochs <n>", kind: integer(1), default: 350, help: "Passes over the training images." }),
+  maxSteps: option({
+    flags: "--max-steps <n>",
+    kind: optional(integer(1)),
+    default: null,
+    defaultText: "no limit",
+    help: "Stops after n optimiser steps, then still evaluates and saves.",
+  }),
+  batchSize: option({
+    flags: "--bs, --batch-size <n>",
+    kind: integer(1),
+    default: 128,
+    help: "Images per training step.",
+  }),
+  optimizer: option({
+    flags: "--optimizer <SGD|BOP|BOP2>",
+    kind: choice(["SGD", "BOP", "BOP2"]),
+    default: "SGD",
+    help: "SGD trains everything; BOP and BOP2 (of second order) flip the signs of the convolution weights and leave the rest to SGD.",
+  }),
+  onNan: option({
+    flags: "--on-nan <stop|skip-batch>",
+    kind: choice(["stop", "skip-batch"]),
+    default: "stop",
+    help: "What to do about a loss or gradient that is NaN or infinite: stop, or skip that batch, leave the network as it was and count it; twenty in a row stop the run.",
+  }),
+};

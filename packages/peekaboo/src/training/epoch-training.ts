@@ -1,0 +1,96 @@
+import { manualSeed } from "@peekaboo/torch";
+import { epochOrder } from "../data/order.js";
+import { RandomStream } from "../random/stream.js";
+import { EpochDisplay } from "./epoch-display.js";
+import { Interrupted } from "./interrupt.js";
+import { batchTooLarge, isOutOfMemory } from "./memory.js";
+import { type NonfiniteError, tooManySkipped } from "./nonfinite-error.js";
+import type { RunCheckpoints } from "./run-checkpoints.js";
+import type { RunState } from "./run-state.js";
+import type { SessionParts } from "./session-parts.js";
+import { SharedStep } from "./shared-step.js";
+import type { StepResult, Trainer } from "./trainer.js";
+
+/** So many batches skipped in a row end the run: the network, not the batch, is at fault. */
+const MOST_SKIPPED = 20;
+
+type Parts = Pick<SessionParts, "config" | "network" | "train" | "guard" | "stream" | "ranks" | "metrics"> & {
+  trainer: Pick<Trainer, "step">;
+  state: RunState;
+  checkpoints: RunCheckpoints;
+  /** Images of a batch on this rank. */
+  batchShare: number;
+};
+
+/** Trains what is left of the state's epoch. Throws Interrupted after a signal, and UserError for what the user can mend. */
+export async function trainEpoch(parts: Parts): Promise<void> {
+  const { config, network, train, guard, state, checkpoints, batchShare } = parts;
+  const order = orderLeft(parts);
+  state.beginSteps();
+  const display = new EpochDisplay(parts);
+  const step = new SharedStep(parts);
+  network.module.train();
+  let begun = performance.now();
+  try {
+    for await (const batch of train.training(order, batchShare, config.seed, state.epoch)) {
+      seedDropout(parts);
+      const result = await step.take(batch, state.position);
+      const seconds = (performance.now() - begun) / 1000;
+      begun = performance.now();
+      if ("skipped" in result) {
+        countSkipped(parts, result.skipped);
+        display.skip(result.skipped);
+      } else {
+        countStep(parts, result, seconds);
+        display.step(result, seconds);
+      }
+      if (result.stop) throw new Interrupted((await guard.pending()) ?? "SIGTERM");
+      if (!result.save) continue;
+      await checkpoints.saveLatest();
+      begun = performance.now();
+    }
+    display.end();
+  } catch (error) {
+    throw isOutOfMemory(error) ? batchTooLarge(error, config.batchSize) : error;
+  } finally {
+    display.stop();
+  }
+}
+
+/** This rank's images for the steps that are left of the epoch. */
+function orderLeft({ config, train, ranks, state, batchShare }: Parts): Int32Array {
+  const order = ranks.trainingShare(epochOrder(config.seed, state.epoch, train.count));
+  return order.subarray(state.epochStep * batchShare, state.epochSteps * batchShare);
+}
+
+/** Dropout draws from libtorch's generator: seeded anew, each step's draws follow from the step alone. */
+function seedDropout({ config, ranks, state }: Parts): void {
+  if (config.dropout > 0) manualSeed(new RandomStream(config.seed, `dropout/${state.step}`).uint32(ranks.rank));
+}
+
+function countStep({ metrics, state }: Parts, result: StepResult, seconds: number): void {
+  const { loss, correct, images, flips, lr, ar } = result;
+  state.add(result, seconds);
+  metrics?.write({
+    kind: "step",
+    epoch: state.epoch,
+    step: state.step,
+    loss,
+    accuracy: (100 * correct) / images,
+    flips,
+    imagesPerSecond: images / seconds,
+    lr,
+    ...(ar === undefined ? {} : { ar }),
+  });
+}
+
+/** Counts a step that left the network as it was. Throws UserError when there were too many. */
+function countSkipped({ metrics, state }: Parts, skipped: NonfiniteError): void {
+  const { what, where } = skipped;
+  state.skip();
+  metrics?.write({ kind: "skip", epoch: state.epoch, step: state.step, what, where });
+  const { skippedInARow, steps } = state.means;
+  if (skippedInARow >= MOST_SKIPPED) throw tooManySkipped(skippedInARow, skipped);
+  // An epoch of which nothing is left has no means.
+  if (steps === 0 && state.epochIsOver) throw tooManySkipped(skippedInARow, skipped);
+}

@@ -1,0 +1,55 @@
+import type { Tensor } from "@peekaboo/torch";
+import { createProgress } from "../cli/progress.js";
+import type { ImageShape } from "../models/architecture.js";
+import { agree } from "./agreement.js";
+import { type Evaluation, evaluate } from "./evaluation.js";
+import { firstNonfinite, type Origin } from "./first-nonfinite.js";
+import { NonfiniteError } from "./nonfinite-error.js";
+import type { RunState } from "./run-state.js";
+import type { SessionParts } from "./session-parts.js";
+
+const TEST_BATCH = 250;
+/** Pixels that a batch of large images may have beyond which it is no larger than in training. */
+const TEST_PIXELS = 2 ** 21;
+
+type Parts = Pick<SessionParts, "network" | "test" | "guard" | "stream" | "ranks"> & {
+  state: Pick<RunState, "epoch" | "step">;
+  /** Images of a training batch on this rank. */
+  batchShare: number;
+};
+
+/** How many images [C, H, W] are tested at once, where a training batch has so many. */
+export function testBatchSize(trainingBatch: number, [, height, width]: ImageShape): number {
+  return Math.min(TEST_BATCH, Math.max(trainingBatch, Math.floor(TEST_PIXELS / (height * width))));
+}
+
+/**
+ * Tests the network in the midst of a run, with a bar; all ranks with the BatchNorm statistics of rank 0.
+ *
+ * Throws NonfiniteError when the loss is not finite, and Interrupted after a signal.
+ */
+export async function evaluateRun(parts: Parts): Promise<Evaluation> {
+  const { network, test, guard, stream, ranks, state, batchShare } = parts;
+  // One network is tested, and saved: with rank 0's statistics.
+  await ranks.share(network.module.namedBuffers());
+  const bar = createProgress({ total: Math.ceil(test.count / ranks.size), title: "test", stream });
+  try {
+    let origin: Origin | null = null;
+    const result = await evaluate(network, test, {
+      batchSize: testBatchSize(batchShare, test.imageShape),
+      ranks,
+      onBatch: async (done) => {
+        bar.update(done);
+        if (ranks.size === 1) await guard.check();
+      },
+      onNonfinite: (_: number, input: Tensor) => {
+        origin ??= firstNonfinite(network, input);
+      },
+    });
+    await agree(parts);
+    if (!Number.isFinite(result.loss)) throw NonfiniteError.test(result.loss, origin, state);
+    return result;
+  } finally {
+    bar.stop();
+  }
+}

@@ -1,0 +1,65 @@
+import type { Tensor } from "@peekaboo/torch";
+import type { Network } from "../models/network.js";
+import { encodeCheckpoint, writeCheckpoint } from "./checkpoint.js";
+import { CheckpointClock } from "./checkpoint-interval.js";
+import type { RunState } from "./run-state.js";
+import type { SessionParts } from "./session-parts.js";
+import type { Trainer } from "./trainer.js";
+
+type Parts = Pick<SessionParts, "config" | "network" | "store" | "metrics" | "ranks"> & {
+  trainer: Trainer;
+  state: RunState;
+};
+
+/** Saves a run: rank 0 writes, once all ranks hold the same network. */
+export class RunCheckpoints {
+  readonly #parts: Parts;
+  readonly #clock: CheckpointClock;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.#clock = new CheckpointClock(parts.config.checkpointEvery);
+  }
+
+  /** Whether to save within an epoch, after this many steps; false on every rank but 0, which decides for all. */
+  isDue(step: number): boolean {
+    return this.#parts.ranks.rank === 0 && this.#clock.isDue(step);
+  }
+
+  /** Saves the checkpoint from which the run goes on. */
+  async saveLatest(): Promise<void> {
+    const { store, config, trainer, state } = this.#parts;
+    await this.#save(() => store.save(encodeCheckpoint(trainer, config, this.#progress()), state.step));
+    state.wasSaved();
+    this.#clock.reset();
+  }
+
+  /** Saves a copy of the run as it stands. */
+  async saveCopy(path: string): Promise<void> {
+    const { config, trainer } = this.#parts;
+    await this.#save(() => writeCheckpoint(path, trainer, config, this.#progress()));
+  }
+
+  /** Throws UserError on every rank unless all hold the network of rank 0. */
+  async prove(): Promise<void> {
+    await this.#parts.ranks.prove(learned(this.#parts.network));
+  }
+
+  async #save(write: () => void): Promise<void> {
+    const { ranks, metrics } = this.#parts;
+    await this.prove();
+    if (ranks.rank !== 0) return;
+    metrics?.flush();
+    write();
+  }
+
+  #progress() {
+    return this.#parts.state.progress(this.#parts.metrics?.offset ?? 0);
+  }
+}
+
+/** What must be equal on every rank; BatchNorm's statistics are each rank's own. */
+function learned(network: Network): (readonly [string, Tensor])[] {
+  const masks = [...network.masks()].map(([name, mask]) => [`mask.${name}`, mask] as const);
+  return [...network.module.namedParameters(), ...masks];
+}
