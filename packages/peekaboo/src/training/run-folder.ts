@@ -1,5 +1,5 @@
 import { accessSync, constants, mkdirSync, readdirSync, rmSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { UserError } from "@peekaboo/torch/errors";
 import { writeFileAtomic } from "@peekaboo/torch/files";
 import type { TrainConfig } from "../config.js";
@@ -69,12 +69,19 @@ export function earlierCheckpoints({ path }: Pick<RunFolder, "path">): EarlierCh
     .sort((a, b) => b.step - a.step);
 }
 
-/** Removes an earlier run's networks, lest they be taken for the one that begins; returns whether there was a checkpoint. */
-export function removeEarlier(folder: RunFolder): boolean {
+/**
+ * Removes an earlier run's networks, lest they be taken for the one that begins; returns whether there was a checkpoint.
+ *
+ * @param except what the run begins from, which stays
+ */
+export function removeEarlier(folder: RunFolder, except: readonly (string | null | undefined)[] = []): boolean {
   const { path, checkpoint, best, pruned } = folder;
   const earlier = earlierCheckpoints(folder).map((one) => one.path);
   const used = earlier.length > 0 || filesOf(path).includes(basename(checkpoint));
-  for (const file of [...earlier, checkpoint, best, pruned]) rmSync(file, { force: true });
+  const kept = except.flatMap((file) => (typeof file === "string" ? [resolve(file)] : []));
+  for (const file of [...earlier, checkpoint, best, pruned]) {
+    if (!kept.includes(resolve(file))) rmSync(file, { force: true });
+  }
   return used;
 }
 

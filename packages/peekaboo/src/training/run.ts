@@ -55,7 +55,7 @@ export async function runTrain(
     const goesOn = start !== null && isOwn(start, folder);
     const writes = ranks.rank === 0;
     guard.signal.throwIfAborted();
-    if (writes && !goesOn && removeEarlier(folder)) {
+    if (writes && !goesOn && removeEarlier(folder, [start?.path, config.loadPretrained])) {
       say(`Note: ${folder.path} held an earlier run, which this one replaces.`);
     }
     const store = new CheckpointStore(folder, config.keep);
