@@ -84,8 +84,8 @@ describe("training by two processes, a batch of 16 each", () => {
   });
 });
 
-/** Three steps, in the second of which rank 1 has an image with NaN. */
-const SKIPPING = `
+/** Three steps, in the second of which rank 1 has an image with NaN: where it was, and whether it left `kept` as it was. */
+const BROKEN = (onNan: "skip-batch" | "stop", kept: "stateDict" | "namedParameters") => `
   const from = (path) => import(${JSON.stringify(DIST)} + path);
   const { Network } = await from("models/network.js");
   const { Trainer } = await from("training/trainer.js");
@@ -93,12 +93,12 @@ const SKIPPING = `
   const { parseConfig } = await from("config.js");
   const group = await join();
   const ranks = ranksOf(group);
-  const config = parseConfig({ arch: "PsgResNet20", optimizer: "BOP", onNan: "skip-batch", bop: { ar: 1e-2, tau: 1e-6 } });
+  const config = parseConfig({ arch: "PsgResNet20", optimizer: "BOP", onNan: ${JSON.stringify(onNan)}, bop: { ar: 1e-2, tau: 1e-6 } });
   const network = new Network({ arch: config.arch, numClasses: 10, width: 0.25, psg: config.psg });
   network.initialise("kaiming_normal", 3);
   const trainer = new Trainer(network, config, ranks);
   torch.manualSeed(11 + rank);
-  const state = () => distributed.stateHash(network.module.stateDict());
+  const state = () => distributed.stateHash(network.module.${kept}());
   const skips = [];
   for (let step = 0; step < 3; step++) {
     const batch = { input: ops.randn([8, 3, 16, 16]), target: ops.randint(0, 10, [8]) };
@@ -116,9 +116,15 @@ const SKIPPING = `
   group.destroy();
   return skips;`;
 
+const OUTCOME = [
+  [null, ["another process", true], null],
+  [null, ["the images", true], null],
+];
+
 it("a batch that is broken on one rank is skipped by all, which change nothing and go on together", async () => {
-  expect(await answersOf(2, SKIPPING)).toEqual([
-    [null, ["another process", true], null],
-    [null, ["the images", true], null],
-  ]);
+  expect(await answersOf(2, BROKEN("skip-batch", "stateDict"))).toEqual(OUTCOME);
+});
+
+it("a batch that is broken on one rank stops all of them, none of which waits for another, with the weights as they were", async () => {
+  expect(await answersOf(2, BROKEN("stop", "namedParameters"))).toEqual(OUTCOME);
 });

@@ -59,7 +59,7 @@ export class Trainer {
    * One optimiser step on a batch.
    *
    * Throws NonfiniteError when the loss or a gradient is not finite. Nothing has changed then but the BatchNorm statistics,
-   * and where such batches are skipped not even those; there all ranks throw.
+   * and where such batches are skipped not even those. All ranks throw.
    */
   step({ input, target }: Batch, position: Position): StepResult {
     const lr = learningRate(this.#config.sgd, position);
@@ -98,10 +98,10 @@ export class Trainer {
     restore?.();
   }
 
-  /** Where batches are skipped, the ranks agree before the backward pass, in which they would wait for each other. */
+  /** The ranks agree before the backward pass, in which they would wait for one that stopped or skips the batch. */
   #refuseNonfiniteLoss(value: number, input: Tensor, position: Position): void {
     const broken = !Number.isFinite(value);
-    const anywhere = this.#skips ? this.#ranks.anyOf(broken) : broken;
+    const anywhere = this.#ranks.anyOf(broken);
     if (broken) throw NonfiniteError.loss(value, firstNonfinite(this.network, input), position);
     if (anywhere) throw NonfiniteError.elsewhere(position);
   }
