@@ -1,4 +1,4 @@
-import { manualSeed, ops, scope, type Tensor, type TorchError, UserError } from "@peekaboo/torch";
+import { manualSeed, ops, type Tensor, UserError } from "@peekaboo/torch";
 import { formatCount, formatDuration } from "../cli/format.js";
 import { createProgress } from "../cli/progress.js";
 import type { TrainConfig } from "../config.js";
@@ -346,7 +346,7 @@ export class TrainingSession {
       }
       warnings.end(this.#epoch, means);
     } catch (error) {
-      throw isOutOfMemory(error) ? batchTooLarge(error, config.batchSize) : error;
+      throw isOutOfMemory(error) ? await this.#tooLarge(error, share, (text) => bar.log(text)) : error;
     } finally {
       bar.stop();
     }
@@ -370,12 +370,11 @@ export class TrainingSession {
   }
 
   #ownStep(batch: Batch): StepResult | { skipped: NonfiniteError } {
-    const position = { epoch: this.#epoch, step: this.#step, totalSteps: this.#totalSteps };
     try {
-      return this.#trainer.step(batch, position);
+      return this.#trainer.step(batch, this.#position());
     } catch (error) {
       if (this.#parts.config.onNan === "skip-batch" && error instanceof NonfiniteError) return { skipped: error };
-      throw isOutOfMemory(error) ? this.#tooLarge(error, batch, position) : error;
+      throw error;
     } finally {
       batch.input.dispose();
       batch.target.dispose();
@@ -396,25 +395,20 @@ export class TrainingSession {
   }
 
   /** The error for a batch that doesn't fit, with one that does: found by steps of a run that ends here, unsaved. */
-  #tooLarge(error: TorchError, { input, target }: Batch, position: Position): UserError {
-    const { config, ranks } = this.#parts;
-    if (ranks.size > 1) return batchTooLarge(error, config.batchSize);
-    const fits = (images: number) =>
-      scope(() => {
-        try {
-          const first = (whole: Tensor) => ops.narrow(whole, 0, 0, images);
-          this.#trainer.step({ input: first(input), target: first(target) }, position);
-          return true;
-        } catch (failure) {
-          // Numbers that are not finite say that there was memory to compute them.
-          if (failure instanceof UserError) return true;
-          if (isOutOfMemory(failure)) return false;
-          throw failure;
-        }
-      });
-    // Said first: where even a few kilobytes are missing, libraries below may end the process.
-    this.#say(`Note: a batch of ${config.batchSize} images doesn't fit in memory; looking for one that does.`);
-    return batchTooLarge(error, config.batchSize, largestFitting(target.numel, fits));
+  async #tooLarge(cause: Error, order: Int32Array, say: (text: string) => void): Promise<UserError> {
+    const { config, ranks, train } = this.#parts;
+    const { batchSize, seed } = config;
+    if (ranks.size > 1) return batchTooLarge(cause, batchSize);
+    say(`Note: a batch of ${batchSize} images doesn't fit in memory; looking for one that does.`);
+    const fitting = await largestFitting(Math.min(batchSize, order.length), {
+      batches: (images) => train.training(order.subarray(0, images), images, seed, this.#epoch),
+      step: (batch) => void this.#trainer.step(batch, this.#position()),
+    });
+    return batchTooLarge(cause, batchSize, fitting);
+  }
+
+  #position(): Position {
+    return { epoch: this.#epoch, step: this.#step, totalSteps: this.#totalSteps };
   }
 
   #stepInWords(done: number, steps: number, { loss, correct, images, flips }: StepResult): string {
