@@ -1,5 +1,6 @@
 #include "memory.h"
 
+#include <ATen/Parallel.h>
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/impl/alloc_cpu.h>
@@ -26,8 +27,9 @@ namespace {
 // Smaller blocks stay with malloc, which does not give such memory back to the system at once.
 constexpr size_t kLarge = size_t{1} << 20;
 
-// Where memory is limited, a new large block must leave so much, and whatever else is allocated the lower half of it: for
-// the code that oneDNN generates, for V8's heap and for threads' stacks, which end the process when they get nothing.
+// Where memory is limited, a new large block must leave so much, and whatever else is allocated the lower half of it:
+// for the code that oneDNN generates, for V8's heap and for threads' stacks, which end the process when they get
+// nothing.
 constexpr size_t kSpare = size_t{64} << 20;
 // So many allocations go by unexamined, which costs two system calls.
 constexpr unsigned kUnexamined = 16;
@@ -154,12 +156,14 @@ void ReusingAllocator::give_back(void* block) {
 void reuse_memory(bool on) {
   const bool limited = memory_is_limited();
   allocator().set_limited(limited);
-#ifdef __GLIBC__
-  // Else malloc raises it up to 32 MiB, and freed blocks would stay as holes of its heap, of no use to larger ones.
   if (limited) {
+#ifdef __GLIBC__
+    // Else malloc raises it up to 32 MiB, and freed blocks would stay as holes of its heap, of no use to larger ones.
     mallopt(M_MMAP_THRESHOLD, kLarge);
-  }
 #endif
+    // OpenMP's threads begin now, while there is room for their stacks.
+    at::parallel_for(0, at::get_num_threads(), 1, [](int64_t, int64_t) {});
+  }
   c10::SetCPUAllocator(on ? &allocator() : c10::GetDefaultCPUAllocator(), /*priority=*/1);
   if (!on) {
     allocator().shrink(0);

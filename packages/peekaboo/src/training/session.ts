@@ -438,7 +438,18 @@ export class TrainingSession {
     });
   }
 
+  /** In smaller batches where memory is short: a training batch that fits may be smaller than those of the test. */
   async #evaluate(): Promise<Evaluation> {
+    for (let images = this.#testBatch; ; images = Math.ceil(images / 2)) {
+      try {
+        return await this.#evaluateBy(images);
+      } catch (error) {
+        if (images === 1 || this.#parts.ranks.size > 1 || !isOutOfMemory(error)) throw error;
+      }
+    }
+  }
+
+  async #evaluateBy(batchSize: number): Promise<Evaluation> {
     const { network, test, guard, stream, ranks } = this.#parts;
     // One network is tested, and saved: with rank 0's statistics.
     await ranks.share(network.module.namedBuffers());
@@ -452,7 +463,7 @@ export class TrainingSession {
       const onNonfinite = (_: number, input: Tensor) => {
         origin ??= firstNonfinite(network, input);
       };
-      const result = await evaluate(network, test, { batchSize: this.#testBatch, ranks, onBatch, onNonfinite });
+      const result = await evaluate(network, test, { batchSize, ranks, onBatch, onNonfinite });
       await this.#check();
       if (!Number.isFinite(result.loss)) {
         throw NonfiniteError.test(result.loss, origin, { epoch: this.#epoch, step: this.#step });
