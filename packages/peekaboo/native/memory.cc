@@ -1,21 +1,38 @@
 #include "memory.h"
 
+#include <ATen/Parallel.h>
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/impl/alloc_cpu.h>
+#include <c10/util/Exception.h>
 #include <torch/version.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <mutex>
 #include <unordered_map>
+
+#include "memory_limit.h"
 
 namespace peekaboo {
 namespace {
 
 // Smaller blocks stay with malloc, which does not give such memory back to the system at once.
 constexpr size_t kLarge = size_t{1} << 20;
+
+// Where memory is limited, a new large block must leave so much, and whatever else is allocated the lower half of it:
+// for the code that oneDNN generates, for V8's heap and for threads' stacks, which end the process when they get
+// nothing.
+constexpr size_t kSpare = size_t{64} << 20;
+// So many allocations go by unexamined, which costs two system calls.
+constexpr unsigned kUnexamined = 16;
 
 class ReusingAllocator final : public c10::Allocator {
  public:
@@ -33,8 +50,13 @@ class ReusingAllocator final : public c10::Allocator {
     shrink_locked(bytes);
   }
 
+  void set_limited(bool limited) { limited_ = limited; }
+
  private:
   c10::DataPtr take(size_t bytes);
+  c10::DataPtr take_large(size_t bytes);
+  void* new_block_locked(size_t bytes);
+  void require_locked(size_t room, size_t bytes);
   static void give_back(void* block);
 
   void shrink_locked(size_t bytes) {
@@ -52,6 +74,8 @@ class ReusingAllocator final : public c10::Allocator {
   size_t idle_bytes_ = 0;
   size_t live_bytes_ = 0;
   size_t peak_bytes_ = 0;
+  std::atomic<bool> limited_{false};
+  std::atomic<unsigned> unexamined_{0};
 };
 
 // Never destroyed: tensors may outlive every other global.
@@ -61,11 +85,18 @@ ReusingAllocator& allocator() {
 }
 
 c10::DataPtr ReusingAllocator::take(size_t bytes) {
-  const c10::Device device(c10::DeviceType::CPU);
-  if (bytes < kLarge) {
-    void* block = c10::alloc_cpu(bytes);
-    return {block, block, c10::free_cpu, device};
+  if (limited_ && unexamined_.fetch_add(1) >= kUnexamined) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    require_locked(kSpare / 2, bytes);
   }
+  if (bytes >= kLarge) {
+    return take_large(bytes);
+  }
+  void* block = c10::alloc_cpu(bytes);
+  return {block, block, c10::free_cpu, c10::DeviceType::CPU};
+}
+
+c10::DataPtr ReusingAllocator::take_large(size_t bytes) {
   const std::lock_guard<std::mutex> lock(mutex_);
   void* block;
   const auto found = idle_.find(bytes);
@@ -74,14 +105,34 @@ c10::DataPtr ReusingAllocator::take(size_t bytes) {
     idle_.erase(found);
     idle_bytes_ -= bytes;
   } else {
-    const size_t wanted = live_bytes_ + bytes;
-    shrink_locked(peak_bytes_ > wanted ? peak_bytes_ - wanted : 0);
-    block = c10::alloc_cpu(bytes);
+    block = new_block_locked(bytes);
   }
   live_.emplace(block, bytes);
   live_bytes_ += bytes;
   peak_bytes_ = std::max(peak_bytes_, live_bytes_);
-  return {block, block, give_back, device};
+  return {block, block, give_back, c10::DeviceType::CPU};
+}
+
+void* ReusingAllocator::new_block_locked(size_t bytes) {
+  const size_t wanted = live_bytes_ + bytes;
+  shrink_locked(peak_bytes_ > wanted ? peak_bytes_ - wanted : 0);
+  if (limited_) {
+    require_locked(bytes > SIZE_MAX - kSpare ? SIZE_MAX : bytes + kSpare, bytes);
+  }
+  return c10::alloc_cpu(bytes);
+}
+
+// Throws as c10's own allocator does, for a tensor of `bytes`, when `room` can't be had even without the idle blocks.
+void ReusingAllocator::require_locked(size_t room, size_t bytes) {
+  unexamined_ = 0;
+  if (can_be_had(room)) {
+    return;
+  }
+  shrink_locked(0);
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+  TORCH_CHECK(can_be_had(room), "can't allocate memory: you tried to allocate ", bytes, " bytes.");
 }
 
 void ReusingAllocator::give_back(void* block) {
@@ -103,6 +154,16 @@ void ReusingAllocator::give_back(void* block) {
 }  // namespace
 
 void reuse_memory(bool on) {
+  const bool limited = memory_is_limited();
+  allocator().set_limited(limited);
+  if (limited) {
+#ifdef __GLIBC__
+    // Else malloc raises it up to 32 MiB, and freed blocks would stay as holes of its heap, of no use to larger ones.
+    mallopt(M_MMAP_THRESHOLD, kLarge);
+#endif
+    // OpenMP's threads begin now, while there is room for their stacks.
+    at::parallel_for(0, at::get_num_threads(), 1, [](int64_t, int64_t) {});
+  }
   c10::SetCPUAllocator(on ? &allocator() : c10::GetDefaultCPUAllocator(), /*priority=*/1);
   if (!on) {
     allocator().shrink(0);

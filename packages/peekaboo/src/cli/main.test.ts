@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
-import { DistributedError } from "@peekaboo/torch/errors";
+import { DistributedError, TorchError } from "@peekaboo/torch/errors";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { trainOptions } from "../config/options.js";
 import { optionsOf } from "../config/table.js";
@@ -305,6 +305,14 @@ describe("the exit status", () => {
     expect(status).toBe(1);
     expect(stderr).toContain("should not have happened");
     expect(stderr).toContain("TypeError: x is not a function\n    at ");
+  });
+
+  it("is 2 when memory runs out, which one sentence tells", async () => {
+    const text = "can't allocate memory: you tried to allocate 64 bytes, in aten::ones(size=[16])";
+    runTrain.mockRejectedValueOnce(new TorchError("memory", "aten::ones", undefined, text));
+    const stderr =
+      "peekaboo: there is not enough memory: aten::ones could not get 64 bytes; free some, raise its limit, or lower --width.\n";
+    expect(await peekaboo("train")).toEqual({ status: 2, stdout: "", stderr });
   });
 
   it("is 1 when another process is lost, which one sentence tells", async () => {

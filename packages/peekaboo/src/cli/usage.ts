@@ -1,4 +1,4 @@
-import { DistributedError, UserError } from "@peekaboo/torch/errors";
+import { DistributedError, TorchError, UserError } from "@peekaboo/torch/errors";
 import { type Command, CommanderError } from "commander";
 import { nearest } from "../nearest.js";
 import { Interrupted } from "../training/interrupt.js";
@@ -34,7 +34,7 @@ export function refuseExcess(command: Command): void {
 }
 
 /**
- * Tells a failure on stderr and returns the exit status: 2 for the user's mistakes, 1 for ours and for other processes
+ * Tells a failure on stderr and returns the exit status: 2 for the user's mistakes and too little memory, 1 for ours and for other processes
  * that are lost, 128 + n after signal n.
  */
 export function reportFailure(error: unknown, { stderr }: Io): number {
@@ -42,6 +42,10 @@ export function reportFailure(error: unknown, { stderr }: Io): number {
   if (error instanceof Interrupted) return error.exitStatus;
   if (error instanceof UserError || error instanceof UsageError) {
     stderr.write(`${error.message}\n`);
+    return EXIT.usage;
+  }
+  if (error instanceof TorchError && error.kind === "memory") {
+    stderr.write(`${outOfMemory(error)}\n`);
     return EXIT.usage;
   }
   if (error instanceof DistributedError) {
@@ -60,4 +64,9 @@ function commandPath(command: Command): string {
 function flagsOf(command: Command): string[] {
   const flags = command.options.flatMap(({ short, long }) => [short, long]);
   return ["--help", ...flags.filter((flag) => flag !== undefined)].filter((flag) => flag.startsWith("--"));
+}
+
+function outOfMemory({ operation, message }: TorchError): string {
+  const [asked = "more"] = /\d+ bytes/.exec(message) ?? [];
+  return `peekaboo: there is not enough memory: ${operation} could not get ${asked}; free some, raise its limit, or lower --width.`;
 }

@@ -43,6 +43,11 @@ export class EpochDisplay {
     this.#bar.update(epochStep, { skipped: means.skipped });
   }
 
+  /** A line above the bar. */
+  say(text: string): void {
+    this.#bar.log(text);
+  }
+
   /** After the epoch's last step. */
   end(): void {
     this.#warnings.end(this.#state.epoch, this.#state.means);

@@ -3,12 +3,13 @@ import { epochOrder } from "../data/order.js";
 import { RandomStream } from "../random/stream.js";
 import { EpochDisplay } from "./epoch-display.js";
 import { Interrupted } from "./interrupt.js";
-import { batchTooLarge, isOutOfMemory } from "./memory.js";
+import { isOutOfMemory } from "./memory.js";
 import { type NonfiniteError, tooManySkipped } from "./nonfinite-error.js";
 import type { RunCheckpoints } from "./run-checkpoints.js";
 import type { RunState } from "./run-state.js";
 import type { SessionParts } from "./session-parts.js";
 import { SharedStep } from "./shared-step.js";
+import { tooLarge } from "./too-large.js";
 import type { StepResult, Trainer } from "./trainer.js";
 
 /** So many batches skipped in a row end the run: the network, not the batch, is at fault. */
@@ -51,7 +52,7 @@ export async function trainEpoch(parts: Parts): Promise<void> {
     }
     display.end();
   } catch (error) {
-    throw isOutOfMemory(error) ? batchTooLarge(error, config.batchSize) : error;
+    throw isOutOfMemory(error) ? await tooLarge(parts, error, order, (text) => display.say(text)) : error;
   } finally {
     display.stop();
   }

@@ -4,6 +4,7 @@ import type { ImageShape } from "../models/architecture.js";
 import { agree } from "./agreement.js";
 import { type Evaluation, evaluate } from "./evaluation.js";
 import { firstNonfinite, type Origin } from "./first-nonfinite.js";
+import { isOutOfMemory } from "./memory.js";
 import { NonfiniteError } from "./nonfinite-error.js";
 import type { RunState } from "./run-state.js";
 import type { SessionParts } from "./session-parts.js";
@@ -24,19 +25,31 @@ export function testBatchSize(trainingBatch: number, [, height, width]: ImageSha
 }
 
 /**
- * Tests the network in the midst of a run, with a bar; all ranks with the BatchNorm statistics of rank 0.
+ * Tests the network in the midst of a run, with a bar; all ranks with the BatchNorm statistics of rank 0. In smaller
+ * batches where memory is short: a training batch that fits may be smaller than those of the test.
  *
  * Throws NonfiniteError when the loss is not finite, and Interrupted after a signal.
  */
 export async function evaluateRun(parts: Parts): Promise<Evaluation> {
-  const { network, test, guard, stream, ranks, state, batchShare } = parts;
+  const { test, ranks, batchShare } = parts;
+  for (let images = testBatchSize(batchShare, test.imageShape); ; images = Math.ceil(images / 2)) {
+    try {
+      return await evaluateBy(images, parts);
+    } catch (error) {
+      if (images === 1 || ranks.size > 1 || !isOutOfMemory(error)) throw error;
+    }
+  }
+}
+
+async function evaluateBy(batchSize: number, parts: Parts): Promise<Evaluation> {
+  const { network, test, guard, stream, ranks, state } = parts;
   // One network is tested, and saved: with rank 0's statistics.
   await ranks.share(network.module.namedBuffers());
   const bar = createProgress({ total: Math.ceil(test.count / ranks.size), title: "test", stream });
   try {
     let origin: Origin | null = null;
     const result = await evaluate(network, test, {
-      batchSize: testBatchSize(batchShare, test.imageShape),
+      batchSize,
       ranks,
       onBatch: async (done) => {
         bar.update(done);

@@ -47,18 +47,21 @@ export async function evaluate(network: Network, source: BatchSource, parts: Eva
   try {
     for await (const { input, target } of source.plain(batchSize, ranks.testShare(all))) {
       const count = target.numel;
-      noGrad(() =>
-        scope(() => {
-          const logits = network.call(input);
-          const own = ops.crossEntropyLoss(logits, target).item();
-          if (!Number.isFinite(own)) onNonfinite?.(own, input);
-          loss += own * count;
-          correct += countCorrect(logits, target);
-          top5 += countTop5(logits, target);
-        }),
-      );
-      input.dispose();
-      target.dispose();
+      try {
+        noGrad(() =>
+          scope(() => {
+            const logits = network.call(input);
+            const own = ops.crossEntropyLoss(logits, target).item();
+            if (!Number.isFinite(own)) onNonfinite?.(own, input);
+            loss += own * count;
+            correct += countCorrect(logits, target);
+            top5 += countTop5(logits, target);
+          }),
+        );
+      } finally {
+        input.dispose();
+        target.dispose();
+      }
       images += count;
       await onBatch?.(images);
     }

@@ -1,17 +1,49 @@
 import { TorchError, UserError } from "@peekaboo/torch";
+import type { Batch } from "../pruners/pruner.js";
 
-/** Whether libtorch could not get the memory that it asked for. */
-export function isOutOfMemory(error: unknown): error is TorchError {
+/** Whether libtorch could not get the memory that it asked for, or V8 that of a buffer. */
+export function isOutOfMemory(error: unknown): error is Error {
+  if (error instanceof RangeError) return error.message === "Array buffer allocation failed";
   return error instanceof TorchError && error.kind === "memory";
 }
 
+/** What is tried with fewer images. */
+export interface Attempt {
+  /** The batch of so many images; what follows it is not looked at. */
+  batches(images: number): AsyncIterable<Batch>;
+  step(batch: Batch): void;
+}
+
 /**
- * The largest of half of `images`, a quarter and so on for which `fits` is true; 0 if there is none. Smaller batches are
- * tried rather than computed: what a step takes depends on the network, and what can be had on the whole machine.
+ * The largest of half of `images`, a quarter and so on whose batch can be made and taken a step with; 0 if there is none.
+ * Smaller batches are tried rather than computed: what a step takes depends on the network, and what can be had on the
+ * whole machine.
  */
-export function largestFitting(images: number, fits: (images: number) => boolean): number {
-  for (let fewer = Math.floor(images / 2); fewer > 0; fewer = Math.floor(fewer / 2)) if (fits(fewer)) return fewer;
+export async function largestFitting(images: number, attempt: Attempt): Promise<number> {
+  for (let fewer = Math.floor(images / 2); fewer > 0; fewer = Math.floor(fewer / 2)) {
+    if (await fits(fewer, attempt)) return fewer;
+  }
   return 0;
+}
+
+async function fits(images: number, { batches, step }: Attempt): Promise<boolean> {
+  try {
+    for await (const batch of batches(images)) {
+      try {
+        step(batch);
+      } finally {
+        batch.input.dispose();
+        batch.target.dispose();
+      }
+      break;
+    }
+    return true;
+  } catch (failure) {
+    // Numbers that are not finite say that there was memory to compute them.
+    if (failure instanceof UserError) return true;
+    if (isOutOfMemory(failure)) return false;
+    throw failure;
+  }
 }
 
 /**
@@ -19,7 +51,7 @@ export function largestFitting(images: number, fits: (images: number) => boolean
  *
  * @param fitting a batch that does; 0 when none was found, undefined when none was looked for
  */
-export function batchTooLarge(cause: TorchError, images: number, fitting?: number): UserError {
+export function batchTooLarge(cause: Error, images: number, fitting?: number): UserError {
   const [asked] = /\d+ bytes/.exec(cause.message) ?? ["more memory"];
   const fewer = fitting === 0 ? "a batch of 1 doesn't fit either: lower --width" : `give --bs ${fitting}, which fits`;
   return new UserError({

@@ -1,5 +1,4 @@
-import { Writable } from "node:stream";
-import { Tensor, TorchError } from "@peekaboo/torch";
+import { Tensor } from "@peekaboo/torch";
 import { afterEach, describe, expect, it } from "vitest";
 import { parseConfig } from "../config.js";
 import type { Batch } from "../pruners/pruner.js";
@@ -55,16 +54,9 @@ function makeStep({ trainer, ranks = alone, onNan = "stop", signal, isDue = () =
   const guard = new InterruptGuard();
   guards.push(guard);
   guard.pending = async () => signal;
-  let said = "";
-  const stream = new Writable({
-    write(chunk, _encoding, done) {
-      said += chunk;
-      done();
-    },
-  });
   const config = parseConfig({ batchSize: 8, onNan });
-  const step = new SharedStep({ config, ranks, guard, stream, trainer: { step: trainer }, checkpoints: { isDue } });
-  return { step, said: () => said };
+  const step = new SharedStep({ config, ranks, guard, trainer: { step: trainer }, checkpoints: { isDue } });
+  return { step };
 }
 
 const failing = (error: Error) => () => {
@@ -112,39 +104,5 @@ describe("a step whose numbers are not finite", () => {
     const batch = makeBatch();
     await expect(makeStep({ trainer: failing(NONFINITE) }).step.take(batch, POSITION)).rejects.toBe(NONFINITE);
     expect(() => batch.input.item()).toThrow();
-  });
-});
-
-describe("a batch that doesn't fit in memory", () => {
-  const failure = new TorchError("memory", "aten::conv2d", undefined, "you tried to allocate 4096 bytes");
-  /** Has memory for so many images, whose numbers may be anything. */
-  const upTo = (most: number, tried: number[], below: () => StepResult) => (batch: Batch) => {
-    tried.push(batch.target.numel);
-    if (batch.target.numel > most) throw failure;
-    return below();
-  };
-
-  it.each([
-    ["finite", () => RESULT],
-    ["not finite", failing(NONFINITE)],
-  ])("is told with one that does, found with steps of fewer images, their numbers being %s", async (_, below) => {
-    const tried: number[] = [];
-    const { step, said } = makeStep({ trainer: upTo(3, tried, below) });
-    await expect(step.take(makeBatch(), POSITION)).rejects.toThrow("4096 bytes could not be had; give --bs 2");
-    expect(tried).toEqual([8, 4, 2]);
-    expect(said()).toBe("Note: a batch of 8 images doesn't fit in memory; looking for one that does.\n");
-  });
-
-  it("ends the run without a search where several ranks train, for the others would wait", async () => {
-    const tried: number[] = [];
-    const { step, said } = makeStep({ trainer: upTo(3, tried, () => RESULT), ranks: besides([]) });
-    await expect(step.take(makeBatch(), POSITION)).rejects.toThrow("give a smaller one");
-    expect([tried, said()]).toEqual([[8], ""]);
-  });
-
-  it("is searched for until another error comes, which is told instead", async () => {
-    const other = new Error("something else");
-    const { step } = makeStep({ trainer: upTo(4, [], failing(other)) });
-    await expect(step.take(makeBatch(), POSITION)).rejects.toBe(other);
   });
 });

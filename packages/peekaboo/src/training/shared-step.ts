@@ -1,6 +1,4 @@
-import { ops, scope, type Tensor, type TorchError, UserError } from "@peekaboo/torch";
 import type { Batch } from "../pruners/pruner.js";
-import { batchTooLarge, isOutOfMemory, largestFitting } from "./memory.js";
 import { NonfiniteError } from "./nonfinite-error.js";
 import type { Position } from "./rates.js";
 import type { RunCheckpoints } from "./run-checkpoints.js";
@@ -10,7 +8,7 @@ import type { StepResult, Trainer } from "./trainer.js";
 /** What a step came to, and whether a signal has come to a rank meanwhile. */
 export type Stepped = (StepResult | { skipped: NonfiniteError }) & { stop: boolean; save: boolean };
 
-type Parts = Pick<SessionParts, "config" | "ranks" | "guard" | "stream"> & {
+type Parts = Pick<SessionParts, "config" | "ranks" | "guard"> & {
   trainer: Pick<Trainer, "step">;
   checkpoints: Pick<RunCheckpoints, "isDue">;
 };
@@ -26,8 +24,7 @@ export class SharedStep {
   /**
    * Takes the step on this rank's batch, which it uses up; the figures are those of all ranks together.
    *
-   * Throws UserError when the batch doesn't fit in memory, with one that does where it could be found, and NonfiniteError
-   * where such batches aren't skipped.
+   * Throws NonfiniteError where such batches aren't skipped.
    */
   async take(batch: Batch, position: Position): Promise<Stepped> {
     const { ranks, guard, checkpoints } = this.#parts;
@@ -50,32 +47,10 @@ export class SharedStep {
       return this.#parts.trainer.step(batch, position);
     } catch (error) {
       if (this.#parts.config.onNan === "skip-batch" && error instanceof NonfiniteError) return { skipped: error };
-      throw isOutOfMemory(error) ? this.#tooLarge(error, batch, position) : error;
+      throw error;
     } finally {
       batch.input.dispose();
       batch.target.dispose();
     }
-  }
-
-  /** The error for a batch that doesn't fit, with one that does: found by steps of a run that ends here, unsaved. */
-  #tooLarge(error: TorchError, { input, target }: Batch, position: Position): UserError {
-    const { config, ranks, trainer, stream } = this.#parts;
-    if (ranks.size > 1) return batchTooLarge(error, config.batchSize);
-    const fits = (images: number) =>
-      scope(() => {
-        try {
-          const first = (whole: Tensor) => ops.narrow(whole, 0, 0, images);
-          trainer.step({ input: first(input), target: first(target) }, position);
-          return true;
-        } catch (failure) {
-          // Numbers that are not finite say that there was memory to compute them.
-          if (failure instanceof UserError) return true;
-          if (isOutOfMemory(failure)) return false;
-          throw failure;
-        }
-      });
-    // Said first: where even a few kilobytes are missing, libraries below may end the process.
-    stream.write(`Note: a batch of ${config.batchSize} images doesn't fit in memory; looking for one that does.\n`);
-    return batchTooLarge(error, config.batchSize, largestFitting(target.numel, fits));
   }
 }
