@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "parallel.h"
+#include "scan.h"
 
 namespace peekaboo {
 namespace {
@@ -120,21 +121,29 @@ std::vector<double> in_bucket(const Scores& scores, uint64_t bucket, int64_t cou
 
 // Below this, two passes with a histogram are as fast.
 constexpr int64_t kWorthSampling = int64_t{1} << 20;
-constexpr int64_t kSample = int64_t{1} << 16;
+// A larger sample brackets more narrowly, but each of its scores takes a wait for memory.
+constexpr int64_t kSample = int64_t{1} << 14;
+// Beyond this, what is inside the bracket is worth a bracket of its own.
+constexpr int64_t kWorthNarrowing = int64_t{1} << 17;
 
-// Two scores between which the k-th smallest probably lies: quantiles of evenly spaced scores, four standard deviations
-// either way. NaN if one of those is NaN.
+// Evenly spaced scores, `stride` from one to the next.
+std::vector<double> sample_of(const Scores& scores, int64_t stride) {
+  std::vector<double> sample((scores.total + stride - 1) / stride);
+  at::parallel_for(0, static_cast<int64_t>(sample.size()), kSample / 16, [&](int64_t begin, int64_t end) {
+    size_t tensor = 0;
+    int64_t first = 0;
+    for (int64_t i = begin; i < end; i++) {
+      while (i * stride >= first + scores.values[tensor].numel()) first += scores.values[tensor++].numel();
+      sample[i] = scores.at(tensor, i * stride - first);
+    }
+  });
+  return sample;
+}
+
+// Two scores between which the k-th smallest probably lies: quantiles of a sample, four standard deviations either way.
+// NaN if one of those is NaN.
 std::pair<double, double> bracket(const Scores& scores, int64_t k) {
-  std::vector<double> sample;
-  sample.reserve(kSample + 1);
-  const int64_t stride = scores.total / kSample;
-  int64_t next = 0;
-  int64_t first = 0;
-  for (size_t t = 0; t < scores.values.size(); t++) {
-    const int64_t end = first + scores.values[t].numel();
-    for (; next < end; next += stride) sample.push_back(scores.at(t, next - first));
-    first = end;
-  }
+  std::vector<double> sample = sample_of(scores, std::max(scores.total / kSample, int64_t{1}));
   for (const double value : sample) {
     if (std::isnan(value)) return {value, value};
   }
@@ -159,65 +168,6 @@ struct Between {
   std::vector<double> inside;
 };
 
-constexpr int64_t kRun = 2048;  // small enough to be read twice from the first cache
-constexpr int64_t kGroup = 8;   // few enough that most groups have nothing inside the bracket
-
-struct Counts {
-  int64_t below = 0;
-  int64_t at_low = 0;
-  int64_t at_high = 0;
-  int64_t nan = 0;
-};
-
-PEEKABOO_MULTIVERSION Counts count_run(const double* values, int64_t count, double low, double high) {
-  Counts counts;
-  for (int64_t i = 0; i < count; i++) {
-    counts.below += values[i] < low;
-    counts.at_low += values[i] == low;
-    counts.at_high += values[i] == high;
-    counts.nan += values[i] != values[i];
-  }
-  return counts;
-}
-
-PEEKABOO_MULTIVERSION void multiply_run(const double* values, const double* factors, int64_t count,
-                                        double* __restrict products) {
-  for (int64_t i = 0; i < count; i++) products[i] = std::abs(values[i] * factors[i]);
-}
-
-// How many of each full group are inside the bracket.
-PEEKABOO_MULTIVERSION void count_groups(const double* values, int64_t groups, double low, double high,
-                                        int64_t* __restrict inside) {
-  for (int64_t g = 0; g < groups; g++) {
-    int64_t count = 0;
-    for (int64_t i = 0; i < kGroup; i++) {
-      const double value = values[g * kGroup + i];
-      count += static_cast<int64_t>(value > low) & static_cast<int64_t>(value < high);
-    }
-    inside[g] = count;
-  }
-}
-
-// Copies what is inside the bracket and returns how many; `found` has room for all. Groups with nothing inside are
-// skipped; the others are copied without a branch, which a processor could not foresee.
-int64_t gather_run(const double* values, int64_t count, double low, double high, double* found) {
-  std::array<int64_t, kRun / kGroup> inside;
-  const int64_t groups = count / kGroup;
-  count_groups(values, groups, low, high, inside.data());
-  int64_t size = 0;
-  const auto copy = [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; i++) {
-      found[size] = values[i];
-      size += static_cast<int64_t>(values[i] > low) & static_cast<int64_t>(values[i] < high);
-    }
-  };
-  for (int64_t g = 0; g < groups; g++) {
-    if (inside[g] != 0) copy(g * kGroup, (g + 1) * kGroup);
-  }
-  copy(groups * kGroup, count);
-  return size;
-}
-
 // How many scores are below, at either end of, and which are inside the bracket.
 Between between(const Scores& scores, double low, double high) {
   std::mutex merging;
@@ -226,21 +176,14 @@ Between between(const Scores& scores, double low, double high) {
     return [&](const double* values, const double* factors, int64_t count) {
       Between own;
       std::array<double, kRun> found;
-      std::array<double, kRun> products;
       for (int64_t begin = 0; begin < count; begin += kRun) {
-        const int64_t run = std::min(kRun, count - begin);
-        const double* part = values + begin;
-        if (factors != nullptr) {
-          multiply_run(part, factors + begin, run, products.data());
-          part = products.data();
-        }
-        const Counts counts = count_run(part, run, low, high);
-        own.below += counts.below;
-        own.at_low += counts.at_low;
-        own.at_high += counts.at_high;
-        own.numbers &= counts.nan == 0;
-        const int64_t size = gather_run(part, run, low, high, found.data());
-        own.inside.insert(own.inside.end(), found.begin(), found.begin() + size);
+        const double* own_factors = factors == nullptr ? nullptr : factors + begin;
+        const Scan scan = scan_run(values + begin, own_factors, std::min(kRun, count - begin), low, high, found.data());
+        own.below += scan.below;
+        own.at_low += scan.at_low;
+        own.at_high += scan.at_high;
+        own.numbers &= scan.nan == 0;
+        own.inside.insert(own.inside.end(), found.begin(), found.begin() + scan.inside);
       }
       const std::lock_guard<std::mutex> lock(merging);
       all.below += own.below;
@@ -265,6 +208,10 @@ std::optional<double> kth_by_sampling(const Scores& scores, int64_t k) {
   rank -= found.at_low;
   const auto size = static_cast<int64_t>(found.inside.size());
   if (rank <= size) {
+    if (size > kWorthNarrowing) {
+      const at::Tensor inside = at::from_blob(found.inside.data(), {size}, at::kDouble);
+      if (const auto kth = kth_by_sampling({inside, {}, size}, rank)) return *kth;
+    }
     const auto kth = found.inside.begin() + (rank - 1);
     std::nth_element(found.inside.begin(), kth, found.inside.end());
     return *kth;

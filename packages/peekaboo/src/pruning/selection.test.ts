@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { scope, Tensor, UserError } from "@peekaboo/torch";
 import { describe, expect, it } from "vitest";
 import { pabOps } from "../native/library.js";
@@ -104,5 +105,32 @@ describe("selecting masks", () => {
       values[555_555] = Number.NaN;
       expect(pabOps().kthSmallest([Tensor.from(values)], 500_000)).toBeNaN();
     });
+  });
+
+  it("finds the same on a processor with AVX-512 and on one without", () => {
+    const script = `
+      import { manualSeed, ops } from ${JSON.stringify(import.meta.resolve("@peekaboo/torch"))};
+      import { pabOps } from ${JSON.stringify(new URL("../../dist/native/library.js", import.meta.url).href)};
+      manualSeed(1);
+      const [a, b] = [1_500_001, 1_500_001].map((count) => ops.randn([count], { dtype: "float64" }));
+      const ks = [1, 2, 100_000, 749_999, 1_400_000, 1_500_001];
+      console.log(JSON.stringify(ks.map((k) => [pabOps().kthSmallest([a], k), pabOps().kthSaliency([a], [b], k)])));
+      const sorted = a.toTypedArray().toSorted();
+      console.log(JSON.stringify(ks.map((k) => sorted[k - 1])));`;
+    const run = (capability?: string) => {
+      const env = { ...process.env, ...(capability === undefined ? {} : { ATEN_CPU_CAPABILITY: capability }) };
+      const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", script], {
+        env,
+        encoding: "utf8",
+      });
+      expect(stderr).toBe("");
+      return stdout
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line));
+    };
+    const [found, sorted] = run();
+    expect(found.map(([smallest]: number[]) => smallest)).toEqual(sorted);
+    expect(run("default")).toEqual([found, sorted]);
   });
 });
