@@ -1,7 +1,12 @@
 import { copyFileSync, linkSync, renameSync, rmSync, statfsSync } from "node:fs";
 import { dirname, join } from "node:path";
+import {
+  type BackgroundFileOperations,
+  type FileContents,
+  nodeBackgroundOperations,
+  writeFileInBackground,
+} from "@peekaboo/torch/background-files";
 import { UserError } from "@peekaboo/torch/errors";
-import { type FileOperations, nodeFileOperations, writeFileAtomic } from "@peekaboo/torch/files";
 import { formatBytes } from "../cli/format.js";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.js";
 import { earlierCheckpoints, type RunFolder } from "./run-folder.js";
@@ -54,11 +59,11 @@ function attempt(path: string): Checkpoint | string | null {
 export class CheckpointStore {
   readonly #folder: Files;
   readonly #keep: number;
-  readonly #operations: FileOperations;
+  readonly #operations: BackgroundFileOperations;
   /** Of the latest file, where it is whole and of this run. */
   #step: number | null = null;
 
-  constructor(folder: Files, keep: number, operations: FileOperations = nodeFileOperations) {
+  constructor(folder: Files, keep: number, operations: BackgroundFileOperations = nodeBackgroundOperations) {
     this.#folder = folder;
     this.#keep = keep;
     this.#operations = operations;
@@ -80,18 +85,19 @@ export class CheckpointStore {
   }
 
   /**
-   * Writes the latest checkpoint and keeps the one before under its step's number; at no moment is there none.
+   * Writes the latest checkpoint and keeps the one before under its step's number; at no moment is there none. What
+   * is written must stay as it is until then.
    *
    * The new file is on the disk, as the system says, before an old one goes. It isn't read again, for that would show
    * the system's memory and not the disk: what a disk spoils later is found on reading, and the one before is there.
    *
    * @throws UserError when it can't be written, naming the bytes needed where space is short; what there was is intact.
    */
-  save(chunks: readonly Uint8Array[], step: number): void {
+  async save(contents: FileContents, step: number): Promise<void> {
     const { checkpoint } = this.#folder;
     const previous = this.#step;
     try {
-      writeFileAtomic(checkpoint, chunks, {
+      await writeFileInBackground(checkpoint, contents, {
         ...this.#operations,
         rename: (from, to) => {
           if (previous !== null && previous !== step && this.#keep > 1) this.#setAside(previous);
@@ -99,7 +105,7 @@ export class CheckpointStore {
         },
       });
     } catch (error) {
-      throw spaceError(checkpoint, chunks, error);
+      throw spaceError(checkpoint, contents.byteLength, error);
     }
     this.#step = step;
     this.#tidy(step);
@@ -134,11 +140,10 @@ function linkOrCopy(from: string, to: string): void {
   }
 }
 
-function spaceError(path: string, chunks: readonly Uint8Array[], error: unknown): unknown {
+function spaceError(path: string, needed: number, error: unknown): unknown {
   if (!(error instanceof UserError) || !(error.cause instanceof Error) || !("code" in error.cause)) return error;
   const { code } = error.cause;
   if (code !== "ENOSPC" && code !== "EDQUOT") return error;
-  const needed = chunks.reduce((sum, { byteLength }) => sum + byteLength, 0);
   return new UserError({
     operation: "save checkpoint",
     argument: path,

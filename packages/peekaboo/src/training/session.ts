@@ -221,12 +221,12 @@ export class TrainingSession {
   }
 
   /** Once all ranks hold the same network, rank 0 writes it. */
-  async #save(write: () => void): Promise<void> {
+  async #save(write: () => Promise<void>): Promise<void> {
     const { ranks, metrics } = this.#parts;
     await ranks.prove(this.#learned());
     if (ranks.rank !== 0) return;
     metrics?.flush();
-    write();
+    await write();
   }
 
   /** What must be equal on every rank; BatchNorm's statistics are each rank's own. */
