@@ -27,16 +27,18 @@ class ReusingAllocator final : public c10::Allocator {
 #endif
   c10::DeleterFnPtr raw_deleter() const override { return give_back; }
 
-  // Frees idle blocks until at most `bytes` are left.
-  void shrink(size_t bytes) {
+  // Frees all idle blocks, and forgets how many there were.
+  void clear() {
     const std::lock_guard<std::mutex> lock(mutex_);
-    shrink_locked(bytes);
+    shrink_locked(0);
+    peak_bytes_ = live_bytes_;
   }
 
  private:
   c10::DataPtr take(size_t bytes);
   static void give_back(void* block);
 
+  // Frees idle blocks until at most `bytes` are left.
   void shrink_locked(size_t bytes) {
     while (idle_bytes_ > bytes) {
       const auto any = idle_.begin();
@@ -105,7 +107,7 @@ void ReusingAllocator::give_back(void* block) {
 void reuse_memory(bool on) {
   c10::SetCPUAllocator(on ? &allocator() : c10::GetDefaultCPUAllocator(), /*priority=*/1);
   if (!on) {
-    allocator().shrink(0);
+    allocator().clear();
   }
 }
 

@@ -42,6 +42,7 @@ const checkpointOf = (step: number) => contentsOf(...chunksOf(step));
 async function saved(...steps: number[]): Promise<CheckpointStore> {
   const store = new CheckpointStore(folder(), 2);
   for (const step of steps) await store.save(checkpointOf(step), step);
+  await store.settle();
   return store;
 }
 
@@ -58,10 +59,12 @@ it("keeps the latest and the one before it", async () => {
 it("keeps as many as asked for, and one alone", async () => {
   const three = new CheckpointStore(folder(), 3);
   for (const step of [1, 2, 3, 10]) await three.save(checkpointOf(step), step);
+  await three.settle();
   expect(names()).toEqual(["checkpoint-2.safetensors", "checkpoint-3.safetensors", "checkpoint.safetensors"]);
   const one = new CheckpointStore(folder(), 1);
   one.adopt(readCheckpoint(folder().checkpoint));
   await one.save(checkpointOf(12), 12);
+  await one.settle();
   expect(names()).toEqual(["checkpoint.safetensors"]);
 });
 

@@ -1,4 +1,5 @@
 import { copyFileSync, linkSync, renameSync, rmSync, statfsSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import {
   type BackgroundFileOperations,
@@ -62,6 +63,8 @@ export class CheckpointStore {
   readonly #operations: BackgroundFileOperations;
   /** Of the latest file, where it is whole and of this run. */
   #step: number | null = null;
+  /** Of those that are one too many. */
+  #removal: Promise<void> = Promise.resolve();
 
   constructor(folder: Files, keep: number, operations: BackgroundFileOperations = nodeBackgroundOperations) {
     this.#folder = folder;
@@ -81,7 +84,7 @@ export class CheckpointStore {
       renameSync(temporary, checkpoint);
     }
     this.#step = step;
-    this.#tidy(step);
+    for (const superfluous of this.#superfluous(step)) rmSync(superfluous, { force: true });
   }
 
   /**
@@ -90,10 +93,12 @@ export class CheckpointStore {
    *
    * The new file is on the disk, as the system says, before an old one goes. It isn't read again, for that would show
    * the system's memory and not the disk: what a disk spoils later is found on reading, and the one before is there.
+   * To remove a large file takes a while, which nobody waits for but the next save and {@link settle}.
    *
    * @throws UserError when it can't be written, naming the bytes needed where space is short; what there was is intact.
    */
   async save(contents: FileContents, step: number): Promise<void> {
+    await this.settle();
     const { checkpoint } = this.#folder;
     const previous = this.#step;
     try {
@@ -108,7 +113,12 @@ export class CheckpointStore {
       throw spaceError(checkpoint, contents.byteLength, error);
     }
     this.#step = step;
-    this.#tidy(step);
+    this.#removal = removeAll(this.#superfluous(step));
+  }
+
+  /** Resolves when no file is left that is one too many. */
+  async settle(): Promise<void> {
+    await this.#removal;
   }
 
   #setAside(step: number): void {
@@ -123,12 +133,19 @@ export class CheckpointStore {
     }
   }
 
-  /** Removes what is of later steps, or one too many. */
-  #tidy(step: number): void {
+  /** The files of later steps, and those that are one too many. */
+  #superfluous(step: number): string[] {
     const [before, after] = [[] as string[], [] as string[]];
     for (const earlier of earlierCheckpoints(this.#folder)) (earlier.step < step ? before : after).push(earlier.path);
-    for (const path of [...after, ...before.slice(this.#keep - 1)]) rmSync(path, { force: true });
+    return [...after, ...before.slice(this.#keep - 1)];
   }
+}
+
+function removeAll(paths: readonly string[]): Promise<void> {
+  const removal = Promise.all(paths.map((path) => rm(path, { force: true }))).then(() => {});
+  // Whoever waits for it next hears of a failure.
+  removal.catch(() => {});
+  return removal;
 }
 
 function linkOrCopy(from: string, to: string): void {

@@ -12,6 +12,7 @@ import { RandomStream } from "../random/stream.js";
 import { type Checkpoint, encodeCheckpoint, restoreOptimizers, writeCheckpoint } from "./checkpoint.js";
 import { CheckpointClock } from "./checkpoint-interval.js";
 import type { CheckpointStore } from "./checkpoint-store.js";
+import { releaseMemory } from "./device.js";
 import { EpochMeans } from "./epoch-means.js";
 import { type Evaluation, evaluate } from "./evaluation.js";
 import { firstNonfinite, type Origin } from "./first-nonfinite.js";
@@ -160,6 +161,7 @@ export class TrainingSession {
         final = await this.#test();
       }
       final ??= await this.#evaluate();
+      await this.#parts.store.settle();
     } catch (error) {
       if (error instanceof Interrupted && !this.#saved) await this.#saveLatest();
       throw error;
@@ -465,6 +467,7 @@ export class TrainingSession {
       }
       return result;
     } finally {
+      releaseMemory();
       bar.stop();
     }
   }
