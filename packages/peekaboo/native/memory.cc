@@ -11,6 +11,10 @@
 #include <mutex>
 #include <unordered_map>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 namespace peekaboo {
 namespace {
 
@@ -108,6 +112,10 @@ void reuse_memory(bool on) {
   c10::SetCPUAllocator(on ? &allocator() : c10::GetDefaultCPUAllocator(), /*priority=*/1);
   if (!on) {
     allocator().clear();
+#ifdef __GLIBC__
+    // malloc keeps freed blocks of up to 32 MB; those below others in use for good.
+    malloc_trim(0);
+#endif
   }
 }
 

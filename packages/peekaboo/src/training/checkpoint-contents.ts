@@ -6,6 +6,8 @@ import { type SummedTensor, sealed } from "./checksums.js";
 
 /** Enough for few calls, and little enough to stay in a processor's cache from the copy to the checksum. */
 const CHUNK_BYTES = 2 ** 20;
+/** So many may wait to be written: on a busy machine the threads that write have their turn late. */
+const CHUNKS = 8;
 /** Stands for a SHA-256 until there is one. */
 const NO_SUM = "0".repeat(64);
 
@@ -53,30 +55,34 @@ export class CheckpointContents implements FileContents {
   }
 }
 
-/** Two buffers that are filled in turn: one is written while the other is filled. */
+interface Chunk {
+  buffer: Uint8Array<ArrayBuffer>;
+  /** Resolves when it may be filled again. */
+  written: Promise<void>;
+}
+
+/** Buffers that are filled in turn: some are on their way to the file while one is filled. */
 class Chunks {
   readonly #file: BackgroundFile;
-  /** In the file, of the buffer's beginning. */
+  /** In the file, of the chunk's beginning. */
   #position: number;
-  #buffer = new Uint8Array(CHUNK_BYTES);
+  readonly #ring = Array.from({ length: CHUNKS }, (): Chunk => newChunk(CHUNK_BYTES));
+  #chunk = newChunk(CHUNK_BYTES);
   #used = 0;
-  #other = new Uint8Array(CHUNK_BYTES);
-  /** Resolves when the other one may be filled again. */
-  #written: Promise<void> = Promise.resolve();
 
   constructor(file: BackgroundFile, position: number) {
     this.#file = file;
     this.#position = position;
   }
 
-  /** What is free of the buffer at hand, or of the next one where that is less than `unit` bytes. */
+  /** What is free of the chunk at hand, or of the next one where that is less than `unit` bytes. */
   async memory(unit: number): Promise<Uint8Array> {
-    if (this.#used + unit > this.#buffer.byteLength) {
-      await this.#written;
-      if (this.#used > 0) this.end();
-      if (unit > this.#buffer.byteLength) this.#buffer = new Uint8Array(unit);
+    if (this.#used + unit > this.#chunk.buffer.byteLength) {
+      this.end();
+      await this.#chunk.written;
+      if (unit > this.#chunk.buffer.byteLength) this.#chunk = newChunk(unit);
     }
-    return this.#buffer.subarray(this.#used);
+    return this.#chunk.buffer.subarray(this.#used);
   }
 
   /** Takes note that so many bytes of it have been filled. */
@@ -86,9 +92,15 @@ class Chunks {
 
   /** Writes what has been filled. */
   end(): void {
-    this.#written = this.#file.write(this.#buffer.subarray(0, this.#used), this.#position);
+    const chunk = this.#chunk;
+    chunk.written = this.#file.write(chunk.buffer.subarray(0, this.#used), this.#position);
     this.#position += this.#used;
     this.#used = 0;
-    [this.#buffer, this.#other] = [this.#other, this.#buffer];
+    this.#ring.push(chunk);
+    this.#chunk = this.#ring.shift() ?? newChunk(CHUNK_BYTES);
   }
+}
+
+function newChunk(byteLength: number): Chunk {
+  return { buffer: new Uint8Array(byteLength), written: Promise.resolve() };
 }
