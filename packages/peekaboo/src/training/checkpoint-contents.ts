@@ -49,7 +49,7 @@ export class CheckpointContents implements FileContents {
       }
       this.#summed.set(name, { ...described, sum: hash.digest("hex") });
     }
-    chunks.end();
+    await chunks.finish();
     const complete = layOutSafetensors(this.#summed, sealed(this.#summed, this.#metadata));
     await file.write(complete.header, 0);
   }
@@ -60,6 +60,9 @@ interface Chunk {
   /** Resolves when it may be filled again. */
   written: Promise<void>;
 }
+
+/** Buffers of earlier files: memory that a run asks for anew at every save lies about until it is collected. */
+const idleBuffers: Uint8Array<ArrayBuffer>[] = [];
 
 /** Buffers that are filled in turn: some are on their way to the file while one is filled. */
 class Chunks {
@@ -78,7 +81,7 @@ class Chunks {
   /** What is free of the chunk at hand, or of the next one where that is less than `unit` bytes. */
   async memory(unit: number): Promise<Uint8Array> {
     if (this.#used + unit > this.#chunk.buffer.byteLength) {
-      this.end();
+      this.#end();
       await this.#chunk.written;
       if (unit > this.#chunk.buffer.byteLength) this.#chunk = newChunk(unit);
     }
@@ -90,8 +93,17 @@ class Chunks {
     this.#used += bytes;
   }
 
+  /** Writes what is left, and waits for all. */
+  async finish(): Promise<void> {
+    this.#end();
+    for (const { buffer, written } of [...this.#ring, this.#chunk]) {
+      await written;
+      if (buffer.byteLength === CHUNK_BYTES && idleBuffers.length <= CHUNKS) idleBuffers.push(buffer);
+    }
+  }
+
   /** Writes what has been filled. */
-  end(): void {
+  #end(): void {
     const chunk = this.#chunk;
     chunk.written = this.#file.write(chunk.buffer.subarray(0, this.#used), this.#position);
     this.#position += this.#used;
@@ -102,5 +114,6 @@ class Chunks {
 }
 
 function newChunk(byteLength: number): Chunk {
-  return { buffer: new Uint8Array(byteLength), written: Promise.resolve() };
+  const idle = byteLength === CHUNK_BYTES ? idleBuffers.pop() : undefined;
+  return { buffer: idle ?? new Uint8Array(byteLength), written: Promise.resolve() };
 }
