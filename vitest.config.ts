@@ -6,6 +6,7 @@ const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 export default defineConfig({
   resolve: {
     alias: [
+      { find: "@peekaboo/torch/background-files", replacement: source("packages/torch/src/background-files.ts") },
       { find: "@peekaboo/torch/distributed", replacement: source("packages/torch/src/distributed/index.ts") },
       { find: "@peekaboo/torch/errors", replacement: source("packages/torch/src/errors.ts") },
       { find: "@peekaboo/torch/files", replacement: source("packages/torch/src/files.ts") },

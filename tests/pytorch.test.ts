@@ -76,7 +76,7 @@ async function makeCheckpoint(path: string): Promise<Network> {
   const trainer = new Trainer(network, config);
   const target = Tensor.from(BigInt64Array.of(0n, 1n, 2n, 3n));
   for (let step = 0; step < 3; step++) trainer.step({ input, target }, { epoch: 0, step, totalSteps: 3 });
-  writeCheckpoint(path, trainer, config, { ...BEGINNING, step: 3 });
+  await writeCheckpoint(path, trainer, config, { ...BEGINNING, step: 3 });
   trainer.dispose();
   return network;
 }

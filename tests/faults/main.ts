@@ -25,8 +25,8 @@ mkdirSync(kept, { recursive: true });
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 const faults: Faults = { seed, quick: values.quick, folder, kept, say };
 
-const small = makeNetworks(folder, 0.05);
-const medium = makeNetworks(folder, 0.25);
+const small = await makeNetworks(folder, 0.05);
+const medium = await makeNetworks(folder, 0.25);
 const absent = missingData();
 let reference: Promise<Whole> | undefined;
 const whole = () => (reference ??= wholeRun(folder));

@@ -6,7 +6,7 @@ import { BEGINNING } from "peekaboo/training/progress";
 import { Trainer } from "peekaboo/training/trainer";
 
 /** Writes a small network's pruned file and its checkpoint into `folder`; returns their paths. */
-export function makeNetworks(folder: string, width: number): { pruned: string; checkpoint: string } {
+export async function makeNetworks(folder: string, width: number): Promise<{ pruned: string; checkpoint: string }> {
   const arch = "PsgResNet20";
   const config = parseConfig({ arch, width, optimizer: "BOP", pruning: { pruner: "Mag", density: 0.5 } });
   const network = new Network(networkOptions(config, 10, [3, 32, 32]));
@@ -19,8 +19,8 @@ export function makeNetworks(folder: string, width: number): { pruned: string; c
     kept: weight.numel,
     total: weight.numel,
   }));
-  writePruned(pruned, network, config, { kept: 1, total: 1, layers, emptied: [], tied: 0 });
-  writeCheckpoint(checkpoint, trainer, config, BEGINNING);
+  await writePruned(pruned, network, config, { kept: 1, total: 1, layers, emptied: [], tied: 0 });
+  await writeCheckpoint(checkpoint, trainer, config, BEGINNING);
   trainer.dispose();
   network.dispose();
   return { pruned, checkpoint };

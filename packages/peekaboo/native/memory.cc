@@ -44,10 +44,11 @@ class ReusingAllocator final : public c10::Allocator {
 #endif
   c10::DeleterFnPtr raw_deleter() const override { return give_back; }
 
-  // Frees idle blocks until at most `bytes` are left.
-  void shrink(size_t bytes) {
+  // Frees all idle blocks, and forgets how many there were.
+  void clear() {
     const std::lock_guard<std::mutex> lock(mutex_);
-    shrink_locked(bytes);
+    shrink_locked(0);
+    peak_bytes_ = live_bytes_;
   }
 
   void set_limited(bool limited) { limited_ = limited; }
@@ -59,6 +60,7 @@ class ReusingAllocator final : public c10::Allocator {
   void require_locked(size_t room, size_t bytes);
   static void give_back(void* block);
 
+  // Frees idle blocks until at most `bytes` are left.
   void shrink_locked(size_t bytes) {
     while (idle_bytes_ > bytes) {
       const auto any = idle_.begin();
@@ -166,7 +168,11 @@ void reuse_memory(bool on) {
   }
   c10::SetCPUAllocator(on ? &allocator() : c10::GetDefaultCPUAllocator(), /*priority=*/1);
   if (!on) {
-    allocator().shrink(0);
+    allocator().clear();
+#ifdef __GLIBC__
+    // malloc keeps freed blocks of up to 32 MB; those below others in use for good.
+    malloc_trim(0);
+#endif
   }
 }
 

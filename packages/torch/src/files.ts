@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { UserError } from "./errors.js";
+import { errorCode, fileFault, notAFile, READ_FAULTS, WRITE_FAULTS } from "./file-faults.js";
 import { quoted } from "./quote.js";
 
 /** The file-system calls that change something in {@link writeFileAtomic}; a test passes its own to fail any of them. */
@@ -53,7 +54,7 @@ export function writeFileAtomic(
   try {
     const target = writeTarget(path);
     const folder = dirname(target);
-    const temporary = join(folder, `.writing-${process.pid}-${randomBytes(6).toString("hex")}.tmp`);
+    const temporary = temporaryIn(folder);
     try {
       writeAndSync(temporary, chunks, operations);
       operations.rename(temporary, target);
@@ -67,7 +68,13 @@ export function writeFileAtomic(
   }
 }
 
-function writeTarget(path: string): string {
+/** A new name in a folder for a file that is being written. */
+export function temporaryIn(folder: string): string {
+  return join(folder, `.writing-${process.pid}-${randomBytes(6).toString("hex")}.tmp`);
+}
+
+/** The file that a path leads to, or the path where there is none yet. Throws UserError for what is no file. */
+export function writeTarget(path: string): string {
   const existing = statSync(path, { throwIfNoEntry: false });
   if (existing === undefined) return path;
   if (!existing.isFile()) throw notAFile("write file", path, existing.isDirectory());
@@ -85,7 +92,7 @@ function writeAndSync(path: string, chunks: Iterable<Uint8Array>, operations: Fi
 }
 
 /** Node passes lengths to the system as int32; one call moves at most this many bytes. */
-const MAX_TRANSFER = 2 ** 30;
+export const MAX_TRANSFER = 2 ** 30;
 
 function writeAll(descriptor: number, bytes: Uint8Array, operations: FileOperations): void {
   for (let done = 0; done < bytes.byteLength; ) {
@@ -106,13 +113,18 @@ function removeIfThere(path: string, operations: FileOperations): void {
 /** What systems answer that can't sync a folder, or don't let this user open it for reading: not a failed write. */
 const FOLDER_SYNC_UNAVAILABLE = new Set(["EACCES", "EINVAL", "EISDIR", "ENOSYS", "ENOTSUP", "EPERM"]);
 
+/** Whether a folder's failed sync says no more than that it can't be synced. */
+export function isFolderSyncUnavailable(error: unknown): boolean {
+  return FOLDER_SYNC_UNAVAILABLE.has(errorCode(error) ?? "");
+}
+
 function syncFolder(folder: string, operations: FileOperations): void {
   let descriptor: number | undefined;
   try {
     descriptor = operations.open(folder, "r");
     operations.sync(descriptor);
   } catch (error) {
-    if (!FOLDER_SYNC_UNAVAILABLE.has(errorCode(error) ?? "")) throw error;
+    if (!isFolderSyncUnavailable(error)) throw error;
   } finally {
     if (descriptor !== undefined) operations.close(descriptor);
   }
@@ -182,63 +194,4 @@ function allocate(operation: string, path: string, length: number): Uint8Array<A
       cause,
     });
   }
-}
-
-function notAFile(operation: string, path: string, isFolder: boolean): UserError {
-  return new UserError({
-    operation,
-    argument: quoted(path, Infinity),
-    expected: "a regular file",
-    received: isFolder ? "a folder" : "a device, pipe or socket",
-    remedy: "name a file instead",
-  });
-}
-
-type Fault = Readonly<{ expected: string; received: string; remedy: string }>;
-
-const COMMON_FAULTS: ReadonlyMap<string, Fault> = new Map([
-  ["ENOTDIR", fault("folders all along the path", "a file in a folder's place", "correct the path")],
-  ["ENAMETOOLONG", fault("a name that the system takes", "one that is too long", "choose a shorter one")],
-  ["ELOOP", fault("links that lead to a file", "links in a circle", "correct the links")],
-  ["EIO", fault("a working disk", "an input/output error", "check the disk, or use another one")],
-]);
-
-const READ_FAULTS: ReadonlyMap<string, Fault> = new Map([
-  ...COMMON_FAULTS,
-  ["ENOENT", fault("an existing file", "none", "correct the path")],
-  ["EACCES", fault("permission to read", "none", "change the permissions of the file and its folders")],
-]);
-
-const NO_WRITING = fault("permission to write", "none", "change the folder's permissions or choose another folder");
-const FREE_SPACE = "free some space or choose a folder on another disk";
-
-const WRITE_FAULTS: ReadonlyMap<string, Fault> = new Map([
-  ...COMMON_FAULTS,
-  ["ENOENT", fault("an existing folder", "none", "create the folder or correct the path")],
-  ["EACCES", NO_WRITING],
-  ["EPERM", NO_WRITING],
-  ["EROFS", fault("a writable disk", "a read-only one", "choose a folder on another disk")],
-  ["ENOSPC", fault("free space on the disk", "a full disk", FREE_SPACE)],
-  ["EDQUOT", fault("free space in the disk quota", "a quota used up", FREE_SPACE)],
-  ["EFBIG", fault("a size that the disk's format takes", "a file too large for it", "choose another disk")],
-  ["EISDIR", fault("a regular file", "a folder", "name a file instead")],
-]);
-
-function fault(expected: string, received: string, remedy: string): Fault {
-  return { expected, received, remedy };
-}
-
-/** The UserError that tells a system error's cause and remedy; any other error as it is. */
-function fileFault(operation: string, path: string, cause: unknown, faults: ReadonlyMap<string, Fault>): unknown {
-  const code = errorCode(cause);
-  const found = code === undefined ? undefined : faults.get(code);
-  if (found === undefined) return cause;
-  const { expected, received, remedy } = found;
-  const argument = quoted(path, Infinity);
-  return new UserError({ operation, argument, expected, received: `${received} (${code})`, remedy, cause });
-}
-
-function errorCode(error: unknown): string | undefined {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  return typeof code === "string" ? code : undefined;
 }

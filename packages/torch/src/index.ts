@@ -18,7 +18,7 @@ export {
   setThreads,
   torchVersion,
 } from "./runtime.js";
-export { entryOf, tensorOf } from "./safetensors-tensors.js";
+export { descriptionOf, entryOf, piecesOf, tensorOf } from "./safetensors-tensors.js";
 export { keep, liveTensorCount, scope } from "./scope.js";
 export {
   full,

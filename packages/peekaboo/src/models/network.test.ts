@@ -1,4 +1,4 @@
-import { noGrad, ops, scope, type Tensor } from "@peekaboo/torch";
+import { liveTensorCount, noGrad, ops, scope, type Tensor } from "@peekaboo/torch";
 import { describe, expect, it } from "vitest";
 import type { PsgOptions } from "../layers/psg-conv2d.js";
 import type { ImageShape } from "./architecture.js";
@@ -141,4 +141,12 @@ describe("the effective state", () => {
       });
     },
   );
+});
+
+it("initialising leaves no tensor behind", () => {
+  const network = new Network({ arch: "ResNet20", numClasses: 10, width: 0.25 });
+  const before = liveTensorCount();
+  network.initialise("kaiming_normal", 1);
+  expect(liveTensorCount()).toBe(before);
+  network.dispose();
 });

@@ -1,4 +1,4 @@
-import { nn, ops, Tensor, UserError } from "@peekaboo/torch";
+import { nn, ops, scope, Tensor, UserError } from "@peekaboo/torch";
 import { type InitMethod, initialiseUniformBias, initialiseWeight, uniformBetween } from "../init/weights.js";
 import { maskedLayers, variantLayers } from "../layers/factory.js";
 import { type HiddenAct, type LatentOptions, SCORE_BOUNDS } from "../layers/latent-score.js";
@@ -182,7 +182,5 @@ function initialiseScore({ latent, weight }: MaskedConv2d, name: string, seed: n
 }
 
 function fill(tensor: Tensor, values: Float32Array): void {
-  const source = Tensor.from(values, { shape: tensor.shape, share: true });
-  ops.copy_(tensor.detach(), source);
-  source.dispose();
+  scope(() => void ops.copy_(tensor.detach(), Tensor.from(values, { shape: tensor.shape, share: true })));
 }

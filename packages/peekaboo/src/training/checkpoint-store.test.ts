@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { nodeFileOperations } from "@peekaboo/torch/files";
+import { type FileContents, nodeBackgroundOperations } from "@peekaboo/torch/background-files";
 import { encodeSafetensors } from "@peekaboo/torch/safetensors";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { parseConfig } from "../config.js";
@@ -32,39 +32,49 @@ function chunksOf(step: number, checked = true): Uint8Array[] {
   return encodeSafetensors(entries, checked ? withChecksums(entries, metadata(step)) : metadata(step));
 }
 
-function saved(...steps: number[]): CheckpointStore {
+function contentsOf(...chunks: Uint8Array[]): FileContents {
+  const bytes = Buffer.concat(chunks);
+  return { byteLength: bytes.byteLength, writeTo: (file) => file.write(bytes, 0) };
+}
+
+const checkpointOf = (step: number) => contentsOf(...chunksOf(step));
+
+async function saved(...steps: number[]): Promise<CheckpointStore> {
   const store = new CheckpointStore(folder(), 2);
-  for (const step of steps) store.save(chunksOf(step), step);
+  for (const step of steps) await store.save(checkpointOf(step), step);
+  await store.settle();
   return store;
 }
 
 const names = () => readdirSync(savedir).sort();
 const silent = () => {};
 
-it("keeps the latest and the one before it", () => {
-  saved(2, 4, 6);
+it("keeps the latest and the one before it", async () => {
+  await saved(2, 4, 6);
   expect(names()).toEqual(["checkpoint-4.safetensors", "checkpoint.safetensors"]);
   expect(readLatest(folder(), silent)?.progress.step).toBe(6);
   expect(readCheckpoint(join(savedir, "checkpoint-4.safetensors")).progress.step).toBe(4);
 });
 
-it("keeps as many as asked for, and one alone", () => {
+it("keeps as many as asked for, and one alone", async () => {
   const three = new CheckpointStore(folder(), 3);
-  for (const step of [1, 2, 3, 10]) three.save(chunksOf(step), step);
+  for (const step of [1, 2, 3, 10]) await three.save(checkpointOf(step), step);
+  await three.settle();
   expect(names()).toEqual(["checkpoint-2.safetensors", "checkpoint-3.safetensors", "checkpoint.safetensors"]);
   const one = new CheckpointStore(folder(), 1);
   one.adopt(readCheckpoint(folder().checkpoint));
-  one.save(chunksOf(12), 12);
+  await one.save(checkpointOf(12), 12);
+  await one.settle();
   expect(names()).toEqual(["checkpoint.safetensors"]);
 });
 
-it("does not count one step's checkpoint twice", () => {
-  saved(2, 4, 4, 4);
+it("does not count one step's checkpoint twice", async () => {
+  await saved(2, 4, 4, 4);
   expect(names()).toEqual(["checkpoint-2.safetensors", "checkpoint.safetensors"]);
 });
 
-it("finds every flipped bit and every cut, and goes back to the checkpoint before", () => {
-  saved(2, 4);
+it("finds every flipped bit and every cut, and goes back to the checkpoint before", async () => {
+  await saved(2, 4);
   const { checkpoint } = folder();
   const whole = readFileSync(checkpoint);
   for (let position = 0; position < whole.length; position += 3) {
@@ -85,9 +95,9 @@ it("finds every flipped bit and every cut, and goes back to the checkpoint befor
   expect(readLatest(folder(), silent)?.progress.step, "no latest").toBe(2);
 });
 
-it("refuses in one sentence when no checkpoint is whole, and finds none in an empty folder", () => {
+it("refuses in one sentence when no checkpoint is whole, and finds none in an empty folder", async () => {
   expect(readLatest(folder(), silent)).toBeNull();
-  saved(2, 4);
+  await saved(2, 4);
   for (const name of names()) {
     const path = join(savedir, name);
     const bytes = readFileSync(path);
@@ -109,8 +119,8 @@ it("reads files from before there were checksums, and none that lost them", () =
   }
 });
 
-it("makes the checkpoint that a run went back to the latest, and removes later ones", () => {
-  saved(2, 4, 6);
+it("makes the checkpoint that a run went back to the latest, and removes later ones", async () => {
+  await saved(2, 4, 6);
   writeFileSync(folder().checkpoint, "damaged");
   const start = readLatest(folder(), silent);
   if (start === null) throw new TypeError("a checkpoint");
@@ -118,51 +128,54 @@ it("makes the checkpoint that a run went back to the latest, and removes later o
   store.adopt(start);
   expect(names()).toEqual(["checkpoint.safetensors"]);
   expect(readCheckpoint(folder().checkpoint).progress.step).toBe(4);
-  store.save(chunksOf(5), 5);
+  await store.save(checkpointOf(5), 5);
   expect(names()).toEqual(["checkpoint-4.safetensors", "checkpoint.safetensors"]);
 });
 
-const SYSTEM_CALLS = ["open", "write", "sync", "rename"] as const;
+const SYSTEM_CALLS = ["open", "write", "flush", "sync", "rename"] as const;
 
-it.each(SYSTEM_CALLS)("leaves what there was when %s finds the disk full, and tells how much is needed", (call) => {
-  saved(2, 4);
-  const fail = () => {
-    throw Object.assign(new Error("no space"), { code: "ENOSPC" });
-  };
-  const store = new CheckpointStore(folder(), 2, { ...nodeFileOperations, [call]: fail });
-  store.adopt(readCheckpoint(folder().checkpoint));
-  const large = [...chunksOf(6), new Uint8Array(3_000_000)];
-  expect(() => store.save(large, 6)).toThrow(
-    /^save checkpoint: expected 3\.0 MB of free space for \S+checkpoint\.safetensors, received a disk with .* free \(ENOSPC\)/,
-  );
-  expect(readLatest(folder(), silent)?.progress.step).toBe(4);
-  expect(readCheckpoint(join(savedir, "checkpoint-2.safetensors")).progress.step).toBe(2);
-  expect(names().filter((name) => name.endsWith(".tmp"))).toEqual([]);
-});
+it.each(SYSTEM_CALLS)(
+  "leaves what there was when %s finds the disk full, and tells how much is needed",
+  async (call) => {
+    await saved(2, 4);
+    const fail = () => {
+      throw Object.assign(new Error("no space"), { code: "ENOSPC" });
+    };
+    const store = new CheckpointStore(folder(), 2, { ...nodeBackgroundOperations, [call]: fail });
+    store.adopt(readCheckpoint(folder().checkpoint));
+    const large = contentsOf(...chunksOf(6), new Uint8Array(3_000_000));
+    await expect(store.save(large, 6)).rejects.toThrow(
+      /^save checkpoint: expected 3\.0 MB of free space for \S+checkpoint\.safetensors, received a disk with .* free \(ENOSPC\)/,
+    );
+    expect(readLatest(folder(), silent)?.progress.step).toBe(4);
+    expect(readCheckpoint(join(savedir, "checkpoint-2.safetensors")).progress.step).toBe(2);
+    expect(names().filter((name) => name.endsWith(".tmp"))).toEqual([]);
+  },
+);
 
-it("has a whole checkpoint at every moment of a save", () => {
-  saved(2, 4);
+it("has a whole checkpoint at every moment of a save", async () => {
+  await saved(2, 4);
   const seen: (number | undefined)[] = [];
   const look = () => void seen.push(readLatest(folder(), silent)?.progress.step);
   const store = new CheckpointStore(folder(), 2, {
-    ...nodeFileOperations,
-    sync: (descriptor) => {
+    ...nodeBackgroundOperations,
+    sync: async (descriptor) => {
       look();
-      nodeFileOperations.sync(descriptor);
+      await nodeBackgroundOperations.sync(descriptor);
     },
     rename: (from, to) => {
       look();
-      nodeFileOperations.rename(from, to);
+      nodeBackgroundOperations.rename(from, to);
       look();
     },
   });
   store.adopt(readCheckpoint(folder().checkpoint));
-  store.save(chunksOf(6), 6);
+  await store.save(checkpointOf(6), 6);
   expect(seen).toEqual([4, 4, 6, 6]);
 });
 
-it("clears away what a killed process left half written, and nothing else", () => {
-  saved(2);
+it("clears away what a killed process left half written, and nothing else", async () => {
+  await saved(2);
   writeFileSync(join(savedir, ".writing-77-abc.tmp"), "half");
   removeUnfinished(folder());
   expect(names()).toEqual(["checkpoint.safetensors"]);

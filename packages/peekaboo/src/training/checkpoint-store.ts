@@ -1,7 +1,13 @@
 import { copyFileSync, linkSync, renameSync, rmSync, statfsSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import {
+  type BackgroundFileOperations,
+  type FileContents,
+  nodeBackgroundOperations,
+  writeFileInBackground,
+} from "@peekaboo/torch/background-files";
 import { UserError } from "@peekaboo/torch/errors";
-import { type FileOperations, nodeFileOperations, writeFileAtomic } from "@peekaboo/torch/files";
 import { formatBytes } from "../cli/format.js";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.js";
 import { earlierCheckpoints, type RunFolder } from "./run-folder.js";
@@ -54,11 +60,13 @@ function attempt(path: string): Checkpoint | string | null {
 export class CheckpointStore {
   readonly #folder: Files;
   readonly #keep: number;
-  readonly #operations: FileOperations;
+  readonly #operations: BackgroundFileOperations;
   /** Of the latest file, where it is whole and of this run. */
   #step: number | null = null;
+  /** Of those that are one too many. */
+  #removal: Promise<void> = Promise.resolve();
 
-  constructor(folder: Files, keep: number, operations: FileOperations = nodeFileOperations) {
+  constructor(folder: Files, keep: number, operations: BackgroundFileOperations = nodeBackgroundOperations) {
     this.#folder = folder;
     this.#keep = keep;
     this.#operations = operations;
@@ -76,22 +84,25 @@ export class CheckpointStore {
       renameSync(temporary, checkpoint);
     }
     this.#step = step;
-    this.#tidy(step);
+    for (const superfluous of this.#superfluous(step)) rmSync(superfluous, { force: true });
   }
 
   /**
-   * Writes the latest checkpoint and keeps the one before under its step's number; at no moment is there none.
+   * Writes the latest checkpoint and keeps the one before under its step's number; at no moment is there none. What
+   * is written must stay as it is until then.
    *
    * The new file is on the disk, as the system says, before an old one goes. It isn't read again, for that would show
    * the system's memory and not the disk: what a disk spoils later is found on reading, and the one before is there.
+   * To remove a large file takes a while, which nobody waits for but the next save and {@link settle}.
    *
    * @throws UserError when it can't be written, naming the bytes needed where space is short; what there was is intact.
    */
-  save(chunks: readonly Uint8Array[], step: number): void {
+  async save(contents: FileContents, step: number): Promise<void> {
+    await this.settle();
     const { checkpoint } = this.#folder;
     const previous = this.#step;
     try {
-      writeFileAtomic(checkpoint, chunks, {
+      await writeFileInBackground(checkpoint, contents, {
         ...this.#operations,
         rename: (from, to) => {
           if (previous !== null && previous !== step && this.#keep > 1) this.#setAside(previous);
@@ -99,10 +110,15 @@ export class CheckpointStore {
         },
       });
     } catch (error) {
-      throw spaceError(checkpoint, chunks, error);
+      throw spaceError(checkpoint, contents.byteLength, error);
     }
     this.#step = step;
-    this.#tidy(step);
+    this.#removal = removeAll(this.#superfluous(step));
+  }
+
+  /** Resolves when no file is left that is one too many. */
+  async settle(): Promise<void> {
+    await this.#removal;
   }
 
   #setAside(step: number): void {
@@ -117,12 +133,19 @@ export class CheckpointStore {
     }
   }
 
-  /** Removes what is of later steps, or one too many. */
-  #tidy(step: number): void {
+  /** The files of later steps, and those that are one too many. */
+  #superfluous(step: number): string[] {
     const [before, after] = [[] as string[], [] as string[]];
     for (const earlier of earlierCheckpoints(this.#folder)) (earlier.step < step ? before : after).push(earlier.path);
-    for (const path of [...after, ...before.slice(this.#keep - 1)]) rmSync(path, { force: true });
+    return [...after, ...before.slice(this.#keep - 1)];
   }
+}
+
+function removeAll(paths: readonly string[]): Promise<void> {
+  const removal = Promise.all(paths.map((path) => rm(path, { force: true }))).then(() => {});
+  // Whoever waits for it next hears of a failure.
+  removal.catch(() => {});
+  return removal;
 }
 
 function linkOrCopy(from: string, to: string): void {
@@ -134,11 +157,10 @@ function linkOrCopy(from: string, to: string): void {
   }
 }
 
-function spaceError(path: string, chunks: readonly Uint8Array[], error: unknown): unknown {
+function spaceError(path: string, needed: number, error: unknown): unknown {
   if (!(error instanceof UserError) || !(error.cause instanceof Error) || !("code" in error.cause)) return error;
   const { code } = error.cause;
   if (code !== "ENOSPC" && code !== "EDQUOT") return error;
-  const needed = chunks.reduce((sum, { byteLength }) => sum + byteLength, 0);
   return new UserError({
     operation: "save checkpoint",
     argument: path,

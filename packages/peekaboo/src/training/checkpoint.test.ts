@@ -45,7 +45,7 @@ beforeEach(async () => {
   input = ops.randn([4, 3, 16, 16]);
   const target = Tensor.from(BigInt64Array.of(0n, 1n, 2n, 3n));
   trainer.step({ input, target }, { epoch: 0, step: 0, totalSteps: 1 });
-  writeCheckpoint(path, trainer, config, { ...BEGINNING, epoch: 1, step: 1, bestAccuracy: 12.5 });
+  await writeCheckpoint(path, trainer, config, { ...BEGINNING, epoch: 1, step: 1, bestAccuracy: 12.5 });
 });
 
 afterEach(() => {
@@ -75,14 +75,14 @@ describe("a checkpoint", () => {
 
   it.each(["BOP", "BOP2"] as const)(
     "gives %s and SGD their state back, to go on as if nothing had happened",
-    (optimizer) => {
+    async (optimizer) => {
       // With bias correction the step count matters too, which only the state tells.
       const settings = { ...config, optimizer, bop: { ...config.bop, ar: 0.1, tau: optimizer === "BOP" ? 1e-5 : 0.3 } };
       const saved = { ...settings, bop2: { ...config.bop2, biasCorrection: true } };
       const target = Tensor.from(BigInt64Array.of(0n, 1n, 2n, 3n));
       const first = new Trainer(trainer.network, saved);
       for (let step = 0; step < 3; step++) first.step({ input, target }, { epoch: 0, step, totalSteps: 6 });
-      writeCheckpoint(path, first, saved, { ...BEGINNING, step: 3 });
+      await writeCheckpoint(path, first, saved, { ...BEGINNING, step: 3 });
       const { network } = loadNetwork(path);
       network.module.train();
       const second = new Trainer(network, saved);

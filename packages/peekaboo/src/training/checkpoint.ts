@@ -1,18 +1,13 @@
-import { entryOf, nn, scope, type Tensor, tensorOf, UserError } from "@peekaboo/torch";
-import { writeFileAtomic } from "@peekaboo/torch/files";
-import {
-  encodeSafetensors,
-  readSafetensors,
-  type SafetensorsFile,
-  type TensorEntry,
-  writeSafetensors,
-} from "@peekaboo/torch/safetensors";
+import { nn, scope, type Tensor, tensorOf, UserError } from "@peekaboo/torch";
+import { writeFileInBackground } from "@peekaboo/torch/background-files";
+import { readSafetensors, type SafetensorsFile, type TensorEntry } from "@peekaboo/torch/safetensors";
 import { z } from "zod";
 import { parseConfig, type TrainConfig } from "../config.js";
 import type { ImageShape } from "../models/architecture.js";
 import { Network, type NetworkOptions } from "../models/network.js";
 import type { PruneReport } from "../pruning/loop.js";
-import { verifyChecksums, withChecksums } from "./checksums.js";
+import { CheckpointContents } from "./checkpoint-contents.js";
+import { verifyChecksums } from "./checksums.js";
 import { isOutOfMemory } from "./memory.js";
 import { BEGINNING, type Progress, progressSchema } from "./progress.js";
 import type { Trainer } from "./trainer.js";
@@ -21,37 +16,45 @@ import type { Trainer } from "./trainer.js";
 export const CHECKPOINT_FORMAT = "peekaboo-checkpoint/1";
 
 /** Writes a pruned network that is still to be trained: weights, masks, settings and what each layer kept. */
-export function writePruned(path: string, network: Network, config: TrainConfig, report: PruneReport): void {
+export async function writePruned(
+  path: string,
+  network: Network,
+  config: TrainConfig,
+  report: PruneReport,
+): Promise<void> {
   const { kept, total, layers } = report;
-  const entries = networkEntries(network);
   const metadata = {
     ...metadataOf(network, config, BEGINNING),
     stage: "pruned",
     report: JSON.stringify({ kept, total, layers }),
   };
-  writeSafetensors(path, entries, withChecksums(entries, metadata));
+  await writeFileInBackground(path, new CheckpointContents(stateOf(network), metadata));
 }
 
 /** Writes the network, its masks and both optimisers' states as one file, atomically. */
-export function writeCheckpoint(path: string, trainer: Trainer, config: TrainConfig, progress: Progress): void {
-  writeFileAtomic(path, encodeCheckpoint(trainer, config, progress));
+export async function writeCheckpoint(
+  path: string,
+  trainer: Trainer,
+  config: TrainConfig,
+  progress: Progress,
+): Promise<void> {
+  await writeFileInBackground(path, encodeCheckpoint(trainer, config, progress));
 }
 
-/** The bytes of such a file, in parts. */
-export function encodeCheckpoint(trainer: Trainer, config: TrainConfig, progress: Progress): Uint8Array[] {
+/** The contents of such a file: of the tensors as they are while it is written. */
+export function encodeCheckpoint(trainer: Trainer, config: TrainConfig, progress: Progress): CheckpointContents {
   const { network, bop, sgd } = trainer;
-  const entries = networkEntries(network);
-  const add = (name: string, tensor: Tensor) => entries.push([name, entryOf(tensor)]);
+  const tensors = stateOf(network);
   for (const [name, state] of bop?.stateDict() ?? []) {
-    for (const [kind, tensor] of Object.entries(state)) add(`bop.${kind}.${name}`, tensor);
+    for (const [kind, tensor] of Object.entries(state)) tensors.push([`bop.${kind}.${name}`, tensor]);
   }
-  for (const [key, tensor] of sgd.stateDict().tensors) add(`sgd.${key}`, tensor);
-  return encodeSafetensors(entries, withChecksums(entries, metadataOf(network, config, progress)));
+  for (const [key, tensor] of sgd.stateDict().tensors) tensors.push([`sgd.${key}`, tensor]);
+  return new CheckpointContents(tensors, metadataOf(network, config, progress));
 }
 
-function networkEntries(network: Network): [string, TensorEntry][] {
-  const masks = [...network.masks()].map(([name, mask]) => [`mask.${name}`, mask] as const);
-  return [...network.module.stateDict(), ...masks].map(([name, tensor]) => [name, entryOf(tensor)]);
+function stateOf(network: Network): [string, Tensor][] {
+  const masks = [...network.masks()].map(([name, mask]): [string, Tensor] => [`mask.${name}`, mask]);
+  return [...network.module.stateDict(), ...masks];
 }
 
 function metadataOf(network: Network, config: TrainConfig, progress: Progress): Record<string, string> {

@@ -9,10 +9,20 @@ const OF_WHOLE = "checksum";
 type Metadata = Readonly<Record<string, string>>;
 type Entries = Iterable<readonly [string, TensorEntry]>;
 
-/** Metadata with the SHA-256 of each tensor's bytes, and one of all these, the dtypes, the shapes and the other metadata. */
+/** A tensor with the SHA-256 of its bytes, in hexadecimal digits. */
+export interface SummedTensor extends Pick<TensorEntry, "dtype" | "shape"> {
+  readonly sum: string;
+}
+
+/** Metadata with {@link sealed}'s checksums of tensors at hand. */
 export function withChecksums(tensors: Entries, metadata: Metadata): Record<string, string> {
-  const { sums, whole } = checksumsOf(tensors, metadata);
-  return { ...metadata, [OF_TENSORS]: JSON.stringify(Object.fromEntries(sums)), [OF_WHOLE]: whole };
+  return sealed(summed(tensors), metadata);
+}
+
+/** Metadata with the SHA-256 of each tensor's bytes, and one of all these, the dtypes, the shapes and the other metadata. */
+export function sealed(tensors: ReadonlyMap<string, SummedTensor>, metadata: Metadata): Record<string, string> {
+  const sums = Object.fromEntries([...tensors].map(([name, { sum }]) => [name, sum]));
+  return { ...metadata, [OF_TENSORS]: JSON.stringify(sums), [OF_WHOLE]: sumOfWhole(tensors, metadata) };
 }
 
 /**
@@ -23,10 +33,10 @@ export function withChecksums(tensors: Entries, metadata: Metadata): Record<stri
 export function verifyChecksums(path: string, { tensors, metadata }: SafetensorsFile): void {
   const { [OF_TENSORS]: ofTensors, [OF_WHOLE]: ofWhole, ...rest } = metadata;
   if (ofTensors === undefined && ofWhole === undefined) return;
-  const { sums, whole } = checksumsOf(tensors, rest);
+  const found = summed(tensors);
   const told = parsed(ofTensors);
-  const [wrong] = [...sums].find(([name, sum]) => told.get(name) !== sum) ?? [];
-  if (wrong === undefined && told.size === sums.size && whole === ofWhole) return;
+  const [wrong] = [...found].find(([name, { sum }]) => told.get(name) !== sum) ?? [];
+  if (wrong === undefined && told.size === found.size && sumOfWhole(found, rest) === ofWhole) return;
   const what = wrong === undefined ? "metadata" : `tensor ${quoted(wrong)}`;
   throw new UserError({
     operation: "load checkpoint",
@@ -37,17 +47,15 @@ export function verifyChecksums(path: string, { tensors, metadata }: Safetensors
   });
 }
 
-function checksumsOf(tensors: Entries, metadata: Metadata): { sums: Map<string, string>; whole: string } {
-  const sums = new Map<string, string>();
-  const described: unknown[] = [];
-  for (const [name, { dtype, shape, data }] of tensors) {
-    const sum = sha256(data);
-    sums.set(name, sum);
-    described.push([name, dtype, shape, sum]);
-  }
+function summed(tensors: Entries): Map<string, SummedTensor> {
+  return new Map([...tensors].map(([name, { dtype, shape, data }]) => [name, { dtype, shape, sum: sha256(data) }]));
+}
+
+function sumOfWhole(tensors: ReadonlyMap<string, SummedTensor>, metadata: Metadata): string {
+  const described = [...tensors].map(([name, { dtype, shape, sum }]) => [name, dtype, shape, sum]);
   // Another program may write the same contents in another order.
   const parts = [...Object.entries(metadata), ...described].map((part) => JSON.stringify(part)).sort();
-  return { sums, whole: sha256(parts.join("\n")) };
+  return sha256(parts.join("\n"));
 }
 
 function parsed(text = ""): Map<string, unknown> {

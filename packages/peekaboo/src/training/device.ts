@@ -3,6 +3,12 @@ import { checkDevice, devices, setThreads } from "@peekaboo/torch";
 import { type TrainConfig, wantedDevice } from "../config.js";
 import { pabOps } from "../native/library.js";
 
+/** Gives the memory of freed tensors back to the system, where what comes next needs less than what was. */
+export function releaseMemory(): void {
+  pabOps().reuseMemory(false);
+  pabOps().reuseMemory(true);
+}
+
 /** Sets the thread count, lets tensors take over freed memory, and chooses the device; `note` hears of a GPU that isn't there. */
 export function prepareDevice(
   config: Pick<TrainConfig, "device" | "useCuda" | "threads">,

@@ -2,6 +2,7 @@ import type { Tensor } from "@peekaboo/torch";
 import { createProgress } from "../cli/progress.js";
 import type { ImageShape } from "../models/architecture.js";
 import { agree } from "./agreement.js";
+import { releaseMemory } from "./device.js";
 import { type Evaluation, evaluate } from "./evaluation.js";
 import { firstNonfinite, type Origin } from "./first-nonfinite.js";
 import { isOutOfMemory } from "./memory.js";
@@ -63,6 +64,7 @@ async function evaluateBy(batchSize: number, parts: Parts): Promise<Evaluation> 
     if (!Number.isFinite(result.loss)) throw NonfiniteError.test(result.loss, origin, state);
     return result;
   } finally {
+    releaseMemory();
     bar.stop();
   }
 }

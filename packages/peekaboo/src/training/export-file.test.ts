@@ -32,7 +32,7 @@ beforeAll(async () => {
   const input = scope(() => ops.randn([4, 3, 32, 32]));
   const target = Tensor.from(BigInt64Array.of(0n, 1n, 2n, 3n));
   trainer.step({ input, target }, { epoch: 0, step: 0, totalSteps: 1 });
-  writeCheckpoint(checkpoint, trainer, config, { ...BEGINNING, step: 1 });
+  await writeCheckpoint(checkpoint, trainer, config, { ...BEGINNING, step: 1 });
   network.module.eval();
 });
 afterAll(() => {
@@ -76,7 +76,7 @@ describe("exportFile", () => {
     seed.initialise("kaiming_normal", 3);
     const path = join(folder, "seed.safetensors");
     const trainer = new Trainer(seed, config);
-    writeCheckpoint(path, trainer, config, BEGINNING);
+    await writeCheckpoint(path, trainer, config, BEGINNING);
     trainer.dispose();
     const exported = await exportFile(path, { ...DEFAULTS, output });
     const plain = new Network({ arch: "ResNet18", width: 0.125, numClasses: 10 });

@@ -93,7 +93,7 @@ describe("loadPretrained", () => {
     const options = { density: 0.5, iterations: 1, schedule: "linear", scope: "local" } as const;
     await prune(source, { pruner: magnitude, ...options, imageShape: [3, 32, 32] });
     const trainer = new Trainer(source, config);
-    writeCheckpoint(path, trainer, config, BEGINNING);
+    await writeCheckpoint(path, trainer, config, BEGINNING);
     expect(await loaded()).toBe(`${path}: loaded 107 tensors, ignored 21 masks.`);
     expect(network.masks().size).toBe(0);
     trainer.dispose();

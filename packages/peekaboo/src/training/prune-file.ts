@@ -48,7 +48,7 @@ export async function pruneToFile(config: TrainConfig, file: string, io: Io): Pr
     const { density } = pruning;
     const shot = { pruning, density, network, source: sources.train, seed, epoch: 0, stream: io.stderr };
     const { report, seconds } = await pruneShot({ ...shot, onRound: () => guard.check() });
-    writePruned(file, network, config, report);
+    await writePruned(file, network, config, report);
     const { kept, total } = report;
     return { file, bytes: statSync(file).size, arch, kept, total, seconds };
   } finally {

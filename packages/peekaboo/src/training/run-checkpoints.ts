@@ -45,12 +45,12 @@ export class RunCheckpoints {
     await this.#parts.ranks.prove(learned(this.#parts.network));
   }
 
-  async #save(write: () => void): Promise<void> {
+  async #save(write: () => Promise<void>): Promise<void> {
     const { ranks, metrics } = this.#parts;
     await this.prove();
     if (ranks.rank !== 0) return;
     metrics?.flush();
-    write();
+    await write();
   }
 
   #progress() {

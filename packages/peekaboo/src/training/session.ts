@@ -57,9 +57,13 @@ export class TrainingSession {
     await this.#checkpoints.prove();
     if (state.isOver) this.#say(`The run is finished: all ${state.totalSteps} steps are done.`);
     try {
-      return this.#outcome(await this.#trainAndTest());
+      const final = await this.#trainAndTest();
+      await this.#parts.store.settle();
+      return this.#outcome(final);
     } catch (error) {
-      if (error instanceof Interrupted && !state.saved) await this.#checkpoints.saveLatest();
+      if (!(error instanceof Interrupted)) throw error;
+      if (!state.saved) await this.#checkpoints.saveLatest();
+      await this.#parts.store.settle();
       throw error;
     }
   }

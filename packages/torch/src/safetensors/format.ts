@@ -65,8 +65,7 @@ export function attachData(header: SafetensorsHeader, data: Uint8Array, source: 
 /**
  * Lays tensors out as a safetensors file, returned in parts: the header, then the tensors' own bytes, uncopied.
  *
- * The header lists the tensors in the order given. Their data are sorted by falling item size, as the reference
- * implementation does, and the header is padded with spaces to 8 bytes, so that every tensor is aligned in the file.
+ * The layout is that of {@link layOutSafetensors}.
  *
  * @throws UserError naming the tensor when its name comes twice or its dtype, shape and data disagree.
  */
@@ -74,30 +73,62 @@ export function encodeSafetensors(
   tensors: Iterable<readonly [string, TensorEntry]>,
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array[] {
-  const entries = new Map<string, TensorEntry>();
-  for (const [name, entry] of tensors) {
-    if (entries.has(name)) throw writeFault(`tensor ${quoted(name)}`, "each name once", "it twice");
-    if (name === METADATA_KEY) throw writeFault(`tensor ${quoted(name)}`, "another name", "the metadata's key");
-    checkEntry(name, entry, writeFault);
-    entries.set(name, entry);
-  }
-  const inFileOrder = [...entries].sort(([, a], [, b]) => itemSize(b.dtype) - itemSize(a.dtype));
-  return [encodeHeader(entries, offsetsOf(inFileOrder), metadata), ...inFileOrder.map(([, { data }]) => data)];
+  const entries = [...tensors];
+  for (const [name, entry] of entries) checkEntry(name, entry, writeFault);
+  const { header, places } = layOutSafetensors(entries, metadata);
+  const data = new Map(entries.map(([name, entry]) => [name, entry.data]));
+  return [header, ...[...places.keys()].flatMap((name) => data.get(name) ?? [])];
 }
 
-function offsetsOf(inFileOrder: readonly [string, TensorEntry][]): Map<string, number> {
-  const offsets = new Map<string, number>();
-  let offset = 0;
-  for (const [name, { data }] of inFileOrder) {
-    offsets.set(name, offset);
-    offset += data.byteLength;
+/** A safetensors file but for the tensors' data. */
+export interface SafetensorsLayout {
+  /** The bytes before the data. */
+  readonly header: Uint8Array;
+  /** Where each tensor's data lie after the header, in their order there. */
+  readonly places: ReadonlyMap<string, { readonly begin: number; readonly end: number }>;
+  /** Bytes of the whole file. */
+  readonly byteLength: number;
+}
+
+/**
+ * The header and the places of a file's tensors, from what they are.
+ *
+ * The header lists the tensors in the order given. Their data are sorted by falling item size, as the reference
+ * implementation does, and the header is padded with spaces to 8 bytes, so that every tensor is aligned in the file.
+ *
+ * @throws UserError naming the tensor when its name comes twice, or its dtype or shape can't be written.
+ */
+export function layOutSafetensors(
+  tensors: Iterable<readonly [string, Pick<TensorEntry, "dtype" | "shape">]>,
+  metadata: Readonly<Record<string, string>> = {},
+): SafetensorsLayout {
+  const sizes = new Map<string, Size>();
+  for (const [name, { dtype, shape }] of tensors) {
+    if (sizes.has(name)) throw writeFault(`tensor ${quoted(name)}`, "each name once", "it twice");
+    if (name === METADATA_KEY) throw writeFault(`tensor ${quoted(name)}`, "another name", "the metadata's key");
+    sizes.set(name, {
+      dtype,
+      shape,
+      byteLength: checkedByteLength(`tensor ${quoted(name)}`, dtype, shape, writeFault),
+    });
   }
-  return offsets;
+  const places = new Map<string, { begin: number; end: number }>();
+  let end = 0;
+  for (const [name, { byteLength }] of [...sizes].sort(([, a], [, b]) => itemSize(b.dtype) - itemSize(a.dtype))) {
+    places.set(name, { begin: end, end: end + byteLength });
+    end += byteLength;
+  }
+  const header = encodeHeader(sizes, places, metadata);
+  return { header, places, byteLength: header.byteLength + end };
+}
+
+interface Size extends Pick<TensorEntry, "dtype" | "shape"> {
+  byteLength: number;
 }
 
 function encodeHeader(
-  entries: ReadonlyMap<string, TensorEntry>,
-  offsets: ReadonlyMap<string, number>,
+  sizes: ReadonlyMap<string, Size>,
+  places: SafetensorsLayout["places"],
   metadata: Readonly<Record<string, string>>,
 ): Uint8Array {
   const members: string[] = [];
@@ -110,9 +141,9 @@ function encodeHeader(
     const pairs = texts.map(([key, text]) => `${JSON.stringify(key)}:${JSON.stringify(text)}`);
     members.push(`"${METADATA_KEY}":{${pairs.join(",")}}`);
   }
-  for (const [name, { dtype, shape, data }] of entries) {
-    const begin = offsets.get(name) ?? 0;
-    const info = JSON.stringify({ dtype, shape, data_offsets: [begin, begin + data.byteLength] });
+  for (const [name, { dtype, shape, byteLength }] of sizes) {
+    const { begin, end } = places.get(name) ?? { begin: 0, end: byteLength };
+    const info = JSON.stringify({ dtype, shape, data_offsets: [begin, end] });
     members.push(`${JSON.stringify(name)}:${info}`);
   }
   return frameHeader(new TextEncoder().encode(`{${members.join(",")}}`));
@@ -182,20 +213,28 @@ export function asTypedArray(entry: TensorEntry): TensorArray {
   }
 }
 
-function checkEntry(
-  name: string | undefined,
-  { dtype, shape, data }: TensorEntry,
-  fault: (argument: string, expected: string, received: string) => UserError,
-): void {
+type MakeFault = (argument: string, expected: string, received: string) => UserError;
+
+function checkEntry(name: string | undefined, { dtype, shape, data }: TensorEntry, fault: MakeFault): void {
   const argument = name === undefined ? "the tensor" : `tensor ${quoted(name)}`;
-  if (!isDtype(dtype)) throw fault(argument, `one of the dtypes ${DTYPE_NAMES}`, quoted(String(dtype)));
-  const length = byteLengthOf(dtype, shape);
-  if (length === undefined) throw fault(argument, SHAPE_RULE, `[${shape.join(", ")}]`);
+  const length = checkedByteLength(argument, dtype, shape, fault);
   if (length !== data.byteLength) {
     throw fault(argument, `${length} data bytes, as ${dtype} [${shape.join(", ")}] takes`, `${data.byteLength}`);
   }
   const wrong = dtype === "BOOL" ? firstNonBoolean(data) : -1;
   if (wrong >= 0) throw fault(argument, "BOOL bytes of 0 or 1", `${data[wrong]}`);
+}
+
+function checkedByteLength(
+  argument: string,
+  dtype: SafetensorsDtype,
+  shape: readonly number[],
+  fault: MakeFault,
+): number {
+  if (!isDtype(dtype)) throw fault(argument, `one of the dtypes ${DTYPE_NAMES}`, quoted(String(dtype)));
+  const length = byteLengthOf(dtype, shape);
+  if (length === undefined) throw fault(argument, SHAPE_RULE, `[${shape.join(", ")}]`);
+  return length;
 }
 
 function writeFault(argument: string, expected: string, received: string): UserError {

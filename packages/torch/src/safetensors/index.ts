@@ -3,8 +3,10 @@ export { readSafetensors, readSafetensorsHeader, writeSafetensors } from "./file
 export {
   asTypedArray,
   encodeSafetensors,
+  layOutSafetensors,
   parseSafetensors,
   type SafetensorsFile,
+  type SafetensorsLayout,
   type TensorArray,
   type TensorEntry,
 } from "./format.js";

@@ -1,0 +1,82 @@
+// Memory and tensors of a long training: PsgResNet20 on CIFAR-10 as `peekaboo train` runs it, with a checkpoint every 100 steps and a test after each of two epochs. Exits with 1 unless the resident memory of the last tenth lies within 2 % of that of the second, and no tensor was left.
+// node bench/dist/soak.js [STEPS=2000] [BATCH=32] [WIDTH=0.25] [THREADS=1]
+import { mkdtempSync, rmSync } from "node:fs";
+import { loadavg, tmpdir } from "node:os";
+import { join } from "node:path";
+import { Writable } from "node:stream";
+import { liveTensorCount } from "@peekaboo/torch";
+import { parseConfig } from "peekaboo/config";
+import { runTrain } from "peekaboo/training/run";
+import { median } from "./statistics.js";
+
+const [steps = "2000", batch = "32", width = "0.25", threads = "1"] = process.argv.slice(2);
+const EPOCHS = 2;
+/** Steps from one sample to the next. */
+const EVERY = 10;
+const LIMIT = 0.02;
+
+interface Sample {
+  epoch: number;
+  rss: number;
+  tensors: number;
+}
+const samples: Sample[] = [];
+
+/** Takes a sample whenever the run tells of a step. */
+const stderr = new Writable({
+  write(chunk: Buffer, _, done) {
+    const text = chunk.toString();
+    const [, epoch] = /^Epoch (\d+), step \d+ of/.exec(text) ?? [];
+    if (epoch === undefined) process.stderr.write(text);
+    else samples.push({ epoch: Number(epoch), rss: process.memoryUsage.rss(), tensors: liveTensorCount() });
+    done();
+  },
+});
+
+const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** Prints what the samples come to; whether it is as it must be. */
+function judge(): boolean {
+  const tenth = samples.length / 10;
+  const memory = (number: number) =>
+    median(samples.slice(Math.round(number * tenth), Math.round((number + 1) * tenth)).map(({ rss }) => rss / 1e6));
+  const tenths = Array.from({ length: 10 }, (_, number) => memory(number));
+  const [, second = Number.NaN] = tenths;
+  const last = tenths.at(-1) ?? Number.NaN;
+  const growth = last / second - 1;
+  const ends = Array.from({ length: EPOCHS }, (_, i) => samples.filter(({ epoch }) => epoch === i + 1).at(-1)?.tensors);
+  const net = (ends.at(-1) ?? Number.NaN) - (ends[0] ?? Number.NaN);
+  const counts = samples.slice(Math.round(tenth)).map(({ tensors }) => tensors);
+  console.log(`${samples.length} samples in ${steps} steps; load ${loadavg()[0]?.toFixed(2)}`);
+  console.log(`resident memory of the tenths: ${tenths.map((value) => value.toFixed(0)).join(", ")} MB`);
+  console.log(`second ${second.toFixed(1)} MB, last ${last.toFixed(1)} MB: ${(100 * growth).toFixed(2)} %`);
+  console.log(
+    `tensors at the end less those after the first epoch: ${net} (between ${Math.min(...counts)} and ${Math.max(...counts)}, ${mean(counts).toFixed(1)} on average)`,
+  );
+  return Math.abs(growth) <= LIMIT && net === 0 && samples.length === Number(steps) / EVERY;
+}
+
+const savedir = mkdtempSync(join(tmpdir(), "peekaboo-bench-soak-"));
+try {
+  const config = parseConfig({
+    arch: "PsgResNet20",
+    width: Number(width),
+    initMethod: "kaiming_normal",
+    optimizer: "BOP",
+    bop: { ar: 1e-3 },
+    batchSize: Number(batch),
+    epochs: EPOCHS,
+    trainLimit: (Number(batch) * Number(steps)) / EPOCHS,
+    threads: Number(threads),
+    printFreq: EVERY,
+    checkpointEvery: { steps: 100 },
+    savedir,
+    expName: "run",
+    resume: "never",
+  });
+  const status = await runTrain(config, { stdout: process.stdout, stderr });
+  if (status !== 0) throw new Error(`the run ended with ${status}`);
+  if (!judge()) process.exitCode = 1;
+} finally {
+  rmSync(savedir, { recursive: true });
+}

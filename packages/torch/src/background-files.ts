@@ -1,0 +1,158 @@
+import { fdatasync, fsync, write } from "node:fs";
+import { dirname } from "node:path";
+import { promisify } from "node:util";
+import { fileFault, WRITE_FAULTS } from "./file-faults.js";
+import {
+  type FileOperations,
+  isFolderSyncUnavailable,
+  MAX_TRANSFER,
+  nodeFileOperations,
+  temporaryIn,
+  writeTarget,
+} from "./files.js";
+
+/** The file-system calls of {@link writeFileInBackground}; those that return a promise leave this thread to others. */
+export interface BackgroundFileOperations extends Pick<FileOperations, "open" | "close" | "rename" | "remove"> {
+  /** Writes at `position` and gives how many bytes went out, which may be fewer than given. */
+  write(descriptor: number, bytes: Uint8Array, position: number): Promise<number>;
+  /** Begins to bring to the disk what has been written so far. */
+  flush(descriptor: number): Promise<void>;
+  sync(descriptor: number): Promise<void>;
+}
+
+const writeAt = promisify(write);
+
+/** {@link BackgroundFileOperations} on the real file system. */
+export const nodeBackgroundOperations: BackgroundFileOperations = {
+  ...nodeFileOperations,
+  write: async (descriptor, bytes, position) =>
+    (await writeAt(descriptor, bytes, 0, bytes.byteLength, position)).bytesWritten,
+  flush: promisify(fdatasync),
+  sync: promisify(fsync),
+};
+
+/** A file that is being written, in any order. */
+export interface BackgroundFile {
+  /** Resolves once all bytes went out: until then they must stay as they are. */
+  write(bytes: Uint8Array, position: number): Promise<void>;
+}
+
+/** What {@link writeFileInBackground} writes: each byte once. */
+export interface FileContents {
+  readonly byteLength: number;
+  /** Need not wait for its last writes. */
+  writeTo(file: BackgroundFile): Promise<void>;
+}
+
+/**
+ * Writes a file whole or not at all, as `writeFileAtomic` does, while this thread goes on: what has been written is on
+ * its way to the disk before the last of it is computed.
+ *
+ * @throws UserError naming the path, the cause and the remedy when the disk, the folder or its permissions forbid it.
+ */
+export async function writeFileInBackground(
+  path: string,
+  contents: FileContents,
+  operations: BackgroundFileOperations = nodeBackgroundOperations,
+): Promise<void> {
+  try {
+    const target = writeTarget(path);
+    const folder = dirname(target);
+    const temporary = temporaryIn(folder);
+    try {
+      await writeAndSync(temporary, contents, operations);
+      operations.rename(temporary, target);
+    } catch (error) {
+      removeIfThere(temporary, operations);
+      throw error;
+    }
+    await syncFolder(folder, operations);
+  } catch (error) {
+    throw fileFault("write file", path, error, WRITE_FAULTS);
+  }
+}
+
+async function writeAndSync(path: string, contents: FileContents, operations: BackgroundFileOperations): Promise<void> {
+  const descriptor = operations.open(path, "wx");
+  const file = new OpenedFile(descriptor, operations);
+  try {
+    await contents.writeTo(file);
+    await file.finish();
+    await operations.sync(descriptor);
+  } finally {
+    // A write that is still going on would otherwise hit the next file of this number.
+    await file.settle();
+    operations.close(descriptor);
+  }
+}
+
+class OpenedFile implements BackgroundFile {
+  readonly #descriptor: number;
+  readonly #operations: BackgroundFileOperations;
+  readonly #begun: Promise<void>[] = [];
+  #flushing = false;
+
+  constructor(descriptor: number, operations: BackgroundFileOperations) {
+    this.#descriptor = descriptor;
+    this.#operations = operations;
+  }
+
+  write(bytes: Uint8Array, position: number): Promise<void> {
+    const written = this.#writeAll(bytes, position);
+    this.#begin(written.then(() => this.#flush()));
+    return written;
+  }
+
+  /** Resolves when all is done that was begun; rejects as the first of it that failed. */
+  async finish(): Promise<void> {
+    for (let i = 0; i < this.#begun.length; i++) await this.#begun[i];
+  }
+
+  /** Resolves when all is done or failed. */
+  async settle(): Promise<void> {
+    for (let i = 0; i < this.#begun.length; i++) await this.#begun[i]?.catch(() => {});
+  }
+
+  /** Keeps a promise for {@link finish}, which will tell how it fails. */
+  #begin(promise: Promise<void>): void {
+    promise.catch(() => {});
+    this.#begun.push(promise);
+  }
+
+  async #writeAll(bytes: Uint8Array, position: number): Promise<void> {
+    for (let done = 0; done < bytes.byteLength; ) {
+      const part = bytes.subarray(done, done + MAX_TRANSFER);
+      const written = await this.#operations.write(this.#descriptor, part, position + done);
+      if (written <= 0) throw new Error(`a write of ${bytes.byteLength - done} bytes took none of them`);
+      done += written;
+    }
+  }
+
+  /** One at a time: what comes meanwhile goes with the next one, or with the last sync. */
+  async #flush(): Promise<void> {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    await this.#operations.flush(this.#descriptor);
+    this.#flushing = false;
+  }
+}
+
+function removeIfThere(path: string, operations: BackgroundFileOperations): void {
+  try {
+    operations.remove(path);
+  } catch {
+    // The failure that brought us here is the one to report.
+  }
+}
+
+async function syncFolder(folder: string, operations: BackgroundFileOperations): Promise<void> {
+  let descriptor: number | undefined;
+  try {
+    descriptor = operations.open(folder, "r");
+    await operations.sync(descriptor);
+  } catch (error) {
+    if (!isFolderSyncUnavailable(error)) throw error;
+  } finally {
+    if (descriptor !== undefined) operations.close(descriptor);
+  }
+}
