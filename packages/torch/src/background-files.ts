@@ -1,7 +1,8 @@
 import { fdatasync, fsync, write } from "node:fs";
+import { open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { promisify } from "node:util";
-import { fileFault, WRITE_FAULTS } from "./file-faults.js";
+import { fileFault, READ_FAULTS, WRITE_FAULTS } from "./file-faults.js";
 import {
   type FileOperations,
   isFolderSyncUnavailable,
@@ -154,5 +155,31 @@ async function syncFolder(folder: string, operations: BackgroundFileOperations):
     if (!isFolderSyncUnavailable(error)) throw error;
   } finally {
     if (descriptor !== undefined) operations.close(descriptor);
+  }
+}
+
+/**
+ * A file's bytes from `position` to its end, in pieces of up to `pieceBytes` that the next one overwrites, read while
+ * this thread goes on.
+ *
+ * @throws UserError naming the path, the cause and the remedy when it can't be read.
+ */
+export async function* readInBackground(
+  path: string,
+  position: number,
+  pieceBytes: number,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    await using file = await open(path, "r");
+    const { size } = await file.stat();
+    const buffer = new Uint8Array(Math.min(pieceBytes, Math.max(size - position, 0)));
+    for (let at = position; at < size; ) {
+      const { bytesRead } = await file.read(buffer, 0, buffer.byteLength, at);
+      if (bytesRead === 0) return;
+      at += bytesRead;
+      yield buffer.subarray(0, bytesRead);
+    }
+  } catch (error) {
+    throw fileFault("read file", path, error, READ_FAULTS);
   }
 }

@@ -174,6 +174,39 @@ it("has a whole checkpoint at every moment of a save", async () => {
   expect(seen).toEqual([4, 4, 6, 6]);
 });
 
+it.each([1, 2])(
+  "finds that a disk did not keep what was written, and keeps the checkpoint before: --keep %i",
+  async (keep) => {
+    await saved(2, 4);
+    const spoiling = {
+      ...nodeBackgroundOperations,
+      write: (descriptor: number, bytes: Uint8Array, position: number) => {
+        const spoiled = Uint8Array.from(bytes);
+        spoiled[spoiled.length - 5] = (spoiled.at(-5) ?? 0) ^ 8;
+        return nodeBackgroundOperations.write(descriptor, spoiled, position);
+      },
+    };
+    const store = new CheckpointStore(folder(), keep, spoiling);
+    store.adopt(readCheckpoint(folder().checkpoint));
+    await store.save(checkpointOf(6), 6);
+    const sentence =
+      /^save checkpoint: expected a file that reads as it was written for .*, received another tensor "b"; /;
+    await expect(store.settle()).rejects.toThrow(sentence);
+    await expect(store.save(checkpointOf(8), 8)).rejects.toThrow(sentence);
+    expect(readLatest(folder(), silent)?.progress.step).toBe(4);
+  },
+);
+
+it("keeps the one before, and no older one goes, until the new one is verified", async () => {
+  await saved(2, 4);
+  const store = new CheckpointStore(folder(), 1);
+  store.adopt(readCheckpoint(folder().checkpoint));
+  await store.save(checkpointOf(6), 6);
+  expect(names()).toContain("checkpoint-4.safetensors");
+  await store.settle();
+  expect(names()).toEqual(["checkpoint.safetensors"]);
+});
+
 it("clears away what a killed process left half written, and nothing else", async () => {
   await saved(2);
   writeFileSync(join(savedir, ".writing-77-abc.tmp"), "half");

@@ -10,6 +10,7 @@ import {
 import { UserError } from "@peekaboo/torch/errors";
 import { formatBytes } from "../cli/format.js";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.js";
+import { verifyWritten } from "./checksums.js";
 import { earlierCheckpoints, type RunFolder } from "./run-folder.js";
 
 type Files = Pick<RunFolder, "path" | "checkpoint">;
@@ -63,8 +64,8 @@ export class CheckpointStore {
   readonly #operations: BackgroundFileOperations;
   /** Of the latest file, where it is whole and of this run. */
   #step: number | null = null;
-  /** Of those that are one too many. */
-  #removal: Promise<void> = Promise.resolve();
+  /** That the latest is as it was written, and the removal of those that are then one too many. */
+  #afterwards: Promise<void> = Promise.resolve();
 
   constructor(folder: Files, keep: number, operations: BackgroundFileOperations = nodeBackgroundOperations) {
     this.#folder = folder;
@@ -91,11 +92,11 @@ export class CheckpointStore {
    * Writes the latest checkpoint and keeps the one before under its step's number; at no moment is there none. What
    * is written must stay as it is until then.
    *
-   * The new file is on the disk, as the system says, before an old one goes. It isn't read again, for that would show
-   * the system's memory and not the disk: what a disk spoils later is found on reading, and the one before is there.
-   * To remove a large file takes a while, which nobody waits for but the next save and {@link settle}.
+   * The new file is on the disk, as the system says, before it is the latest. It is then read again, and old ones go
+   * once it agrees with its checksums. Both go on while the run does; the next save and {@link settle} wait for them.
    *
-   * @throws UserError when it can't be written, naming the bytes needed where space is short; what there was is intact.
+   * @throws UserError when it can't be written, naming the bytes needed where space is short, or when the one before
+   *   wasn't as it was written; what there was is intact.
    */
   async save(contents: FileContents, step: number): Promise<void> {
     await this.settle();
@@ -105,7 +106,7 @@ export class CheckpointStore {
       await writeFileInBackground(checkpoint, contents, {
         ...this.#operations,
         rename: (from, to) => {
-          if (previous !== null && previous !== step && this.#keep > 1) this.#setAside(previous);
+          if (previous !== null && previous !== step) this.#setAside(previous);
           this.#operations.rename(from, to);
         },
       });
@@ -113,12 +114,19 @@ export class CheckpointStore {
       throw spaceError(checkpoint, contents.byteLength, error);
     }
     this.#step = step;
-    this.#removal = removeAll(this.#superfluous(step));
+    this.#afterwards = this.#verifyAndTidy(step);
+    // Whoever waits for it next hears of a failure.
+    this.#afterwards.catch(() => {});
   }
 
-  /** Resolves when no file is left that is one too many. */
+  /** Resolves when the latest is verified and no file is left that is one too many. Throws UserError when it is damaged. */
   async settle(): Promise<void> {
-    await this.#removal;
+    await this.#afterwards;
+  }
+
+  async #verifyAndTidy(step: number): Promise<void> {
+    await verifyWritten(this.#folder.checkpoint);
+    await Promise.all(this.#superfluous(step).map((path) => rm(path, { force: true })));
   }
 
   #setAside(step: number): void {
@@ -139,13 +147,6 @@ export class CheckpointStore {
     for (const earlier of earlierCheckpoints(this.#folder)) (earlier.step < step ? before : after).push(earlier.path);
     return [...after, ...before.slice(this.#keep - 1)];
   }
-}
-
-function removeAll(paths: readonly string[]): Promise<void> {
-  const removal = Promise.all(paths.map((path) => rm(path, { force: true }))).then(() => {});
-  // Whoever waits for it next hears of a failure.
-  removal.catch(() => {});
-  return removal;
 }
 
 function linkOrCopy(from: string, to: string): void {
