@@ -34,7 +34,7 @@ export async function fullDisk({ folder, seed, quick, say }: Faults, whole: Whol
     const kilobytes = 8 + random(780);
     const done = await mounted(disk, ["-t", "tmpfs", "-o", `size=${kilobytes}k`, "tmpfs"], async () => {
       const { code, stderr } = await train(disk, "run").ended;
-      let failure = refusal(code, stderr, /full disk/);
+      let failure = refusal(code, stderr, /full disk|a disk with \S+ \S+ free \(ENOSPC\)/);
       spawnSync("mount", ["-o", "remount,size=16m", disk]);
       const resumed = await train(disk, "run", { args: ["--resume", "auto"] }).ended;
       failure ??= resumed.code === 0 ? undefined : `resuming ended with ${resumed.code}: ${lastWords(resumed.stderr)}`;
