@@ -5,6 +5,7 @@
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/impl/alloc_cpu.h>
 #include <c10/util/Exception.h>
+#include <sys/mman.h>
 #include <torch/version.h>
 
 #ifdef __GLIBC__
@@ -13,6 +14,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -33,6 +35,15 @@ constexpr size_t kLarge = size_t{1} << 20;
 constexpr size_t kSpare = size_t{64} << 20;
 // So many allocations go by unexamined, which costs two system calls.
 constexpr unsigned kUnexamined = 16;
+
+// A block of its own from the system. malloc would take it from a heap that also holds small and lasting blocks, and
+// whose holes the system doesn't get back.
+void* map_block(size_t bytes) {
+  void* block = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  TORCH_CHECK(block != MAP_FAILED, "can't allocate memory: you tried to allocate ", bytes, " bytes. Error code ", errno,
+              " (", std::strerror(errno), ")");
+  return block;
+}
 
 class ReusingAllocator final : public c10::Allocator {
  public:
@@ -64,7 +75,7 @@ class ReusingAllocator final : public c10::Allocator {
   void shrink_locked(size_t bytes) {
     while (idle_bytes_ > bytes) {
       const auto any = idle_.begin();
-      c10::free_cpu(any->second);
+      munmap(any->second, any->first);
       idle_bytes_ -= any->first;
       idle_.erase(any);
     }
@@ -117,11 +128,13 @@ c10::DataPtr ReusingAllocator::take_large(size_t bytes) {
 
 void* ReusingAllocator::new_block_locked(size_t bytes) {
   const size_t wanted = live_bytes_ + bytes;
-  shrink_locked(peak_bytes_ > wanted ? peak_bytes_ - wanted : 0);
+  // An eighth more would still evict blocks that every step takes up again.
+  const size_t most = peak_bytes_ + peak_bytes_ / 4;
+  shrink_locked(most > wanted ? most - wanted : 0);
   if (limited_) {
     require_locked(bytes > SIZE_MAX - kSpare ? SIZE_MAX : bytes + kSpare, bytes);
   }
-  return c10::alloc_cpu(bytes);
+  return map_block(bytes);
 }
 
 // Throws as c10's own allocator does, for a tensor of `bytes`, when `room` can't be had even without the idle blocks.
