@@ -1,5 +1,6 @@
 // Memory and tensors of a long training: PsgResNet20 on CIFAR-10 as `peekaboo train` runs it, with a checkpoint every 50 steps and twenty epochs, each with a test. Exits with 1 unless the resident memory of the last tenth lies within 2 % of that of the second, and no tensor was left.
-// node bench/dist/soak.js [STEPS=2000] [BATCH=128] [WIDTH=0.5] [THREADS=2]
+// V8's young generation is held at one size: by itself it grows and shrinks by up to 30 MB at any time.
+// node --min-semi-space-size=16 --max-semi-space-size=16 bench/dist/soak.js [STEPS=2000] [BATCH=128] [WIDTH=0.5] [THREADS=2]
 import { mkdtempSync, rmSync } from "node:fs";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
