@@ -10,6 +10,7 @@ export default defineConfig({
       { find: "@peekaboo/torch/distributed", replacement: source("packages/torch/src/distributed/index.ts") },
       { find: "@peekaboo/torch/errors", replacement: source("packages/torch/src/errors.ts") },
       { find: "@peekaboo/torch/files", replacement: source("packages/torch/src/files.ts") },
+      { find: "@peekaboo/torch/folders", replacement: source("packages/torch/src/folders.ts") },
       { find: "@peekaboo/torch/generate", replacement: source("packages/torch/src/generate/index.ts") },
       { find: "@peekaboo/torch/safetensors", replacement: source("packages/torch/src/safetensors/index.ts") },
       { find: "@peekaboo/torch", replacement: source("packages/torch/src/index.ts") },

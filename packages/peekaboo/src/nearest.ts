@@ -1,5 +1,8 @@
 import { distance } from "fastest-levenshtein";
 
+/** No name has so many letters; to compare what has millions would take minutes. */
+const LONGEST = 200;
+
 /**
  * The candidate that `name` most probably means: one that contains it, else the one with the smallest edit distance,
  * upper and lower case being the same; undefined when even that one differs in more than half of its letters
@@ -7,7 +10,7 @@ import { distance } from "fastest-levenshtein";
  */
 export function nearest(name: string, candidates: readonly string[]): string | undefined {
   const wanted = letters(name);
-  if (wanted.length === 0) return undefined;
+  if (wanted.length === 0 || wanted.length > LONGEST) return undefined;
   let best: string | undefined;
   let bestDistance = Number.POSITIVE_INFINITY;
   for (const candidate of candidates) {

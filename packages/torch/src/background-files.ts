@@ -1,5 +1,4 @@
-import { fdatasync, fsync, write } from "node:fs";
-import { open } from "node:fs/promises";
+import { closeSync, fdatasync, fstatSync, fsync, read, write } from "node:fs";
 import { dirname } from "node:path";
 import { promisify } from "node:util";
 import { fileFault, READ_FAULTS, WRITE_FAULTS } from "./file-faults.js";
@@ -8,6 +7,7 @@ import {
   isFolderSyncUnavailable,
   MAX_TRANSFER,
   nodeFileOperations,
+  openRegular,
   temporaryIn,
   writeTarget,
 } from "./files.js";
@@ -21,6 +21,7 @@ export interface BackgroundFileOperations extends Pick<FileOperations, "open" | 
   sync(descriptor: number): Promise<void>;
 }
 
+const readAt = promisify(read);
 const writeAt = promisify(write);
 
 /** {@link BackgroundFileOperations} on the real file system. */
@@ -168,18 +169,23 @@ export async function* readInBackground(
   path: string,
   position: number,
   pieceBytes: number,
+  operation = "read file",
 ): AsyncGenerator<Uint8Array, void, undefined> {
+  let descriptor: number | undefined;
   try {
-    await using file = await open(path, "r");
-    const { size } = await file.stat();
+    descriptor = openRegular(operation, path);
+    const { size } = fstatSync(descriptor);
     const buffer = new Uint8Array(Math.min(pieceBytes, Math.max(size - position, 0)));
     for (let at = position; at < size; ) {
-      const { bytesRead } = await file.read(buffer, 0, buffer.byteLength, at);
+      // What is written to the file meanwhile doesn't count: it might never end.
+      const { bytesRead } = await readAt(descriptor, buffer, 0, Math.min(buffer.byteLength, size - at), at);
       if (bytesRead === 0) return;
       at += bytesRead;
       yield buffer.subarray(0, bytesRead);
     }
   } catch (error) {
-    throw fileFault("read file", path, error, READ_FAULTS);
+    throw fileFault(operation, path, error, READ_FAULTS);
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
   }
 }

@@ -5,7 +5,7 @@ import { quoted } from "./quote.js";
 export function notAFile(operation: string, path: string, isFolder: boolean): UserError {
   return new UserError({
     operation,
-    argument: quoted(path, Infinity),
+    argument: quoted(path),
     expected: "a regular file",
     received: isFolder ? "a folder" : "a device, pipe or socket",
     remedy: "name a file instead",
@@ -44,6 +44,14 @@ export const WRITE_FAULTS: ReadonlyMap<string, Fault> = new Map([
   ["EISDIR", fault("a regular file", "a folder", "name a file instead")],
 ]);
 
+/** The same of a folder that can't be made. */
+export const FOLDER_FAULTS: ReadonlyMap<string, Fault> = new Map([
+  ...WRITE_FAULTS,
+  ["ENOENT", fault("a place where a folder can be made", "one where none can", "choose another folder")],
+  ["EEXIST", fault("a folder", "something else of that name", "remove it, or choose another folder")],
+  ["EINVAL", fault("a name that the system takes", "another", "choose another folder")],
+]);
+
 function fault(expected: string, received: string, remedy: string): Fault {
   return { expected, received, remedy };
 }
@@ -59,7 +67,7 @@ export function fileFault(
   const found = code === undefined ? undefined : faults.get(code);
   if (found === undefined) return cause;
   const { expected, received, remedy } = found;
-  const argument = quoted(path, Infinity);
+  const argument = quoted(path);
   return new UserError({ operation, argument, expected, received: `${received} (${code})`, remedy, cause });
 }
 

@@ -1,6 +1,8 @@
 import { execFileSync } from "node:child_process";
 import {
   chmodSync,
+  closeSync,
+  constants,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -8,13 +10,14 @@ import {
   readlinkSync,
   rmSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { UserError } from "./errors.js";
-import { type FileOperations, nodeFileOperations, withFile, writeFileAtomic } from "./files.js";
+import { type FileOperations, nodeFileOperations, openRegular, readWhole, withFile, writeFileAtomic } from "./files.js";
 
 let folder: string;
 beforeEach(() => {
@@ -256,6 +259,34 @@ describe("writeFileAtomic, when something fails,", () => {
         "change the folder's permissions or choose another folder.",
     );
     expect(readFileSync(path, "utf8")).toBe("old");
+  });
+});
+
+describe("readWhole", () => {
+  it("reads a file up to its limit, and not what is larger", () => {
+    const path = join(folder, "file");
+    writeFileSync(path, "01234");
+    expect(readWhole("read test", path, 5)).toEqual(bytes("01234"));
+    expect(complaint(() => readWhole("read test", path, 4))).toContain("a file of at most 4 bytes");
+    truncateSync(path, 2 ** 42);
+    expect(complaint(() => readWhole("read test", path, 2 ** 43))).toContain("contents that fit in memory");
+  });
+
+  it("ends for files of the system that have no size and no end", () => {
+    for (const path of ["/proc/self/mem", "/proc/self/maps"]) expect(readWhole("read test", path, 9)).toHaveLength(0);
+  });
+});
+
+describe("openRegular", () => {
+  it("makes the file that the flags ask for, and waits for no pipe however it is to be opened", () => {
+    const path = join(folder, "new");
+    closeSync(openRegular("test", path, constants.O_RDWR | constants.O_CREAT));
+    expect(readdirSync(folder)).toEqual(["new"]);
+    const pipe = join(folder, "pipe");
+    execFileSync("mkfifo", [pipe]);
+    for (const flags of [constants.O_RDONLY, constants.O_WRONLY, constants.O_RDWR | constants.O_CREAT]) {
+      expect(complaint(() => openRegular("test", pipe, flags))).toContain("a device, pipe or socket");
+    }
   });
 });
 

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import {
   closeSync,
+  constants,
   fstatSync,
   fsyncSync,
   openSync,
@@ -11,10 +12,13 @@ import {
   unlinkSync,
   writeSync,
 } from "node:fs";
+import { totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { UserError } from "./errors.js";
 import { errorCode, fileFault, notAFile, READ_FAULTS, WRITE_FAULTS } from "./file-faults.js";
 import { quoted } from "./quote.js";
+
+export { errorCode } from "./file-faults.js";
 
 /** The file-system calls that change something in {@link writeFileAtomic}; a test passes its own to fail any of them. */
 export interface FileOperations {
@@ -74,10 +78,10 @@ export function temporaryIn(folder: string): string {
 }
 
 /** The file that a path leads to, or the path where there is none yet. Throws UserError for what is no file. */
-export function writeTarget(path: string): string {
+export function writeTarget(path: string, operation = "write file"): string {
   const existing = statSync(path, { throwIfNoEntry: false });
   if (existing === undefined) return path;
-  if (!existing.isFile()) throw notAFile("write file", path, existing.isDirectory());
+  if (!existing.isFile()) throw notAFile(operation, path, existing.isDirectory());
   return realpathSync(path);
 }
 
@@ -130,6 +134,26 @@ function syncFolder(folder: string, operations: FileOperations): void {
   }
 }
 
+/** Where the system has it: a pipe is opened without waiting for its other end, and no terminal becomes this process's own. */
+const WITHOUT_WAITING = (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0);
+
+/**
+ * Opens a path that a user or a folder names, of which nothing but a regular file is accepted, and gives the descriptor.
+ * It never waits; a file that the flags would create may be absent.
+ *
+ * @throws UserError for what is no regular file; system errors as they come.
+ */
+export function openRegular(operation: string, path: string, flags: number = constants.O_RDONLY): number {
+  // Looked at before it is opened, which alone can make a device do something; and after, lest it was exchanged between.
+  const before = statSync(path, { throwIfNoEntry: (flags & constants.O_CREAT) === 0 });
+  if (before !== undefined && !before.isFile()) throw notAFile(operation, path, before.isDirectory());
+  const descriptor = openSync(path, flags | WITHOUT_WAITING);
+  const opened = fstatSync(descriptor);
+  if (opened.isFile()) return descriptor;
+  closeSync(descriptor);
+  throw notAFile(operation, path, opened.isDirectory());
+}
+
 /** A regular file opened for reading by {@link withFile}. */
 export interface OpenFile {
   /** Bytes, when it was opened. */
@@ -147,10 +171,7 @@ export interface OpenFile {
 export function withFile<T>(operation: string, path: string, use: (file: OpenFile) => T): T {
   let descriptor: number | undefined;
   try {
-    // Before opening: to open a pipe would wait for its writer.
-    const status = statSync(path);
-    if (!status.isFile()) throw notAFile(operation, path, status.isDirectory());
-    const open = openSync(path, "r");
+    const open = openRegular(operation, path);
     descriptor = open;
     return use({
       size: fstatSync(open).size,
@@ -163,6 +184,20 @@ export function withFile<T>(operation: string, path: string, use: (file: OpenFil
   }
 }
 
+/**
+ * All of a regular file that has at most `limit` bytes; what is written to it meanwhile doesn't count.
+ *
+ * @throws UserError as {@link withFile} does, and for a larger file.
+ */
+export function readWhole(operation: string, path: string, limit: number): Uint8Array<ArrayBuffer> {
+  return withFile(operation, path, ({ size, read }) => {
+    if (size <= limit) return read(0, size);
+    const remedy = "name another file";
+    const [expected, received] = [`a file of at most ${limit} bytes`, `${size} bytes`];
+    throw new UserError({ operation, argument: quoted(path), expected, received, remedy });
+  });
+}
+
 function readExactly(operation: string, path: string, descriptor: number, position: number, length: number) {
   const bytes = allocate(operation, path, length);
   for (let done = 0; done < length; ) {
@@ -170,7 +205,7 @@ function readExactly(operation: string, path: string, descriptor: number, positi
     if (count === 0) {
       throw new UserError({
         operation,
-        argument: quoted(path, Infinity),
+        argument: quoted(path),
         expected: `${length} bytes from byte ${position}`,
         received: `the file's end after ${done} of them`,
         remedy: "the file is truncated or is being written: wait for its writer, or write or download it again",
@@ -182,16 +217,20 @@ function readExactly(operation: string, path: string, descriptor: number, positi
 }
 
 function allocate(operation: string, path: string, length: number): Uint8Array<ArrayBuffer> {
-  try {
-    return new Uint8Array(length);
-  } catch (cause) {
-    throw new UserError({
+  const refusal = (cause?: unknown) =>
+    new UserError({
       operation,
-      argument: quoted(path, Infinity),
+      argument: quoted(path),
       expected: "contents that fit in memory",
       received: `${length} bytes`,
       remedy: "use a machine with more memory, or split the file",
       cause,
     });
+  // The system may grant what it hasn't got, and end the process when that is used.
+  if (length > totalmem()) throw refusal();
+  try {
+    return new Uint8Array(length);
+  } catch (cause) {
+    throw refusal(cause);
   }
 }

@@ -1,3 +1,4 @@
+import { printable } from "@peekaboo/torch/errors";
 import type { DataProgress } from "../data/source.js";
 import { formatBytes } from "./format.js";
 import { createProgress, type Progress, type ProgressStream } from "./progress.js";
@@ -24,7 +25,7 @@ export function fetchProgress(name: string, stream: ProgressStream) {
       if (bar === undefined || progress.location !== source) {
         stop();
         source = progress.location;
-        stream.write(`${name}: downloading ${formatBytes(progress.total)} from ${source}\n`);
+        stream.write(`${name}: downloading ${formatBytes(progress.total)} from ${printable(source)}\n`);
         bar = createProgress({ total: progress.total, start: progress.bytes, title: name, unit: "bytes", stream });
       }
       bar.update(progress.bytes);
@@ -32,7 +33,10 @@ export function fetchProgress(name: string, stream: ProgressStream) {
     }
     stop();
     const { stage } = progress;
-    const told = stage === "unreachable" ? `${progress.location} can't be used: ${progress.reason}` : STAGES[stage];
+    const told =
+      stage === "unreachable"
+        ? `${printable(progress.location)} can't be used: ${printable(progress.reason)}`
+        : STAGES[stage];
     stream.write(`${name}: ${told}\n`);
   };
 

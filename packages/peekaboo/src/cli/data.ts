@@ -1,3 +1,4 @@
+import { printable } from "@peekaboo/torch/errors";
 import type { Command } from "commander";
 import { optional, text } from "../config/kinds.js";
 import { trainOptions } from "../config/options.js";
@@ -49,7 +50,8 @@ async function list({ dataFolder, json }: Values<typeof listOptions>, { stdout }
 const TITLES = ["name", "title", "classes", "train", "test", "size", "file"];
 
 function row({ name, title, classes, train, test, path, bytes }: DatasetStatus): string[] {
-  const here = bytes === undefined ? ["-", `not fetched: peekaboo data ${name}`] : [formatBytes(bytes), path];
+  const here =
+    bytes === undefined ? ["-", `not fetched: peekaboo data ${name}`] : [formatBytes(bytes), printable(path)];
   return [name, title, formatCount(classes), formatCount(train), formatCount(test), ...here];
 }
 
@@ -68,7 +70,7 @@ async function fetchDataset(name: string, given: Values<typeof fetchOptions>, io
     stop();
     const status = datasetStatus(dataFolder ?? undefined).find((candidate) => candidate.name === known);
     const counts = `${formatCount(train.count)} training and ${formatCount(test.count)} test images`;
-    const told = `${title}: ${counts}, verified, ${formatBytes(status?.bytes ?? 0)} in ${status?.path}`;
+    const told = `${title}: ${counts}, verified, ${formatBytes(status?.bytes ?? 0)} in ${printable(status?.path ?? "")}`;
     io.stdout.write(`${json ? JSON.stringify(status) : told}\n`);
   } catch (error) {
     stop();

@@ -1,3 +1,4 @@
+import { printable, quoted } from "@peekaboo/torch/errors";
 import type { Command } from "commander";
 import { choice, flag, optional, text } from "../config/kinds.js";
 import { option, valuesFromFlags } from "../config/table.js";
@@ -48,11 +49,15 @@ export function addExport(program: Command, io: Io): void {
   });
 }
 
+/** Linux takes no longer one. */
+const LONGEST_PATH = 4096;
+
 /** What was written, and the line of Python that reads it. */
 export function formatExport({ output, tensors, bytes, masked }: Exported, { format, raw }: ExportOptions): string {
   const content = raw ? " (weights and masks)" : " (pruned weights as zeros)";
   const what = masked.length === 0 ? "" : content;
-  const path = JSON.stringify(output);
+  // Whole, or the line of Python would be none.
+  const path = quoted(output, LONGEST_PATH);
   const [origin, load] =
     format === "pth"
       ? ["import torch", `torch.load(${path}, weights_only=True)`]
@@ -60,5 +65,5 @@ export function formatExport({ output, tensors, bytes, masked }: Exported, { for
   const [first] = masked;
   const product = first === undefined ? "" : `; weight = state["mask.${first}"] * state["${first}"]`;
   const use = raw ? `state = ${load}${product}` : `model.load_state_dict(${load})`;
-  return `Wrote ${output}: ${formatCount(tensors)} tensors${what}, ${formatBytes(bytes)}.\nIn Python: ${origin}; ${use}\n`;
+  return `Wrote ${printable(output)}: ${formatCount(tensors)} tensors${what}, ${formatBytes(bytes)}.\nIn Python: ${origin}; ${use}\n`;
 }

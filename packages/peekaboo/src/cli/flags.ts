@@ -1,4 +1,4 @@
-import { UserError } from "@peekaboo/torch/errors";
+import { quoted, UserError } from "@peekaboo/torch/errors";
 import { type Command, Option as CommanderOption } from "commander";
 import { longFlags, type Option, optionsOf, type Table } from "../config/table.js";
 
@@ -34,7 +34,7 @@ function readValue(command: Command, option: Option<unknown>, text: string): unk
     operation: command.name(),
     argument: longFlags(option).join("/"),
     expected: option.kind.expected,
-    received: JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text),
+    received: quoted(text),
     ...(remedy === undefined ? {} : { remedy }),
   });
 }

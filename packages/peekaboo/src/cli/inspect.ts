@@ -1,3 +1,4 @@
+import { printable } from "@peekaboo/torch/errors";
 import type { Command } from "commander";
 import { trainOptions } from "../config/options.js";
 import type { PruningConfig } from "../config.js";
@@ -33,7 +34,7 @@ function facts({ file, bytes, config, progress }: InspectReport): string[] {
   const told = (value: number | null) => (value === null ? "?" : formatCount(value));
   const best = progress.bestAccuracy === null ? "not tested" : `best accuracy ${progress.bestAccuracy.toFixed(2)} %`;
   return [
-    `checkpoint  ${file}, ${formatBytes(bytes)}`,
+    `checkpoint  ${printable(file)}, ${formatBytes(bytes)}`,
     `network     ${arch}, width ${width}, ${initMethod} from seed ${seed}`,
     `training    ${dataset}, ${optimizer}, in epoch ${told(progress.epoch === null ? null : progress.epoch + 1)}, step ${told(progress.step)}, ${best}`,
     `pruning     ${pruning === null ? "none" : describePruning(pruning)}`,
@@ -56,7 +57,7 @@ function layerTable({ layers, kept, total, flips }: InspectReport): string[] {
   return aligned(
     [
       ["layer", "shape", "kept", "of", "density", "flips"],
-      ...layers.map((layer) => row(layer.name, layer.shape.join("×"), layer.kept, layer.total, layer.flips)),
+      ...layers.map((layer) => row(printable(layer.name), layer.shape.join("×"), layer.kept, layer.total, layer.flips)),
       row("together", "", kept, total, flips),
     ],
     "llrrrr",

@@ -1,3 +1,4 @@
+import { printable } from "@peekaboo/torch/errors";
 import type { Command } from "commander";
 import { withImageFolder } from "../config/imagenet.js";
 import { text } from "../config/kinds.js";
@@ -44,7 +45,8 @@ export function addPrune(program: Command, io: Io): void {
     const { file } = valuesFromFlags(own, givenFlags(command, own));
     const { pruneToFile } = await import("../training/prune-file.js");
     const written = await pruneToFile(config, file, io);
-    const told = `${written.file}: ${formatBytes(written.bytes)}; train it by \`peekaboo train --resume ${written.file} …\``;
+    const path = printable(written.file);
+    const told = `${path}: ${formatBytes(written.bytes)}; train it by \`peekaboo train --resume ${path} …\``;
     const wantsJson = givenFlags(command, run).has(run.json);
     io.stdout.write(`${wantsJson ? JSON.stringify(written) : told}\n`);
   });

@@ -1,8 +1,9 @@
+import { printable } from "@peekaboo/torch/errors";
 import type { Command } from "commander";
 import { optional, text } from "../config/kinds.js";
 import { trainOptions } from "../config/options.js";
 import { option, valuesFromFlags } from "../config/table.js";
-import type { Comparison } from "../training/compare-runs.js";
+import type { Comparison, Difference } from "../training/compare-runs.js";
 import type { Reproduction } from "../training/reproduce.js";
 import { addFlags, givenFlags } from "./flags.js";
 import { formatCount } from "./format.js";
@@ -45,33 +46,41 @@ export function addReproduce(program: Command, argv: readonly string[], io: Io, 
   });
 }
 
+/** The most characters for all that the environments differ in. */
+const LONGEST = 1000;
+
 /** The comparison as a person reads it, the verdict last. */
 export function formatReproduction(reproduction: Reproduction): string {
-  const { run, reproduced, identical } = reproduction;
+  const { identical } = reproduction;
+  const [run, reproduced] = [printable(reproduction.run), printable(reproduction.reproduced)];
   const verdict = identical ? `Identical: ${reproduced} repeats ${run}.` : `Different: ${reproduced} and ${run}.`;
   return `${[...inWords(reproduction), verdict].join("\n")}\n`;
 }
 
 function inWords({ environment, metrics, checkpoint }: Comparison): string[] {
-  const others = environment.map(({ name, original, reproduced }) => `${name} ${reproduced} instead of ${original}`);
+  const others = environment.map((difference) => `${printable(difference.name)} ${valuesInWords(difference)}`);
   return [
-    `environment  ${others.length === 0 ? "the same" : others.join("; ")}`,
+    `environment  ${others.length === 0 ? "the same" : printable(others.join("; "), LONGEST)}`,
     `metrics      ${metricsInWords(metrics)}`,
     `checkpoint   ${tensorsInWords(checkpoint)}`,
   ];
 }
 
+function valuesInWords({ original, reproduced }: Difference): string {
+  return `${printable(reproduced)} instead of ${printable(original)}`;
+}
+
 function metricsInWords({ lines, first }: Comparison["metrics"]): string {
   if (first === null) return `${formatCount(lines)} lines, the same but for times`;
-  const { line, kind, epoch, step, name, original, reproduced } = first;
+  const { line, kind, epoch, step, name } = first;
   const place = step === null ? `epoch ${epoch}` : `step ${step} (epoch ${epoch})`;
-  const what = name === "" ? kind : `${name} of the ${kind}`;
-  return `different from line ${line} on, ${place}: ${what} is ${reproduced} instead of ${original}`;
+  const what = name === "" ? kind : `${printable(name)} of the ${kind}`;
+  return `different from line ${line} on, ${place}: ${what} is ${valuesInWords(first)}`;
 }
 
 function tensorsInWords({ tensors, differing, first }: Comparison["checkpoint"]): string {
   if (first === null) return `${formatCount(tensors)} tensors, the same in every bit`;
-  const { name, index, original, reproduced } = first;
-  const place = index === null ? name : `${name}[${index}]`;
-  return `${formatCount(differing)} of ${formatCount(tensors)} tensors differ: ${place} is ${reproduced} instead of ${original}`;
+  const { name, index } = first;
+  const place = index === null ? printable(name) : `${printable(name)}[${index}]`;
+  return `${formatCount(differing)} of ${formatCount(tensors)} tensors differ: ${place} is ${valuesInWords(first)}`;
 }

@@ -1,4 +1,4 @@
-import { DistributedError, TorchError, UserError } from "@peekaboo/torch/errors";
+import { DistributedError, printable, quoted, TorchError, UserError } from "@peekaboo/torch/errors";
 import { type Command, CommanderError } from "commander";
 import { nearest } from "../nearest.js";
 import { Interrupted } from "../training/interrupt.js";
@@ -6,6 +6,9 @@ import type { Io } from "./io.js";
 
 /** The exit statuses of the command line. */
 export const EXIT = { ok: 0, bug: 1, lost: 1, different: 1, usage: 2 } as const;
+
+/** The most characters of a line that isn't made of parts which are bounded already. */
+const LONGEST = 1000;
 
 /** A command line that isn't one: an unknown command or flag, a value missing, an argument too many. */
 export class UsageError extends Error {
@@ -16,20 +19,20 @@ export class UsageError extends Error {
 export function usageError(command: Command, error: CommanderError): Error {
   if (error.exitCode === 0 || error.code === "commander.help") return error;
   const path = commandPath(command);
-  const complaint = error.message.replace(/^error: /, "").replaceAll("\n", " ");
+  const complaint = error.message.replace(/^error: /, "");
   const named = complaint.match(/^unknown (option|command) '([^=]+?)(=.*)?'$/s);
-  if (named === null) return new UsageError(`${path}: ${complaint}.`);
+  if (named === null) return new UsageError(`${path}: ${printable(complaint.replaceAll("\n", " "))}.`);
   const [, kind, name = ""] = named;
   const near = nearest(name, kind === "option" ? flagsOf(command) : command.commands.map((known) => known.name()));
   const advice = near === undefined ? `see \`${path} --help\`.` : `did you mean ${near}?`;
-  return new UsageError(`${path}: unknown ${kind === "option" ? "flag" : kind} ${name}; ${advice}`);
+  return new UsageError(`${path}: unknown ${kind === "option" ? "flag" : kind} ${printable(name)}; ${advice}`);
 }
 
 /** @throws {UsageError} when the command line holds more arguments than `command` takes. */
 export function refuseExcess(command: Command): void {
   const excess = command.args.slice(command.registeredArguments.length);
   if (excess.length === 0) return;
-  const list = excess.map((argument) => JSON.stringify(argument)).join(", ");
+  const list = excess.map((argument) => quoted(argument)).join(", ");
   throw new UsageError(`${commandPath(command)}: unexpected ${list}; see \`${commandPath(command)} --help\`.`);
 }
 
@@ -49,11 +52,12 @@ export function reportFailure(error: unknown, { stderr }: Io): number {
     return EXIT.usage;
   }
   if (error instanceof DistributedError) {
-    stderr.write(`${error.message}.\n`);
+    stderr.write(`${printable(error.message, LONGEST)}.\n`);
     return EXIT.lost;
   }
   const trace = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  stderr.write(`peekaboo: this should not have happened; please report it with these lines:\n${trace}\n`);
+  const lines = trace.split("\n").map((line) => printable(line, LONGEST));
+  stderr.write(`peekaboo: this should not have happened; please report it with these lines:\n${lines.join("\n")}\n`);
   return EXIT.bug;
 }
 

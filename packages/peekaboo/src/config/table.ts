@@ -1,4 +1,4 @@
-import { UserError } from "@peekaboo/torch/errors";
+import { printable, UserError } from "@peekaboo/torch/errors";
 import { nearest } from "../nearest.js";
 import type { Kind } from "./kinds.js";
 
@@ -80,12 +80,11 @@ export function valuesFromJson<T extends Table>(table: T, json: unknown, path = 
 }
 
 function invalidJson(argument: string, expected: string, received: unknown): UserError {
-  const shown = JSON.stringify(received) ?? "nothing";
   return new UserError({
     operation: "read the configuration",
     argument,
     expected,
-    received: shown.length > 80 ? `${shown.slice(0, 80)}…` : shown,
+    received: printable(JSON.stringify(received) ?? "nothing", 80),
   });
 }
 
@@ -93,7 +92,7 @@ function unknownField(prefix: string, name: string, known: readonly string[]): U
   const near = nearest(name, known);
   return new UserError({
     operation: "read the configuration",
-    argument: `${prefix}${name}`,
+    argument: printable(`${prefix}${name}`),
     expected: "a known setting",
     received: "an unknown one",
     ...(near === undefined ? {} : { remedy: `did you mean ${prefix}${near}?` }),

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { UserError } from "@peekaboo/torch/errors";
-import { withFile } from "@peekaboo/torch/files";
+import { parseJson, printable, quoted, UserError } from "@peekaboo/torch/errors";
+import { readWhole } from "@peekaboo/torch/files";
 import { z } from "zod";
 
 /** A case as a folder lists it; only its name is known to be valid, so that a broken case fails alone. */
@@ -23,6 +23,9 @@ export const caseSchema = z.object({
 /** How far logits may be off, as a part of their largest: architectures.json holds no tolerances. */
 const LOGITS_TOLERANCE = 1e-3;
 
+/** Far above what a list of cases takes. */
+const MAX_BYTES = 2 ** 26;
+
 const casesSchema = z.array(z.unknown());
 const architecturesSchema = z.object({ salt: z.string(), architectures: z.record(z.string(), z.unknown()) });
 
@@ -38,7 +41,7 @@ export function readCases(folder: string): ListedCase[] {
   if (cases === undefined && architectures === undefined) {
     throw new UserError({
       operation: "read golden cases",
-      argument: JSON.stringify(folder),
+      argument: quoted(folder),
       expected: "a folder with cases.json or architectures.json",
       received: existsSync(folder) ? "one with neither" : "no such folder",
     });
@@ -54,34 +57,27 @@ export function readCases(folder: string): ListedCase[] {
 function listCases(definitions: readonly unknown[]): ListedCase[] {
   return definitions.map((definition, i) => {
     const named = z.object({ name: z.string().min(1) }).safeParse(definition);
-    return { name: printable(named.success ? named.data.name : `cases.json[${i}]`), definition };
+    return { name: nameOf(named.success ? named.data.name : `cases.json[${i}]`), definition };
   });
 }
 
 function listArchitectures({ salt, architectures }: z.output<typeof architecturesSchema>): ListedCase[] {
   return Object.entries(architectures).map(([name, network]) => {
     const params = typeof network === "object" ? { ...network, salt } : network;
-    return { name: printable(name), definition: { kind: "architecture", params, tolerance: LOGITS_TOLERANCE } };
+    return { name: nameOf(name), definition: { kind: "architecture", params, tolerance: LOGITS_TOLERANCE } };
   });
 }
 
-function printable(name: string): string {
-  return name.replace(/[\s\p{C}]+/gu, "_");
+/** A name that stands in a table: without blanks. */
+function nameOf(text: string): string {
+  return printable(text.replace(/[\s\p{C}]+/gu, "_"));
 }
 
 function readJson(path: string): unknown {
-  const text = withFile("read golden cases", path, (file) => new TextDecoder().decode(file.read(0, file.size)));
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new UserError({
-      operation: "read golden cases",
-      argument: JSON.stringify(path),
-      expected: "JSON",
-      received: cause instanceof Error ? cause.message : String(cause),
-      cause,
-    });
-  }
+  const text = new TextDecoder().decode(readWhole("read golden cases", path, MAX_BYTES));
+  return parseJson(text, (received) => {
+    return new UserError({ operation: "read golden cases", argument: quoted(path), expected: "JSON", received });
+  });
 }
 
 /**
@@ -98,8 +94,8 @@ export function validated<Schema extends z.ZodType>(
   const [issue] = result.error.issues;
   throw new UserError({
     operation: "read golden cases",
-    argument: [argument, ...(issue?.path ?? [])].join("."),
+    argument: printable([argument, ...(issue?.path ?? [])].join(".")),
     expected: "a valid value",
-    received: `another (${issue?.message ?? "unknown"})`,
+    received: `another (${printable(issue?.message ?? "unknown")})`,
   });
 }

@@ -1,5 +1,5 @@
 import { type Tensor, tensorOf } from "@peekaboo/torch";
-import { UserError } from "@peekaboo/torch/errors";
+import { quoted, UserError } from "@peekaboo/torch/errors";
 import { asTypedArray, readSafetensors, type TensorEntry } from "@peekaboo/torch/safetensors";
 import type { Numbers } from "./compare.js";
 
@@ -20,8 +20,8 @@ export class GoldenFile {
     if (entry !== undefined) return entry;
     throw new UserError({
       operation: "read golden cases",
-      argument: JSON.stringify(this.path),
-      expected: `a tensor ${JSON.stringify(name)}`,
+      argument: quoted(this.path),
+      expected: `a tensor ${quoted(name)}`,
       received: "none",
     });
   }

@@ -1,3 +1,4 @@
+import { printable } from "@peekaboo/torch/errors";
 import type { Io } from "../cli/io.js";
 import { reportFailure, UsageError } from "../cli/usage.js";
 import { caseSchema, type ListedCase, readCases, validated } from "./cases.js";
@@ -41,7 +42,7 @@ async function judge({ definition }: ListedCase, folder: string): Promise<Verdic
   try {
     const golden = validated(caseSchema, definition, "the case");
     const measurements = await findKind(golden.kind)(golden, folder);
-    return { passed: pass(measurements), figure: figureOf(measurements) };
+    return { passed: pass(measurements), figure: printable(figureOf(measurements)) };
   } catch (error) {
     return { passed: false, figure: reasonOf(error) };
   }

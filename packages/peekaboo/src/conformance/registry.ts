@@ -1,4 +1,4 @@
-import { UserError } from "@peekaboo/torch/errors";
+import { quoted, UserError } from "@peekaboo/torch/errors";
 import { architecture } from "./architecture.js";
 import { bop } from "./bop.js";
 import type { Kind } from "./kind.js";
@@ -24,6 +24,6 @@ export function findKind(name: string): Kind {
     operation: "read golden cases",
     argument: "kind",
     expected: `one of ${[...kinds.keys()].join(", ")}`,
-    received: JSON.stringify(name),
+    received: quoted(name),
   });
 }

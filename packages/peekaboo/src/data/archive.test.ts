@@ -1,4 +1,5 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
@@ -106,9 +107,20 @@ describe("readArchive", () => {
     await expect(readArchive(saved(unzipped), limits)).rejects.toThrow("expected a whole tar archive");
   });
 
+  it("waits for no pipe, and reads neither a device nor what only claims to be large", async () => {
+    const pipe = join(folder, "pipe");
+    execFileSync("mkfifo", [pipe]);
+    for (const endless of [pipe, "/dev/zero"]) {
+      await expect(readArchive(endless, limits)).rejects.toThrow("received a device, pipe or socket");
+    }
+    const sparse = saved(new Uint8Array());
+    truncateSync(sparse, 2 ** 40);
+    await expect(readArchive(sparse, limits)).rejects.toThrow("an archive of at most 67110878 bytes");
+  });
+
   it("refuses a file that is no archive, is missing, or is a folder", async () => {
     await expect(readArchive(saved(new Uint8Array(4096).fill(65)), limits)).rejects.toThrow("a whole tar archive");
-    await expect(readArchive(join(folder, "none"), limits)).rejects.toThrow("a readable file");
-    await expect(readArchive(folder, limits)).rejects.toThrow("a readable file");
+    await expect(readArchive(join(folder, "none"), limits)).rejects.toThrow("an existing file");
+    await expect(readArchive(folder, limits)).rejects.toThrow("a regular file");
   });
 });

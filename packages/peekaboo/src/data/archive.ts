@@ -1,11 +1,18 @@
-import { createReadStream } from "node:fs";
 import { posix } from "node:path";
-import { UserError } from "@peekaboo/torch/errors";
+import { readInBackground } from "@peekaboo/torch/background-files";
+import { printable, quoted, UserError } from "@peekaboo/torch/errors";
+import { withFile } from "@peekaboo/torch/files";
 import type { ReadEntry } from "tar";
 import type { Files } from "./source.js";
 
 /** Bytes that are inflated at a time, all of whose output is held at once: deflate makes at most 1032 of one. */
 const PIECE_BYTES = 2 ** 13;
+const OPERATION = "read archive";
+
+/** Bytes that are read at a time. */
+const READ_BYTES = 2 ** 20;
+/** What an archive may hold beside the wanted files: a readme, and headers. */
+const EXTRA_BYTES = 2 ** 26;
 
 /**
  * The wanted regular files of a tar archive (gzipped or not), read into memory and keyed by base name. Nothing is written,
@@ -15,6 +22,7 @@ const PIECE_BYTES = 2 ** 13;
  * Files that are missing are simply not in the result.
  */
 export async function readArchive(file: string, limits: Readonly<Record<string, number>>): Promise<Files> {
+  refuseHuge(file, limits);
   const { Parser } = await import("tar");
   const found = new Map<string, Uint8Array>();
   let refusal: UserError | undefined;
@@ -44,7 +52,9 @@ export async function readArchive(file: string, limits: Readonly<Record<string, 
     parser.on("error", reject);
   });
   const fed = (async () => {
-    for await (const chunk of createReadStream(file, { highWaterMark: 2 ** 20 })) {
+    for await (const read of readInBackground(file, 0, READ_BYTES, OPERATION)) {
+      // The parser keeps pieces for later, and the next read overwrites this one.
+      const chunk = Buffer.from(read);
       for (let at = 0; at < chunk.length; at += PIECE_BYTES) {
         parser.write(chunk.subarray(at, at + PIECE_BYTES));
         if (refusal !== undefined) throw refusal;
@@ -56,9 +66,7 @@ export async function readArchive(file: string, limits: Readonly<Record<string, 
     await Promise.all([parsed, fed]);
   } catch (error) {
     if (error instanceof UserError) throw error;
-    const unreadable = error instanceof Error && "syscall" in error;
-    const expected = unreadable ? "a readable file" : "a whole tar archive";
-    throw archiveError(file, expected, error instanceof Error ? error.message : String(error));
+    throw archiveError(file, "a whole tar archive", printable(error instanceof Error ? error.message : String(error)));
   }
   if (refusal !== undefined) throw refusal;
   return found;
@@ -74,6 +82,13 @@ function refuse(file: string, entry: ReadEntry, limit: number, seen: boolean): U
   return undefined;
 }
 
+/** A file of any size can be made that takes no room on a disk, and would take years to read. */
+function refuseHuge(file: string, limits: Readonly<Record<string, number>>): void {
+  const most = Object.values(limits).reduce((sum, limit) => sum + limit, EXTRA_BYTES);
+  const size = withFile(OPERATION, file, (open) => open.size);
+  if (size > most) throw archiveError(file, `an archive of at most ${most} bytes`, `${size} bytes`);
+}
+
 function archiveError(file: string, expected: string, received: string): UserError {
-  return new UserError({ operation: "read archive", argument: file, expected, received });
+  return new UserError({ operation: OPERATION, argument: quoted(file), expected, received });
 }

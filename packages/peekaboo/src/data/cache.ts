@@ -1,6 +1,6 @@
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
-import { UserError } from "@peekaboo/torch/errors";
+import { quoted, UserError } from "@peekaboo/torch/errors";
 import {
   readSafetensors,
   readSafetensorsHeader,
@@ -78,7 +78,7 @@ export function readCache(path: string, source: DatasetSource): DatasetArrays {
     if (!(error instanceof UserError) || error.cause !== undefined) throw error;
     throw new UserError({
       operation: `open ${source.title}`,
-      argument: `"${path}"`,
+      argument: quoted(path),
       expected: "the data set as it was fetched",
       // Without the reader's own advice, which knows no data sets.
       received: `a damaged file (${error.message.replace(/(; [^;]*)?\.$/, "")})`,
@@ -147,11 +147,6 @@ function checkMetadata(expected: Record<string, string>, received: Record<string
     const { [key]: found = "nothing" } = received;
     if (wanted !== found) throw fault(`metadata ${quoted(key)}`, quoted(wanted), quoted(found));
   }
-}
-
-/** A text from a file that may be hostile, fit for a terminal. */
-function quoted(text: string): string {
-  return JSON.stringify(text.slice(0, 100));
 }
 
 function fault(argument: string, expected: string, received: string): UserError {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { readInBackground } from "@peekaboo/torch/background-files";
 
 /** A digest by which a file's contents are known. */
 export interface Checksum {
@@ -24,6 +24,6 @@ export function digestOf(bytes: Uint8Array, { algorithm, encoding }: Digest): st
 /** The digest of a file of any size. */
 export async function digestOfFile(path: string, { algorithm, encoding }: Digest): Promise<string> {
   const hash = createHash(algorithm);
-  for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) hash.update(chunk);
+  for await (const chunk of readInBackground(path, 0, 2 ** 20)) hash.update(chunk);
   return hash.digest(encoding);
 }

@@ -1,7 +1,9 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { UserError } from "@peekaboo/torch/errors";
+import { printable, quoted, UserError } from "@peekaboo/torch/errors";
+import { makeFolder, refuseUnwritable } from "@peekaboo/torch/folders";
 import { type ArchiveIdentity, cachePath, dataFolder, readCache, writeCache } from "./cache.js";
+import { statsOf } from "./files.js";
 import { withLock } from "./lock.js";
 import {
   type AugmentationRule,
@@ -115,7 +117,7 @@ export function datasetStatus(folder: string = dataFolder()): DatasetStatus[] {
       train: source.splits.train.count,
       test: source.splits.test.count,
       path,
-      bytes: statSync(path, { throwIfNoEntry: false })?.size,
+      bytes: statsOf(path)?.size,
     };
   });
 }
@@ -128,7 +130,7 @@ export async function guarded(
   action: (downloads: string) => Promise<Dataset>,
 ): Promise<Dataset> {
   try {
-    mkdirSync(folder, { recursive: true });
+    prepareFolder(folder, source);
     const waiting = { signal, onWait: () => onProgress?.({ stage: "wait" }) };
     return await withLock(join(folder, `${source.name}.lock`), waiting, () => {
       return withDownloads(join(folder, `${source.name}.download`), action);
@@ -138,9 +140,21 @@ export async function guarded(
   }
 }
 
+/** Makes the data folder. Throws UserError when the data set couldn't be stored there once it is fetched. */
+function prepareFolder(folder: string, source: DatasetSource): void {
+  const operation = `store ${source.title}`;
+  try {
+    makeFolder(operation, folder);
+    refuseUnwritable(operation, cachePath(folder, source));
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw error.withRemedy("remove what is there, or set PEEKABOO_DATA to another folder");
+  }
+}
+
 /** Makes the folder for downloads and removes it, unless `action` fails with something in it to go on from. */
 async function withDownloads<T>(downloads: string, action: (downloads: string) => Promise<T>): Promise<T> {
-  mkdirSync(downloads, { recursive: true });
+  makeFolder("fetch", downloads);
   let keep = false;
   try {
     return await action(downloads);
@@ -166,8 +180,9 @@ async function fetchArrays(source: DatasetSource, folder: string, options: Datas
       return await candidate.decode(await candidate.load(context));
     } catch (error) {
       if (!(error instanceof SourceUnavailable)) throw error;
-      failures.push(`${candidate.location}: ${error.message}`);
-      onProgress({ stage: "unreachable", location: candidate.location, reason: error.message });
+      const reason = printable(error.message);
+      failures.push(`${candidate.location}: ${reason}`);
+      onProgress({ stage: "unreachable", location: candidate.location, reason });
     }
   }
   throw unreachable(source, dirname(folder), failures);
@@ -204,7 +219,7 @@ export function datasetOf(source: DatasetSource, arrays: DatasetArrays): Dataset
 function missing(source: DatasetSource, path: string): UserError {
   return new UserError({
     operation: `open ${source.title}`,
-    argument: `"${path}"`,
+    argument: quoted(path),
     expected: "a data set fetched before",
     received: "none",
     remedy: `run \`peekaboo data ${source.name}\` while connected`,
@@ -221,7 +236,7 @@ function unreachable(source: DatasetSource, folder: string, failures: readonly s
       "connect to the network (npm's registry and proxy settings are used)",
       ...source.candidates.flatMap(({ remedy }) => remedy ?? []),
       `give an archive from elsewhere by \`peekaboo data ${source.name} --from FILE\``,
-      `copy ${basename(cachePath(folder, source))} from another machine into ${folder}`,
+      `copy ${basename(cachePath(folder, source))} from another machine into ${printable(folder)}`,
     ].join(", or "),
   });
 }
@@ -233,9 +248,9 @@ function isSystemError(error: unknown): error is Error {
 function folderFault(cause: Error, folder: string, source: DatasetSource): UserError {
   return new UserError({
     operation: `store ${source.title}`,
-    argument: `the data folder "${folder}"`,
+    argument: `the data folder ${quoted(folder)}`,
     expected: "a folder that can be written, with free space",
-    received: cause.message,
+    received: printable(cause.message),
     remedy: "set PEEKABOO_DATA to another folder, or free some space",
     cause,
   });

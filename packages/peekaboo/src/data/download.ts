@@ -1,7 +1,9 @@
-import { rmSync, statSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { open } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
+import { writeTarget } from "@peekaboo/torch/files";
 import { type Checksum, digestOfFile } from "./checksum.js";
+import { statsOf } from "./files.js";
 import { bodyOf, openUrl } from "./http.js";
 import { type FetchContext, SourceUnavailable } from "./source.js";
 
@@ -53,7 +55,7 @@ async function append(remote: RemoteFile, path: string, from: number, context: F
   const response = await openUrl(remote.url, headers, context);
   try {
     let size = startOf(response, from, remote.bytes);
-    const file = await open(path, size > 0 ? "a" : "w");
+    const file = await open(writeTarget(path), size > 0 ? "a" : "w");
     try {
       for await (const chunk of bodyOf(response, context.signal)) {
         if (size + chunk.length > remote.bytes) throw new SourceUnavailable(`it has more than ${remote.bytes} bytes`);
@@ -85,5 +87,5 @@ function startOf({ statusCode = 0, headers }: IncomingMessage, from: number, byt
 }
 
 function sizeOf(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  return statsOf(path)?.size ?? 0;
 }

@@ -1,9 +1,9 @@
 import { type Stats, statSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
-import { UserError } from "@peekaboo/torch/errors";
+import { printable, quoted, UserError } from "@peekaboo/torch/errors";
+import { readWhole } from "@peekaboo/torch/files";
 import { readArchive } from "./archive.js";
 import type { Files } from "./source.js";
 
@@ -47,11 +47,7 @@ async function readFolder(folder: string, limits: Limits): Promise<Files> {
     if (name.endsWith(".gz") && found.has(name.slice(0, -".gz".length))) continue;
     const info = statsOf(path);
     if (!info?.isFile()) continue;
-    if (info.size > limit) throw fileError("read folder", path, `at most ${limit} bytes`, `${info.size} bytes`);
-    const content = await readFile(path).catch((error: Error) => {
-      throw fileError("read folder", path, "a readable file", error.message);
-    });
-    found.set(name, content);
+    found.set(name, readWhole("read folder", path, limit));
   }
   return found;
 }
@@ -73,11 +69,11 @@ async function unzip(path: string, content: Uint8Array, limit: number): Promise<
     return await promisify(gunzip)(content, { maxOutputLength: limit });
   } catch (error) {
     const { message, code } = error as NodeJS.ErrnoException;
-    const received = code === "ERR_BUFFER_TOO_LARGE" ? "more" : message;
+    const received = code === "ERR_BUFFER_TOO_LARGE" ? "more" : printable(message);
     throw fileError("unzip", path, `whole gzip data of at most ${limit} bytes`, received);
   }
 }
 
-function fileError(operation: string, argument: string, expected: string, received: string): UserError {
-  return new UserError({ operation, argument, expected, received });
+function fileError(operation: string, path: string, expected: string, received: string): UserError {
+  return new UserError({ operation, argument: quoted(path), expected, received });
 }

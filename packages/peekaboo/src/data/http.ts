@@ -1,5 +1,6 @@
 import { get as getHttp, type IncomingMessage, type RequestOptions } from "node:http";
 import { get as getHttps } from "node:https";
+import { quoted } from "@peekaboo/torch/errors";
 import { type FetchContext, SourceUnavailable } from "./source.js";
 
 const MAX_REDIRECTS = 5;
@@ -65,7 +66,7 @@ function parseUrl(url: string, base?: URL): URL {
   } catch {
     // Reported below, as an address of another kind is.
   }
-  throw new SourceUnavailable(`${JSON.stringify(url)} is no http(s) address`);
+  throw new SourceUnavailable(`${quoted(url)} is no http(s) address`);
 }
 
 function unavailable(error: unknown): SourceUnavailable {

@@ -111,7 +111,7 @@ describe("importSource", () => {
     await expect(taking([one, two, { ...test, content: strange }])).rejects.toThrow(
       "expected a class in 0…2 for label 0 of the test split, received 17",
     );
-    await expect(importSource(source, join(folder, "none"), { folder: data })).rejects.toThrow("a readable file");
+    await expect(importSource(source, join(folder, "none"), { folder: data })).rejects.toThrow("an existing file");
     expect(existsSync(cachePath(data, source))).toBe(false);
   });
 

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { UserError } from "@peekaboo/torch/errors";
+import { quoted, UserError } from "@peekaboo/torch/errors";
 import { type ArchiveIdentity, cachePath, dataFolder, importedFrom, readCache } from "./cache.js";
 import { digestOfFile } from "./checksum.js";
 import { type Dataset, type DatasetOptions, datasetOf, guarded, store, verify } from "./dataset.js";
@@ -51,7 +51,7 @@ async function given<T>(source: DatasetSource, file: string, action: () => Promi
     if (!(error instanceof UserError)) throw error;
     throw new UserError({
       operation: `import ${source.title}`,
-      argument: `"${file}"`,
+      argument: quoted(file),
       expected: "the data set as it was published",
       received: `something else (${error.message.replace(/\.$/, "")})`,
       cause: error,
@@ -97,7 +97,7 @@ function unknownArchive(source: DatasetSource, file: string, found: readonly str
   });
   return new UserError({
     operation: `import ${source.title}`,
-    argument: `"${file}"`,
+    argument: quoted(file),
     expected: `an archive or a folder that holds ${[...new Set(wanted)].join(", or ")}`,
     received: found.length === 0 ? "none of these files" : `only ${found.join(", ")}`,
   });
@@ -107,7 +107,7 @@ function alteredFile(source: DatasetSource, file: string, wrong: NonNullable<Ret
   const { name, expected, received } = wrong;
   return new UserError({
     operation: `import ${source.title}`,
-    argument: `${name} of "${file}"`,
+    argument: `${name} of ${quoted(file)}`,
     expected: `the published file (${expected})`,
     received: `another (${received})`,
   });

@@ -1,8 +1,9 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { SPECIAL_FILES } from "../../../../tests/support/special-files.js";
 import { withLock } from "./lock.js";
 
 let folder: string;
@@ -41,6 +42,15 @@ describe("withLock", () => {
     const waits: string[] = [];
     expect(await withLock(lock, { onWait: () => waits.push("waits") }, async () => 7)).toBe(7);
     expect(waits).toEqual([]);
+  });
+
+  it.each(Object.keys(SPECIAL_FILES))("refuses %s in its place, and leaves it there", async (kind) => {
+    SPECIAL_FILES[kind]?.(lock);
+    const refused = withLock(lock, { onWait: () => {} }, async () => 7);
+    await expect(refused).rejects.toThrow(
+      /^store data: .*; if no other process uses the folder, remove what is there\.$/,
+    );
+    expect(readdirSync(folder)).toEqual(["lock"]);
   });
 
   it("breaks a lock of another machine that nobody has touched for a minute, and no younger one", async () => {

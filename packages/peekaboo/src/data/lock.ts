@@ -1,28 +1,38 @@
-import { closeSync, openSync, readFileSync, rmSync, statSync, utimesSync, writeSync } from "node:fs";
+import { closeSync, openSync, rmSync, statSync, utimesSync, writeSync } from "node:fs";
 import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
+import { quoted, UserError } from "@peekaboo/torch/errors";
+import { errorCode } from "@peekaboo/torch/files";
+import { readLockFile } from "../lock-file.js";
 
 const BEAT_MS = 2000;
 const STALE_MS = 60_000;
 const POLL_MS = 200;
+/** Abandoned locks that one process breaks: whoever makes so many means no good. */
+const MAX_BROKEN = 20;
 
 /**
  * Runs `action` while holding a lock file, so that processes which share a folder do it one after the other; `onWait`
  * is told once when another holds it. A lock whose process is gone, or which hasn't been touched for a minute, is broken.
  *
  * Should two processes break one lock at the same moment both go on: what the lock guards must bear that.
+ *
+ * Throws UserError when something else stands in the lock's place.
  */
 export async function withLock<T>(
   path: string,
   { signal, onWait }: { signal?: AbortSignal | undefined; onWait(): void },
   action: () => Promise<T>,
 ): Promise<T> {
-  for (let waits = 0; !acquire(path); waits++) {
+  let waited = false;
+  for (let broken = 0; !acquire(path); ) {
     if (abandoned(path)) {
+      if (broken++ === MAX_BROKEN) throw tooMany(path);
       rmSync(path, { force: true });
       continue;
     }
-    if (waits === 0) onWait();
+    if (!waited) onWait();
+    waited = true;
     await sleep(POLL_MS);
     signal?.throwIfAborted();
   }
@@ -42,17 +52,28 @@ function acquire(path: string): boolean {
     closeSync(descriptor);
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    if (errorCode(error) === "EEXIST") return false;
     throw error;
   }
 }
 
 function abandoned(path: string): boolean {
+  const text = readLock(path);
   const modified = statSync(path, { throwIfNoEntry: false })?.mtimeMs;
-  if (modified === undefined) return false;
+  if (text === null || modified === undefined) return false;
   if (Date.now() - modified > STALE_MS) return true;
-  const [host, pid] = readIfThere(path).split("\n");
+  const [host, pid] = text.split("\n");
   return host === hostname() && pid !== undefined && !isAlive(Number(pid));
+}
+
+/** What the lock says: nothing when it is another user's that is closed to this one, whose touches tell whether it lives. */
+function readLock(path: string): string | null {
+  try {
+    return readLockFile("store data", path);
+  } catch (error) {
+    if (error instanceof UserError && errorCode(error.cause) === "EACCES") return "";
+    throw error;
+  }
 }
 
 function isAlive(pid: number): boolean {
@@ -60,15 +81,7 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== "ESRCH";
-  }
-}
-
-function readIfThere(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
+    return errorCode(error) !== "ESRCH";
   }
 }
 
@@ -79,4 +92,14 @@ function touch(path: string): void {
   } catch {
     // Somebody removed the lock: there is nothing left to keep alive.
   }
+}
+
+function tooMany(path: string): UserError {
+  return new UserError({
+    operation: "store data",
+    argument: quoted(path),
+    expected: "a lock that can be taken",
+    received: `abandoned ones again and again, ${MAX_BROKEN} of which were removed`,
+    remedy: "end what makes them, or choose another folder",
+  });
 }

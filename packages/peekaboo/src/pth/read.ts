@@ -74,7 +74,7 @@ async function readArchive(bytes: Uint8Array, source: string, allowance: Allowan
   });
   const { value } = unpickle(content, {
     operation: OPERATION,
-    source: quoted(source, Number.POSITIVE_INFINITY),
+    source: quoted(source),
     globals: torchGlobals,
     persistentLoad: storageOf,
     remedies: REMEDIES,
@@ -118,7 +118,7 @@ async function readLegacyFile(bytes: Uint8Array, source: string): Promise<Conten
   return explained(source, () =>
     readLegacy(bytes, {
       operation: OPERATION,
-      source: quoted(source, Number.POSITIVE_INFINITY),
+      source: quoted(source),
       remedies: REMEDIES,
     }),
   );
@@ -136,6 +136,6 @@ function explained<T>(source: string, read: () => T): T {
 function asUserError(source: string, cause: unknown): unknown {
   if (!(cause instanceof PickleFault)) return cause;
   const { expected, received } = cause;
-  const argument = quoted(source, Number.POSITIVE_INFINITY);
+  const argument = quoted(source);
   return new UserError({ operation: OPERATION, argument, expected, received, remedy: DAMAGED, cause });
 }

@@ -1,4 +1,4 @@
-import { UserError } from "@peekaboo/torch/errors";
+import { quoted, UserError } from "@peekaboo/torch/errors";
 
 /**
  * Returns `seed` if it is an integer from 0 to 2^53 - 1, the integers that every JSON reader and JavaScript engine keeps exact.
@@ -10,7 +10,7 @@ export function checkSeed(seed: unknown): number {
     operation: "seed random numbers",
     argument: "seed",
     expected: `an integer from 0 to ${Number.MAX_SAFE_INTEGER}`,
-    received: typeof seed === "string" ? JSON.stringify(seed) : String(seed),
+    received: typeof seed === "string" ? quoted(seed) : String(seed),
   });
 }
 

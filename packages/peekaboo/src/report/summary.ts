@@ -1,3 +1,4 @@
+import { printable } from "@peekaboo/torch/errors";
 import { formatBytes, formatCount, formatDuration, formatPercent } from "../cli/format.js";
 import { aligned } from "../cli/table.js";
 import type { IdealSize } from "../training/inspect.js";
@@ -88,5 +89,5 @@ function files({ picture, best, checkpoint, metrics }: RunSummary): string[][] {
     ["best", best],
     ["checkpoint", checkpoint],
     ["metrics", metrics],
-  ];
+  ].map((row) => row.map((text) => printable(text)));
 }

@@ -7,7 +7,8 @@ import {
   nodeBackgroundOperations,
   writeFileInBackground,
 } from "@peekaboo/torch/background-files";
-import { UserError } from "@peekaboo/torch/errors";
+import { printable, quoted, UserError } from "@peekaboo/torch/errors";
+import { errorCode } from "@peekaboo/torch/files";
 import { formatBytes } from "../cli/format.js";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.js";
 import { verifyWritten } from "./checksums.js";
@@ -32,14 +33,14 @@ export function readLatest(folder: Files, say: (text: string) => void): Checkpoi
       continue;
     }
     const [worst] = faults;
-    if (worst !== undefined) say(`${worst}; going back to ${path}.`);
+    if (worst !== undefined) say(`${worst}; going back to ${printable(path)}.`);
     return found;
   }
   const [first] = faults;
   if (first === undefined) return null;
   throw new UserError({
     operation: "resume",
-    argument: folder.path,
+    argument: quoted(folder.path),
     expected: "a whole checkpoint",
     received: `${faults.length} damaged ${faults.length === 1 ? "one" : "ones"} (${first})`,
     remedy: "put a copy there, or start anew with --resume never",
@@ -52,7 +53,7 @@ function attempt(path: string): Checkpoint | string | null {
     return readCheckpoint(path);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    if (error.cause instanceof Error && "code" in error.cause && error.cause.code === "ENOENT") return null;
+    if (errorCode(error.cause) === "ENOENT") return null;
     return error.message.replace(/(; [^;]*)?\.$/, "");
   }
 }
@@ -159,12 +160,12 @@ function linkOrCopy(from: string, to: string): void {
 }
 
 function spaceError(path: string, needed: number, error: unknown): unknown {
-  if (!(error instanceof UserError) || !(error.cause instanceof Error) || !("code" in error.cause)) return error;
-  const { code } = error.cause;
+  const code = error instanceof UserError ? errorCode(error.cause) : undefined;
+  if (!(error instanceof UserError)) return error;
   if (code !== "ENOSPC" && code !== "EDQUOT") return error;
   return new UserError({
     operation: "save checkpoint",
-    argument: path,
+    argument: quoted(path),
     expected: `${formatBytes(needed)} of free space`,
     received: `${code === "EDQUOT" ? "a quota used up" : `a disk with ${freeBytes(path)} free`} (${code})`,
     remedy: "free some and resume: the checkpoint before is intact",

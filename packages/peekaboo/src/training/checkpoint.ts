@@ -1,8 +1,10 @@
-import { nn, scope, type Tensor, tensorOf, UserError } from "@peekaboo/torch";
+import { nn, scope, type Tensor, tensorOf } from "@peekaboo/torch";
 import { writeFileInBackground } from "@peekaboo/torch/background-files";
+import { parseJson, printable, quoted, UserError } from "@peekaboo/torch/errors";
 import { readSafetensors, type SafetensorsFile, type TensorEntry } from "@peekaboo/torch/safetensors";
 import { z } from "zod";
 import { parseConfig, type TrainConfig } from "../config.js";
+import { issueInWords } from "../issue.js";
 import type { ImageShape } from "../models/architecture.js";
 import { Network, type NetworkOptions } from "../models/network.js";
 import type { PruneReport } from "../pruning/loop.js";
@@ -107,8 +109,7 @@ export function readCheckpoint(path: string): Checkpoint {
   }
   const progress = progressSchema.safeParse(jsonOf(path, "where the run stood", metadata.progress ?? ""));
   if (!progress.success) {
-    const [issue] = progress.error.issues;
-    throw damaged(path, "where the run stood", `${issue?.path.join(".")}: ${issue?.message}`);
+    throw damaged(path, "where the run stood", issueInWords(progress.error));
   }
   const stage = metadata.stage === "pruned" ? "pruned" : "training";
   return { path, config, stage, numClasses, imageShape: imageShapeOf(path, file), progress: progress.data, tensors };
@@ -157,7 +158,7 @@ function buildNetwork({ path, config, numClasses, imageShape, tensors }: Checkpo
 export function restoreNetwork(network: Network, { path, tensors }: Pick<Checkpoint, "path" | "tensors">): void {
   const own = [...tensors].filter(([name]) => !/^(mask|bop|sgd)\./.test(name));
   const masks = withPrefix(tensors, "mask.");
-  nn.refuseDifference(network.module.compareState(new Map(own)), `load ${path}`);
+  nn.refuseDifference(network.module.compareState(new Map(own)), `load ${quoted(path)}`);
   refuseOtherMasks(network, masks, path);
   scope(() => {
     network.module.loadStateDict(new Map(own.map(([name, entry]) => [name, tensorOf(entry, { share: true })])));
@@ -173,10 +174,10 @@ export function refuseOtherMasks(network: Network, masks: ReadonlyMap<string, Te
     return expected === undefined || expected.join() === received.join() ? [] : [{ name, expected, received }];
   });
   const unexpected = [...masks.keys()].filter((name) => !weights.has(name));
-  nn.refuseDifference({ missing: [], unexpected, misshaped }, `load the masks of ${path}`);
+  nn.refuseDifference({ missing: [], unexpected, misshaped }, `load the masks of ${quoted(path)}`);
   for (const [name, { dtype, data }] of masks) {
     const wrong = dtype === "U8" ? data.find((value) => value > 1) : dtype;
-    if (wrong !== undefined) throw damaged(path, `0 or 1 everywhere in mask.${name}`, String(wrong));
+    if (wrong !== undefined) throw damaged(path, `0 or 1 everywhere in ${printable(`mask.${name}`)}`, String(wrong));
   }
 }
 
@@ -216,29 +217,29 @@ const imageShapeSchema = z.tuple([z.union([z.literal(1), z.literal(3)]), SIDE, S
 /** [C, H, W] of the images; a file that tells none is for CIFAR. */
 function imageShapeOf(path: string, { metadata }: SafetensorsFile): ImageShape {
   const shape = imageShapeSchema.safeParse(jsonOf(path, "an image shape", metadata.imageShape ?? "[3,32,32]"));
-  if (!shape.success) throw damaged(path, "an image shape [C, H, W]", metadata.imageShape ?? "none");
+  if (!shape.success) throw damaged(path, "an image shape [C, H, W]", printable(metadata.imageShape ?? "none"));
   return shape.data;
 }
 
 function configOf(path: string, { metadata }: SafetensorsFile): TrainConfig {
   if (metadata.format !== CHECKPOINT_FORMAT) {
-    throw damaged(path, `the mark ${CHECKPOINT_FORMAT}`, metadata.format === undefined ? "none" : metadata.format);
+    throw damaged(
+      path,
+      `the mark ${CHECKPOINT_FORMAT}`,
+      metadata.format === undefined ? "none" : quoted(metadata.format),
+    );
   }
   return parseConfig(jsonOf(path, "a configuration", metadata.config ?? ""));
 }
 
 function jsonOf(path: string, what: string, text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw damaged(path, `${what} in JSON`, "text that is not JSON");
-  }
+  return parseJson(text, (received) => damaged(path, `${what} in JSON`, received));
 }
 
 function damaged(path: string, expected: string, received: string): UserError {
   return new UserError({
     operation: "load checkpoint",
-    argument: path,
+    argument: quoted(path),
     expected,
     received,
     remedy: "give a checkpoint that peekaboo wrote",

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readInBackground } from "@peekaboo/torch/background-files";
-import { quoted, UserError } from "@peekaboo/torch/errors";
+import { parseJson, quoted, UserError } from "@peekaboo/torch/errors";
 import { readSafetensorsHeader, type SafetensorsFile, type TensorEntry } from "@peekaboo/torch/safetensors";
 
 /** The metadata's keys: every tensor's SHA-256 by name, in JSON, and that of the whole. */
@@ -40,7 +40,7 @@ export function verifyChecksums(path: string, { tensors, metadata }: Safetensors
   if (wrong === undefined) return;
   throw new UserError({
     operation: "load checkpoint",
-    argument: path,
+    argument: quoted(path),
     expected: "contents that agree with their checksums",
     received: `another ${wrong}`,
     remedy: "the file is damaged: use an earlier checkpoint or a copy",
@@ -74,7 +74,7 @@ export async function verifyWritten(path: string): Promise<void> {
   if (wrong === undefined) return;
   throw new UserError({
     operation: "save checkpoint",
-    argument: path,
+    argument: quoted(path),
     expected: "a file that reads as it was written",
     received: `another ${wrong}`,
     remedy: "the disk or the memory is faulty; the checkpoint before is kept, and a resumed run goes back to it",
@@ -103,7 +103,7 @@ function sumOfWhole(tensors: ReadonlyMap<string, SummedTensor>, metadata: Metada
 
 function parsed(text = ""): Map<string, unknown> {
   try {
-    const value: unknown = JSON.parse(text);
+    const value: unknown = parseJson(text, (received) => new Error(received));
     return new Map(typeof value === "object" && value !== null ? Object.entries(value) : []);
   } catch {
     return new Map();

@@ -1,7 +1,8 @@
 import { existsSync, realpathSync, statSync } from "node:fs";
 import { dirname, join, parse } from "node:path";
 import { entryOf, scope } from "@peekaboo/torch";
-import { quoted, UserError } from "@peekaboo/torch/errors";
+import { parseJson, quoted, UserError } from "@peekaboo/torch/errors";
+import { refuseUnwritable } from "@peekaboo/torch/folders";
 import { readSafetensorsHeader, type TensorEntry, writeSafetensors } from "@peekaboo/torch/safetensors";
 import type { Network } from "../models/network.js";
 import { writePth } from "../pth/write.js";
@@ -44,6 +45,7 @@ export async function exportFile(file: string, options: ExportOptions): Promise<
   const { format, raw } = options;
   const output = options.output ?? defaultOutput(file, options);
   refuseOverwriting(file, output, options.force);
+  refuseUnwritable("export", output);
   const { network } = loadNetwork(file);
   try {
     const entries = withBatchCounts(raw ? rawState(network) : effectiveState(network), stepsDone(file));
@@ -67,7 +69,7 @@ function refuseOverwriting(file: string, output: string, force: boolean): void {
     operation: "export",
     argument: "--output",
     expected: itself ? "another file than the checkpoint" : "a new file",
-    received: `${quoted(output, Number.POSITIVE_INFINITY)}, which is there already`,
+    received: `${quoted(output)}, which is there already`,
     remedy: itself ? "choose another --output" : "choose another --output, or give --force to replace it",
   });
 }
@@ -96,7 +98,8 @@ function withBatchCounts(state: ReadonlyMap<string, TensorEntry>, steps: number)
 function stepsDone(file: string): number {
   const { progress = "{}" } = readSafetensorsHeader(file).metadata;
   try {
-    const { step }: { step?: unknown } = JSON.parse(progress) ?? {};
+    const told = parseJson(progress, (received) => new Error(received));
+    const step = typeof told === "object" && told !== null && "step" in told ? told.step : 0;
     return typeof step === "number" && Number.isSafeInteger(step) && step >= 0 ? step : 0;
   } catch {
     return 0;

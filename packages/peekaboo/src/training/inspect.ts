@@ -1,5 +1,5 @@
 import { statSync } from "node:fs";
-import { UserError } from "@peekaboo/torch/errors";
+import { parseJson, printable, quoted, UserError } from "@peekaboo/torch/errors";
 import { asTypedArray, readSafetensors, type TensorEntry } from "@peekaboo/torch/safetensors";
 import { parseConfig, type TrainConfig } from "../config.js";
 import { findNetwork } from "../models/registry.js";
@@ -73,10 +73,10 @@ export function inspectFile(file: string): InspectReport {
   verifyChecksums(file, contents);
   const { tensors, metadata } = contents;
   if (metadata.format !== FORMAT) {
-    const found = metadata.format === undefined ? "a file without that mark" : JSON.stringify(metadata.format);
+    const found = metadata.format === undefined ? "a file without that mark" : quoted(metadata.format);
     throw damaged(file, FORMAT, "the metadata's format", found);
   }
-  const config = parseConfig(parseJson(file, "config", metadata.config));
+  const config = parseConfig(jsonOf(file, "config", metadata.config));
   const state = new Map([...tensors].filter(([name]) => !AUXILIARY.test(name)));
   const layers = layerReports(file, config, state, tensors);
   const flips = layers.flatMap((layer) => (layer.flips === null ? [] : [layer.flips]));
@@ -168,9 +168,9 @@ function entropy(p: number): number {
 }
 
 function readProgress(file: string, text: string | undefined): InspectReport["progress"] {
-  const progress = parseJson(file, "progress", text ?? "{}");
+  const progress = jsonOf(file, "progress", text ?? "{}");
   if (typeof progress !== "object" || progress === null) {
-    throw damaged(file, "a JSON object", "the metadata's progress", String(progress));
+    throw damaged(file, "a JSON object", "the metadata's progress", printable(String(progress)));
   }
   const fields = new Map<string, unknown>(Object.entries(progress));
   const numeral = (name: string) => {
@@ -180,12 +180,8 @@ function readProgress(file: string, text: string | undefined): InspectReport["pr
   return { epoch: numeral("epoch"), step: numeral("step"), bestAccuracy: numeral("bestAccuracy") };
 }
 
-function parseJson(file: string, key: string, text: string | undefined): unknown {
-  try {
-    return JSON.parse(text ?? "");
-  } catch {
-    throw damaged(file, "JSON", `the metadata's ${key}`, text === undefined ? "nothing" : "text that is not JSON");
-  }
+function jsonOf(file: string, key: string, text = ""): unknown {
+  return parseJson(text, (received) => damaged(file, "JSON", `the metadata's ${key}`, received));
 }
 
 function floatTensors(state: Tensors): [string, TensorEntry][] {
@@ -204,8 +200,8 @@ function sum(values: Iterable<number>): number {
 
 function damaged(file: string, expected: string, argument: string, received: string): UserError {
   return new UserError({
-    operation: `read checkpoint ${JSON.stringify(file)}`,
-    argument,
+    operation: `read checkpoint ${quoted(file)}`,
+    argument: printable(argument),
     expected,
     received,
     remedy: "give a checkpoint that peekaboo wrote",

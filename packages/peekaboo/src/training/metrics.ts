@@ -1,7 +1,8 @@
 import fs from "node:fs";
-import { UserError } from "@peekaboo/torch/errors";
-import { type OpenFile, withFile } from "@peekaboo/torch/files";
+import { parseJson, quoted, UserError } from "@peekaboo/torch/errors";
+import { errorCode, type OpenFile, openRegular, withFile } from "@peekaboo/torch/files";
 import { z } from "zod";
+import { issueInWords } from "../issue.js";
 
 const count = z.int().nonnegative();
 const percent = z.number().min(0).max(100);
@@ -126,7 +127,9 @@ export class MetricsWriter {
   constructor(path: string, { offset = 0 }: { offset?: number } = {}) {
     this.path = path;
     this.#offset = offset;
-    this.#descriptor = this.#attempt(() => fs.openSync(path, "a+"));
+    this.#descriptor = this.#attempt(() =>
+      openRegular("write metrics", path, fs.constants.O_RDWR | fs.constants.O_APPEND | fs.constants.O_CREAT),
+    );
     try {
       this.#cutTo(offset);
     } catch (error) {
@@ -188,7 +191,7 @@ export class MetricsWriter {
     if (!whole) {
       throw new UserError({
         operation: "resume metrics",
-        argument: this.path,
+        argument: quoted(this.path),
         expected: `a line that ends at byte ${offset}, as the checkpoint says`,
         received: `${size} bytes that have none`,
         remedy: "the file belongs to another run or was changed: put the right one back, or start the run anew",
@@ -250,21 +253,19 @@ function* linesOf(file: OpenFile): Generator<{ bytes: Buffer; torn: boolean }> {
 function parseLine(bytes: Buffer): Metrics | string {
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch {
-    return "text that is not JSON";
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    value = parseJson(text, (received) => new Error(received));
+  } catch (error) {
+    return error instanceof TypeError ? "text that is not JSON" : (error as Error).message;
   }
   const result = metricsLine.safeParse(value);
-  if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  const field = issue === undefined || issue.path.length === 0 ? "" : `"${issue.path.join(".")}": `;
-  return `JSON that is not one (${field}${issue?.message ?? "unknown"})`;
+  return result.success ? result.data : `JSON that is not one (${issueInWords(result.error)})`;
 }
 
 function lineError(path: string, number: number, received: string): UserError {
   return new UserError({
     operation: "read metrics",
-    argument: `line ${number} of ${path}`,
+    argument: `line ${number} of ${quoted(path)}`,
     expected: "a metrics line",
     received,
     remedy: "the file is damaged there: delete that line, or all from it on",
@@ -278,11 +279,18 @@ function finiteOnly(key: string, value: unknown): unknown {
 
 /** What the user sees of a failed write; an error that is no failure of the file system is returned as it came. */
 function writeError(path: string, error: unknown): unknown {
-  const code = error instanceof Error && "code" in error ? String(error.code) : undefined;
+  const code = errorCode(error);
   const told = code === undefined ? undefined : WRITE_ERRORS[code];
   if (code === undefined || told === undefined) return error;
   const [expected, received, remedy] = told;
-  return new UserError({ operation: "write metrics", argument: path, expected, received, remedy, cause: error });
+  return new UserError({
+    operation: "write metrics",
+    argument: quoted(path),
+    expected,
+    received,
+    remedy,
+    cause: error,
+  });
 }
 
 const DISK_FULL = ["free disk space", "a full disk", "free some, or choose another folder"] as const;

@@ -1,5 +1,5 @@
 import { nn, Tensor } from "@peekaboo/torch";
-import { quoted, UserError } from "@peekaboo/torch/errors";
+import { printable, quoted, UserError } from "@peekaboo/torch/errors";
 import type { TensorEntry } from "@peekaboo/torch/safetensors";
 import type { Network } from "../models/network.js";
 import { toFloat32 } from "./float32.js";
@@ -30,7 +30,7 @@ export async function loadPretrained(
   const entries = await readStateFile(path);
   const { own, ignored } = separate(network.module, entries);
   refuseOtherClasses(network, own, path);
-  nn.refuseDifference(network.module.compareState(own), `${OPERATION} from ${quoted(path, Number.POSITIVE_INFINITY)}`);
+  nn.refuseDifference(network.module.compareState(own), `${OPERATION} from ${quoted(path)}`);
   const state = new Map<string, Tensor>();
   try {
     for (const [name, entry] of own) state.set(name, floatTensor(name, entry, path));
@@ -39,7 +39,7 @@ export async function loadPretrained(
     for (const tensor of state.values()) tensor.dispose();
   }
   const rest = [...ignored].map(([what, count]) => `${count} ${what}`).join(", ");
-  note(`${path}: loaded ${own.size} tensors${rest === "" ? "" : `, ignored ${rest}`}.`);
+  note(`${printable(path)}: loaded ${own.size} tensors${rest === "" ? "" : `, ignored ${rest}`}.`);
 }
 
 function separate(module: nn.Module, entries: ReadonlyMap<string, TensorEntry>) {
@@ -65,7 +65,7 @@ function refuseOtherClasses({ module, options }: Network, own: ReadonlyMap<strin
   if (first === undefined || !heads || missing.length + unexpected.length > 0) return;
   throw new UserError({
     operation: OPERATION,
-    argument: `${first.name} of ${quoted(path, Number.POSITIVE_INFINITY)}`,
+    argument: `${first.name} of ${quoted(path)}`,
     expected: `an output layer for the data set's ${options.numClasses} classes`,
     received: `one for ${first.received[0]}`,
     remedy: "choose the data set that the weights were trained on, or weights for this one",
@@ -78,7 +78,7 @@ function floatTensor(name: string, entry: TensorEntry, path: string): Tensor {
   if (values !== null) return Tensor.from(values, { shape: entry.shape, share: true });
   throw new UserError({
     operation: OPERATION,
-    argument: `${quoted(name)} of ${quoted(path, Number.POSITIVE_INFINITY)}`,
+    argument: `${quoted(name)} of ${quoted(path)}`,
     expected: "floating-point numbers",
     received: entry.dtype,
   });

@@ -1,5 +1,6 @@
 import { statSync } from "node:fs";
 import { UserError } from "@peekaboo/torch";
+import { refuseUnwritable } from "@peekaboo/torch/folders";
 import type { Io } from "../cli/io.js";
 import type { TrainConfig } from "../config.js";
 import { Network } from "../models/network.js";
@@ -36,6 +37,7 @@ export async function pruneToFile(config: TrainConfig, file: string, io: Io): Pr
       remedy: "give e.g. SynFlow",
     });
   }
+  refuseUnwritable("prune", file);
   const note = (text: string) => void io.stderr.write(`Note: ${text}\n`);
   const guard = new InterruptGuard();
   const device = prepareDevice(config, note);

@@ -1,8 +1,9 @@
 import { basename, dirname, join, resolve } from "node:path";
-import { UserError } from "@peekaboo/torch/errors";
-import { withFile } from "@peekaboo/torch/files";
+import { parseJson, quoted, UserError } from "@peekaboo/torch/errors";
+import { readWhole, withFile } from "@peekaboo/torch/files";
 import { IMAGE_FOLDER } from "../config/options.js";
 import { parseConfig, type TrainConfig } from "../config.js";
+import { issueInWords } from "../issue.js";
 import { readCheckpoint } from "./checkpoint.js";
 import { type Environment, environmentSchema } from "./environment.js";
 import { type RunFolder, runFolder } from "./run-folder.js";
@@ -34,22 +35,13 @@ export function readRun(path: string): RecordedRun {
 
 /** Reads a `config.json`, old ones too. Throws UserError for what is none. */
 export function readConfigFile(path: string): { config: TrainConfig; environment: Environment } {
-  const bytes = withFile(OPERATION, path, (file) => {
-    if (file.size > MAX_CONFIG_BYTES) throw damaged(path, "at most a mebibyte", `${file.size} bytes`);
-    return file.read(0, file.size);
-  });
-  let json: unknown;
-  try {
-    json = JSON.parse(Buffer.from(bytes).toString("utf8"));
-  } catch {
-    throw damaged(path, "JSON", "other text");
-  }
-  if (typeof json !== "object" || json === null) throw damaged(path, "an object", JSON.stringify(json).slice(0, 80));
+  const text = Buffer.from(readWhole(OPERATION, path, MAX_CONFIG_BYTES)).toString("utf8");
+  const json = parseJson(text, (received) => damaged(path, "JSON", received));
+  if (typeof json !== "object" || json === null) throw damaged(path, "an object", quoted(String(json)));
   const { environment = {}, ...settings }: { environment?: unknown } = json;
   const found = environmentSchema.safeParse(environment);
   if (!found.success) {
-    const [issue] = found.error.issues;
-    throw damaged(path, "an environment", `environment.${issue?.path.join(".")}: ${issue?.message}`);
+    throw damaged(path, "an environment", `another (${issueInWords(found.error)})`);
   }
   return { config: parseConfig(settings), environment: found.data };
 }
@@ -61,7 +53,7 @@ function refuseUnfinished({ path, checkpoint }: RunFolder, { epochs, maxSteps }:
   if (stage === "training" && step > 0 && tested && (epoch + 1 >= epochs || step === maxSteps)) return;
   throw new UserError({
     operation: OPERATION,
-    argument: path,
+    argument: quoted(path),
     expected: "a run that has come to its end",
     received: stage === "pruned" ? "a network that was only pruned" : `one that stopped after step ${step}`,
     remedy: "finish it with --resume, or give another",
@@ -104,7 +96,7 @@ function resumedFromItself({ resume }: TrainConfig, { path, best, checkpoint, pr
 function damaged(argument: string, expected: string, received: string): UserError {
   return new UserError({
     operation: OPERATION,
-    argument,
+    argument: quoted(argument),
     expected,
     received,
     remedy: "give the folder of a run of `peekaboo train`",

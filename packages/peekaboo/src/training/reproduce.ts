@@ -1,5 +1,6 @@
 import { existsSync, realpathSync } from "node:fs";
-import { devices, UserError } from "@peekaboo/torch";
+import { devices } from "@peekaboo/torch";
+import { quoted, UserError } from "@peekaboo/torch/errors";
 import type { Io } from "../cli/io.js";
 import type { TrainConfig } from "../config.js";
 import { isLaunched } from "../launch/environment.js";
@@ -59,7 +60,7 @@ function refuseSameFolder({ folder }: RecordedRun, target: string): void {
     operation: "reproduce",
     argument: "--savedir",
     expected: "a folder in which the run is not",
-    received: `${target}, which leads to the run itself`,
+    received: `${quoted(target)}, which leads to the run itself`,
     remedy: "choose another",
   });
 }

@@ -1,6 +1,6 @@
 import { realpathSync } from "node:fs";
 import { dirname } from "node:path";
-import { UserError } from "@peekaboo/torch/errors";
+import { printable, quoted, UserError } from "@peekaboo/torch/errors";
 import type { TrainConfig } from "../config.js";
 import { findNetwork } from "../models/registry.js";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.js";
@@ -44,7 +44,7 @@ function refuseOtherNetwork(config: TrainConfig, { path, config: pruned }: Check
       operation: "train",
       argument: "--resume",
       expected: `a pruned ${describe(config)}, for --arch ${config.arch}`,
-      received: `${path}, which holds a ${describe(pruned)}`,
+      received: `${quoted(path)}, which holds a ${describe(pruned)}`,
       remedy: `give --arch and --width as they were when it was pruned (or their Psg variant), or prune anew`,
     });
   }
@@ -77,7 +77,7 @@ function refuseOtherSettings(config: TrainConfig, checkpoint: Checkpoint): void 
   const more = differences.length > 3 ? ` and ${differences.length - 3} more` : "";
   throw new UserError({
     operation: "resume",
-    argument: checkpoint.path,
+    argument: quoted(checkpoint.path),
     expected: "the settings that its run began with",
     received: `others (${few.join(", ")}${more})`,
     remedy: "give the same settings, or start anew with --resume never or another --exp-name",
@@ -97,7 +97,7 @@ function differing(before: unknown, after: unknown, path = ""): Difference[] {
     return [...names].flatMap((name) => differing(before[name], after[name], path === "" ? name : `${path}.${name}`));
   }
   const [was, is] = [JSON.stringify(before) ?? "nothing", JSON.stringify(after) ?? "nothing"];
-  return was === is ? [] : [{ path, before: was, after: is }];
+  return was === is ? [] : [{ path, before: printable(was), after: printable(is) }];
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -1,8 +1,9 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { openRunFolder, type RunFolder, removeEarlier } from "./run-folder.js";
+import { SPECIAL_FILES } from "../../../../tests/support/special-files.js";
+import { openRunFolder, type RunFolder, removeEarlier, removeUnfinished } from "./run-folder.js";
 
 let savedir: string;
 let folder: RunFolder;
@@ -29,5 +30,35 @@ describe("an earlier run's networks", () => {
     expect(removeEarlier(folder, [null, undefined, relative(process.cwd(), folder.pruned)])).toBe(false);
     expect(existsSync(folder.pruned)).toBe(true);
     expect(existsSync(folder.best)).toBe(false);
+  });
+});
+
+describe("a run folder", () => {
+  const FILES = ["config.json", "metrics.jsonl", "checkpoint.safetensors", "best.safetensors", "pruned.safetensors"];
+  const NO_FILES = Object.keys(SPECIAL_FILES).filter((kind) => kind !== "a link to nothing");
+
+  it.each([...FILES, "run.svg", "checkpoint-7.safetensors"])("is refused where %s is no file", (name) => {
+    for (const kind of NO_FILES) {
+      const path = join(folder.path, name);
+      SPECIAL_FILES[kind]?.(path);
+      expect(() => openRunFolder({ savedir, expName: "run" })).toThrow(
+        /^train: expected (a regular file|links that lead to a file) for .*; remove what is there, .* --savedir or --exp-name\.$/,
+      );
+      rmSync(path, { recursive: true });
+    }
+  });
+
+  it("isn't made where nothing can be made", () => {
+    writeFileSync(join(savedir, "file"), "");
+    for (const nowhere of ["/proc", "/sys", "/dev/null", join(savedir, "file"), join(savedir, "n".repeat(256))]) {
+      expect(() => openRunFolder({ savedir: nowhere, expName: "x" })).toThrow(/^train: expected .* or --exp-name\.$/);
+    }
+  });
+
+  it("keeps a folder that is called like an unfinished file", () => {
+    mkdirSync(join(folder.path, ".writing-1-a.tmp"));
+    fill(".writing-2-b.tmp");
+    removeUnfinished(folder);
+    expect(readdirSync(folder.path)).toEqual([".writing-1-a.tmp"]);
   });
 });

@@ -1,7 +1,8 @@
-import { accessSync, constants, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { UserError } from "@peekaboo/torch/errors";
 import { writeFileAtomic } from "@peekaboo/torch/files";
+import { makeFolder, refuseUnwritable } from "@peekaboo/torch/folders";
 import type { TrainConfig } from "../config.js";
 import type { Environment } from "./environment.js";
 
@@ -13,6 +14,7 @@ export interface RunFolder {
   readonly checkpoint: string;
   readonly best: string;
   readonly pruned: string;
+  readonly picture: string;
   /** Held while a run uses the folder. */
   readonly lock: string;
 }
@@ -28,26 +30,26 @@ export function runFolder({ savedir, expName }: Pick<TrainConfig, "savedir" | "e
     checkpoint: file("checkpoint.safetensors"),
     best: file("best.safetensors"),
     pruned: file("pruned.safetensors"),
+    picture: file("run.svg"),
     lock: file("run.lock"),
   };
 }
 
-/** Makes `<savedir>/<exp-name>`. Throws UserError when that can't be done or written to. */
+/**
+ * Makes `<savedir>/<exp-name>`. Throws UserError when that can't be done or written to, and when something else than a file
+ * is where the run will write one: it would be found only then.
+ */
 export function openRunFolder(config: Pick<TrainConfig, "savedir" | "expName">): RunFolder {
   const folder = runFolder(config);
-  const { path } = folder;
   try {
-    mkdirSync(path, { recursive: true });
-    accessSync(path, constants.W_OK | constants.X_OK);
+    makeFolder("train", folder.path);
+    const { config: settings, metrics, checkpoint, best, pruned, picture } = folder;
+    const earlier = earlierCheckpoints(folder).map(({ path }) => path);
+    for (const file of [settings, metrics, checkpoint, best, pruned, picture, ...earlier])
+      refuseUnwritable("train", file);
   } catch (error) {
-    throw new UserError({
-      operation: "train",
-      argument: "the run folder (--savedir and --exp-name)",
-      expected: "a folder that can be written to",
-      received: `${path} (${error instanceof Error && "code" in error ? error.code : error})`,
-      remedy: "choose another --savedir, or change the permissions",
-      cause: error,
-    });
+    if (!(error instanceof UserError)) throw error;
+    throw error.withRemedy("remove what is there, change the permissions, or choose another --savedir or --exp-name");
   }
   return folder;
 }
@@ -88,7 +90,15 @@ export function removeEarlier(folder: RunFolder, except: readonly (string | null
 /** Removes what a killed process had begun to write; the caller holds the folder's lock. */
 export function removeUnfinished({ path }: Pick<RunFolder, "path">): void {
   for (const name of filesOf(path)) {
-    if (/^\.writing-.*\.tmp$/.test(name)) rmSync(join(path, name), { force: true });
+    if (/^\.writing-.*\.tmp$/.test(name)) removeFile(join(path, name));
+  }
+}
+
+function removeFile(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // A folder of such a name, or one in use elsewhere: not worth a run.
   }
 }
 

@@ -1,7 +1,8 @@
 // The thread that RunLock starts: it touches the lock as long as it is this run's.
-import { readFileSync, utimesSync } from "node:fs";
+import { utimesSync } from "node:fs";
 import { workerData } from "node:worker_threads";
 import { z } from "zod";
+import { lockText } from "../lock-file.js";
 
 const { path, text, beatMs } = z
   .object({ path: z.string(), text: z.string(), beatMs: z.number().positive() })
@@ -9,7 +10,9 @@ const { path, text, beatMs } = z
 
 const beat = setInterval(() => {
   try {
-    if (readFileSync(path, "utf8") !== text) return clearInterval(beat);
+    const found = lockText(path);
+    if (found === null) return;
+    if (found !== text) return clearInterval(beat);
     const now = new Date();
     utimesSync(path, now, now);
   } catch {

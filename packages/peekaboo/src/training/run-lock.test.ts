@@ -1,8 +1,18 @@
-import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { SPECIAL_FILES } from "../../../../tests/support/special-files.js";
 import { RunLock } from "./run-lock.js";
 
 let folder: string;
@@ -61,6 +71,39 @@ it("is another machine's as long as it is touched, and nobody's after", async ()
   clearInterval(touching);
   utimesSync(path, long, long);
   (await acquire(50)).release();
+});
+
+it.each(Object.keys(SPECIAL_FILES))("refuses %s in its place, and leaves it there", async (kind) => {
+  SPECIAL_FILES[kind]?.(path);
+  await expect(acquire()).rejects.toThrow(
+    /^train: .*run\.lock", received .*; if no other process uses the folder, remove what is there\.$/,
+  );
+  expect(readdirSync(folder)).toEqual(["run.lock"]);
+});
+
+it("refuses what is too large for a lock, and takes one whose text is none for another's", async () => {
+  writeFileSync(path, "");
+  truncateSync(path, 2 ** 40);
+  await expect(acquire()).rejects.toThrow("a file of at most 65536 bytes");
+  writeFileSync(path, "[".repeat(60_000));
+  await expect(acquire()).rejects.toThrow("in use by another process");
+});
+
+it("shows nothing of a holder's name as it is", async () => {
+  (await acquire()).release();
+  const lock = await acquire();
+  const own = holder();
+  lock.release();
+  writeFileSync(path, JSON.stringify({ ...own, host: "\u001b]0;owned\u0007", place: "elsewhere" }));
+  await expect(acquire()).rejects.toThrow("on \\u001b]0;owned\\u0007 since");
+});
+
+it("lets go though a pipe took its place", async () => {
+  const lock = await acquire();
+  rmSync(path);
+  execFileSync("mkfifo", [path]);
+  lock.release();
+  expect(readdirSync(folder)).toEqual(["run.lock"]);
 });
 
 it("does not take away a lock that is no longer its own", async () => {

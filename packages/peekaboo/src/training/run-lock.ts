@@ -4,12 +4,16 @@ import { hostname } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
-import { UserError } from "@peekaboo/torch/errors";
+import { parseJson, printable, quoted, UserError } from "@peekaboo/torch/errors";
+import { errorCode } from "@peekaboo/torch/files";
 import { z } from "zod";
+import { lockText, readLockFile } from "../lock-file.js";
 
 /** How often a live lock is touched; one of another machine that stays untouched for six beats, and two more, is dead. */
 export const BEAT_MS = 10_000;
 const STALE_BEATS = 6;
+/** Locks of dead processes that one process takes away, or sees gone when it looks: more can't be by chance. */
+const MAX_ATTEMPTS = 20;
 
 /** Who holds a lock; `place` is the machine since its start, as seen by the process, and `began` the process's start in it. */
 const holderSchema = z.object({
@@ -52,22 +56,23 @@ export class RunLock {
     this.#beat.on("error", () => {});
   }
 
-  /** Takes the lock at `path`. Throws UserError naming the process that holds it. */
+  /** Takes the lock at `path`. Throws UserError naming the process that holds it, or what else is in its place. */
   static async acquire(path: string, { folder, onWait, signal, beatMs = BEAT_MS }: LockOptions): Promise<RunLock> {
     const text = JSON.stringify(thisProcess());
-    while (!create(path, text)) {
-      const found = readIfThere(path);
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      if (create(path, text)) return new RunLock(path, text, beatMs);
+      const found = readLockFile("train", path);
       if (found === null) continue;
       if (await isHeld(path, found, { folder, onWait, signal, beatMs })) throw refusal(path, found, folder);
       takeAway(path, found);
     }
-    return new RunLock(path, text, beatMs);
+    throw notTaken(path, `others that came and went, ${MAX_ATTEMPTS} times`);
   }
 
   /** Gives the lock back, unless another process has taken it meanwhile. */
   release(): void {
     void this.#beat.terminate();
-    if (readIfThere(this.#path) === this.#text) rmSync(this.#path, { force: true });
+    if (lockText(this.#path) === this.#text) rmSync(this.#path, { force: true });
   }
 
   [Symbol.dispose](): void {
@@ -80,34 +85,32 @@ function create(path: string, text: string): boolean {
   const own = besides(path);
   try {
     writeFileSync(own, text, { flag: "wx" });
-    linkSync(own, path);
+    linkOrWrite(own, path, text);
     return true;
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
-    if (code === "EEXIST") return false;
-    if (code === "EPERM" || code === "ENOTSUP" || code === "ENOSYS" || code === "EOPNOTSUPP") {
-      return createWithoutLinks(path, text);
-    }
+    if (errorCode(error) === "EEXIST") return false;
     throw new UserError({
       operation: "train",
       argument: "the run folder (--savedir and --exp-name)",
       expected: "a folder that can be written to",
-      received: `${dirname(path)} (${code ?? error})`,
+      received: `${quoted(dirname(path))} (${errorCode(error) ?? error})`,
       remedy: "choose another --savedir, change the permissions, or free some space",
       cause: error,
     });
   } finally {
-    rmSync(own, { force: true });
+    remove(own);
   }
 }
 
-function createWithoutLinks(path: string, text: string): boolean {
+const WITHOUT_LINKS: ReadonlySet<string | undefined> = new Set(["EPERM", "ENOTSUP", "ENOSYS", "EOPNOTSUPP"]);
+
+/** Throws with the code EEXIST when there is something at `path`. */
+function linkOrWrite(own: string, path: string, text: string): void {
   try {
-    writeFileSync(path, text, { flag: "wx" });
-    return true;
+    linkSync(own, path);
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "EEXIST") return false;
-    throw error;
+    if (!WITHOUT_LINKS.has(errorCode(error))) throw error;
+    writeFileSync(path, text, { flag: "wx" });
   }
 }
 
@@ -115,16 +118,44 @@ function besides(path: string): string {
   return join(dirname(path), `${basename(path)}-${process.pid}-${randomBytes(6).toString("hex")}.tmp`);
 }
 
-/** Removes a dead process's lock; should another process have been faster, its own comes back. */
+/**
+ * Removes a dead process's lock; should another process have been faster, its own comes back.
+ *
+ * Throws UserError when it can't be removed.
+ */
 function takeAway(path: string, text: string): void {
   const away = besides(path);
   try {
     renameSync(path, away);
-    if (readIfThere(away) !== text) linkSync(away, path);
-  } catch {
-    // Somebody else removed it, or holds it: the next attempt tells.
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return;
+    throw notTaken(path, `a dead process's that can't be removed (${errorCode(error) ?? error})`, error);
   }
-  rmSync(away, { force: true });
+  try {
+    if (lockText(away) !== text) linkSync(away, path);
+  } catch {
+    // Another process holds it: the next attempt tells.
+  }
+  remove(away);
+}
+
+function remove(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // What couldn't be made can't be removed either.
+  }
+}
+
+function notTaken(path: string, received: string, cause?: unknown): UserError {
+  return new UserError({
+    operation: "train",
+    argument: quoted(path),
+    expected: "a lock that can be taken",
+    received,
+    remedy: "if no other process uses the folder, remove what is there, or choose another --exp-name",
+    cause,
+  });
 }
 
 async function isHeld(path: string, text: string, { onWait, signal, beatMs = BEAT_MS }: LockOptions): Promise<boolean> {
@@ -135,20 +166,22 @@ async function isHeld(path: string, text: string, { onWait, signal, beatMs = BEA
   if (touched === null) return false;
   if (Date.now() - touched < STALE_BEATS * beatMs) return true;
   // The machines' clocks may differ: what counts is whether it is touched now.
-  onWait?.(`${path} is ${holder === null ? "unreadable" : `of ${holder.host}`}: watching whether it is in use.`);
+  const whose = holder === null ? "unreadable" : `of ${printable(holder.host)}`;
+  onWait?.(`${printable(path)} is ${whose}: watching whether it is in use.`);
   await sleep(2.5 * beatMs, undefined, signal === undefined ? {} : { signal }).catch(() => signal?.throwIfAborted());
   return touchedAt(path) !== touched;
 }
 
 function refusal(path: string, text: string, folder: string): UserError {
   const holder = parsed(text);
-  const who = holder === null ? "another process" : `process ${holder.pid} on ${holder.host} since ${holder.since}`;
+  const who =
+    holder === null ? "another process" : `process ${holder.pid} on ${printable(holder.host)} since ${holder.since}`;
   return new UserError({
     operation: "train",
-    argument: folder,
+    argument: quoted(folder),
     expected: "a run folder that no other run is using",
     received: `one in use by ${who}`,
-    remedy: `wait for its end, choose another --exp-name, or, if it is surely gone, remove ${path}`,
+    remedy: `wait for its end, choose another --exp-name, or, if it is surely gone, remove ${quoted(path)}`,
   });
 }
 
@@ -193,18 +226,19 @@ function isThere(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EPERM";
+    return errorCode(error) === "EPERM";
   }
 }
 
 function parsed(text: string): Holder | null {
   try {
-    return holderSchema.safeParse(JSON.parse(text)).data ?? null;
+    return holderSchema.safeParse(parseJson(text, (received) => new Error(received))).data ?? null;
   } catch {
     return null;
   }
 }
 
+/** A file of the system's own, which has no size. */
 function readIfThere(path: string): string | null {
   try {
     return readFileSync(path, "utf8");

@@ -1,4 +1,5 @@
-import { type distributed, UserError } from "@peekaboo/torch";
+import type { distributed } from "@peekaboo/torch";
+import { printable, UserError } from "@peekaboo/torch/errors";
 import type { Io } from "../cli/io.js";
 import type { TrainConfig } from "../config.js";
 import { Network } from "../models/network.js";
@@ -56,7 +57,7 @@ export async function runTrain(
     const writes = ranks.rank === 0;
     guard.signal.throwIfAborted();
     if (writes && !goesOn && removeEarlier(folder, [start?.path, config.loadPretrained])) {
-      say(`Note: ${folder.path} held an earlier run, which this one replaces.`);
+      say(`Note: ${printable(folder.path)} held an earlier run, which this one replaces.`);
     }
     const store = new CheckpointStore(folder, config.keep);
     if (writes && goesOn) store.adopt(start);
@@ -156,8 +157,8 @@ function rankError(expected: string, received: string, remedy: string): UserErro
 
 function startInWords({ path, stage, progress }: Checkpoint): string {
   return stage === "pruned"
-    ? `Training the pruned network of ${path}.`
-    : `Resuming ${path} after step ${progress.step}.`;
+    ? `Training the pruned network of ${printable(path)}.`
+    : `Resuming ${printable(path)} after step ${progress.step}.`;
 }
 
 async function buildNetwork(

@@ -1,3 +1,4 @@
+import { printable } from "@peekaboo/torch/errors";
 import type { Io } from "../cli/io.js";
 import { IMAGE_FOLDER } from "../config/options.js";
 import type { TrainConfig } from "../config.js";
@@ -81,7 +82,7 @@ async function openFolder(config: SourceConfig, device: string, io: Io): Promise
   const options = { imageSize, onBadImage, onWarning, device, ...(workers === null ? {} : { workers }) };
   const { classes, train, val, checksums, dispose } = await openImageFolder(data, options);
   return {
-    title: `the images of ${data}`,
+    title: `the images of ${printable(data)}`,
     classes,
     imageShape: train.imageShape,
     train: trainLimit === null ? train : new SomeImages(train, trainLimit),

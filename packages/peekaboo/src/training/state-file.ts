@@ -58,6 +58,6 @@ function findState({ value }: PthFile, path: string): PickleDict {
 }
 
 function fault(path: string, expected: string, received: string): UserError {
-  const argument = quoted(path, Number.POSITIVE_INFINITY);
+  const argument = quoted(path);
   return new UserError({ operation: OPERATION, argument, expected, received });
 }

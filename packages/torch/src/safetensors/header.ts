@@ -151,7 +151,7 @@ function checkCoverage(tensors: ReadonlyMap<string, TensorInfo>, dataLength: num
  * @param part what of the file is wrong, e.g. `tensor "a"`; undefined for the file as a whole.
  */
 export function readFault(source: string, part: string | undefined, expected: string, received: string): UserError {
-  const file = quoted(source, Infinity);
+  const file = quoted(source);
   return new UserError({
     operation: "read safetensors",
     argument: part === undefined ? file : `${part} of ${file}`,

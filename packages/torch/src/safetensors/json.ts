@@ -1,3 +1,4 @@
+import { endOfString } from "../json.js";
 import { quoted } from "../quote.js";
 
 /** How many members one object may have: memory stays in proportion to a hostile header. */
@@ -58,9 +59,7 @@ export class JsonReader {
     this.#skipWhitespace();
     const start = this.#at;
     if (this.#text[start] !== '"') throw this.#unexpected("a string");
-    let end = start + 1;
-    while (end < this.#text.length && this.#text[end] !== '"') end += this.#text[end] === "\\" ? 2 : 1;
-    this.#at = end + 1;
+    this.#at = endOfString(this.#text, start) + 1;
     const token = this.#text.slice(start, this.#at);
     try {
       return JSON.parse(token) as string;

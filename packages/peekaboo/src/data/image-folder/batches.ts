@@ -1,5 +1,5 @@
 import { keep, scope, Tensor } from "@peekaboo/torch";
-import { UserError } from "@peekaboo/torch/errors";
+import { quoted, UserError } from "@peekaboo/torch/errors";
 import type { ImageShape } from "../../models/architecture.js";
 import { pabOps } from "../../native/library.js";
 import type { Batch } from "../../pruners/pruner.js";
@@ -139,7 +139,7 @@ export class ImageFolderBatches implements BatchSource {
       const { [position]: file = "" } = files;
       if (this.#options.onBadImage === "fail") throw badImage(file, reason);
       skipped.count += 1;
-      skipped.first ??= `${JSON.stringify(file)} (${reason})`;
+      skipped.first ??= `${quoted(file)} (${reason})`;
     }
   }
 
@@ -175,7 +175,7 @@ export class ImageFolderBatches implements BatchSource {
   #noImage(count: number, { first }: Skipped): UserError {
     return new UserError({
       operation: "decode images",
-      argument: `the ${count} ${this.#split} images of "${this.#scan.folder}"`,
+      argument: `the ${count} ${this.#split} images of ${quoted(this.#scan.folder)}`,
       expected: "at least one that can be decoded",
       received: `none; the first was ${first}`,
     });
@@ -196,7 +196,7 @@ function rowsOf(n: number, failures: readonly Failure[], replaced: boolean): Int
 function badImage(file: string, reason: string): UserError {
   return new UserError({
     operation: "decode image",
-    argument: JSON.stringify(file),
+    argument: quoted(file),
     expected: "a whole JPEG, PNG or WebP image",
     received: reason,
     remedy: "repair or remove the file, or go on without it by `--on-bad-image skip`",

@@ -1,3 +1,4 @@
+import { printable } from "@peekaboo/torch/errors";
 import { decodeImage, type Transform } from "./decode.js";
 
 /** Memory of one batch, shared between threads. */
@@ -40,8 +41,6 @@ export interface Report {
 /** Images that a thread has in hand at a time: libvips works on some while others are read, and never waits for the next. */
 export const LANES_PER_THREAD = 3;
 
-const REASON_LENGTH = 200;
-
 /** Takes images of the job as long as there are any, and puts their pixels into its slot. */
 export async function workOn(job: Job): Promise<Report> {
   const { files, indices, transform, size, slot } = job;
@@ -77,5 +76,5 @@ export function lane(report: (report: Report) => void): (job: Job) => void {
 /** The first line of what libvips, or the system, has to say. */
 function reasonOf(error: unknown): string {
   const [line = ""] = String(error instanceof Error ? error.message : error).split("\n");
-  return line.slice(0, REASON_LENGTH);
+  return printable(line);
 }

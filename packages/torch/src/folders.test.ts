@@ -1,0 +1,96 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { UserError } from "./errors.js";
+import { makeFolder, refuseUnwritable } from "./folders.js";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "folders-test-"));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+/** The message of the UserError that `run` throws. */
+function complaint(run: () => void): string {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof UserError) return error.message;
+    throw error;
+  }
+  throw new Error("nothing was thrown");
+}
+
+describe("makeFolder", () => {
+  const made = (path: string) => {
+    makeFolder("test", path);
+    return statSync(path).isDirectory();
+  };
+
+  it("makes all that is missing, and nothing where all is there", () => {
+    expect(made(join(folder, "a/b/c"))).toBe(true);
+    expect(made(join(folder, "a/b/c"))).toBe(true);
+    expect(made(join(folder, "a/b/d/"))).toBe(true);
+    expect(made(`${folder}/e/../f`)).toBe(true);
+    expect(made("/")).toBe(true);
+    expect(made(join(folder, "deep", ...Array.from({ length: 500 }, () => "d")))).toBe(true);
+  });
+
+  it("follows links to folders", () => {
+    mkdirSync(join(folder, "real"));
+    symlinkSync("real", join(folder, "link"));
+    expect(made(join(folder, "link"))).toBe(true);
+    expect(made(join(folder, "link/below"))).toBe(true);
+    expect(statSync(join(folder, "real/below")).isDirectory()).toBe(true);
+  });
+
+  it.each(["/proc/x", "/proc/x/y/z", "/proc/self/x", "/sys/x/y", "/dev/null/x", "/dev/null/x/y"])(
+    "ends for %s, where nothing can be made",
+    (path) => {
+      expect(complaint(() => makeFolder("test", path))).toMatch(/^test: expected .* for "\/.*", received .*; .*\.$/);
+    },
+  );
+
+  it("names what is in the way", () => {
+    writeFileSync(join(folder, "file"), "");
+    execFileSync("mkfifo", [join(folder, "pipe")]);
+    symlinkSync("nowhere", join(folder, "dangling"));
+    symlinkSync("circle", join(folder, "circle"));
+    const told = (name: string) => complaint(() => makeFolder("test", join(folder, name)));
+    for (const name of ["file", "pipe", "dangling", "circle"]) {
+      expect(told(name)).toMatch(/expected a folder for ".*", received something else of that name \(EEXIST\)/);
+    }
+    for (const name of ["file/x", "pipe/x/y"]) expect(told(name)).toContain("folders all along the path");
+    expect(told("dangling/x")).toMatch(/a folder for|a place where a folder can be made/);
+    expect(told("circle/x")).toContain("links in a circle");
+    expect(told("n".repeat(256))).toContain("a name that the system takes");
+    expect(told("n/".repeat(3000))).toContain("a name that the system takes");
+  });
+});
+
+describe("refuseUnwritable", () => {
+  const told = (name: string) => complaint(() => refuseUnwritable("test", join(folder, name)));
+
+  it("accepts a file, a link to one, and nothing in a folder that is open", () => {
+    writeFileSync(join(folder, "file"), "");
+    symlinkSync("file", join(folder, "link"));
+    for (const name of ["file", "link", "new"]) refuseUnwritable("test", join(folder, name));
+    refuseUnwritable("test", "new-in-the-working-folder");
+  });
+
+  it("refuses all else", () => {
+    writeFileSync(join(folder, "file"), "");
+    execFileSync("mkfifo", [join(folder, "pipe")]);
+    symlinkSync("/dev/null", join(folder, "device"));
+    symlinkSync("circle", join(folder, "circle"));
+    expect(told("pipe")).toContain("received a device, pipe or socket");
+    expect(told("device")).toContain("received a device, pipe or socket");
+    expect(told(".")).toContain("received a folder");
+    expect(told("circle")).toContain("links in a circle");
+    expect(told("none/new")).toContain("an existing folder");
+    expect(told("file/new")).toContain("folders all along the path");
+    expect(told("n".repeat(256))).toContain("a name that the system takes");
+  });
+});
