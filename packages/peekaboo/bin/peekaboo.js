@@ -1,9 +1,4 @@
 #!/usr/bin/env node
-// A reader that closes early (`peekaboo inspect FILE | head`) is no error.
-process.stdout.on("error", (error) => {
-  if (error.code !== "EPIPE") throw error;
-});
-
 try {
   const { main } = await import("../dist/cli/main.js");
   process.exitCode = await main(process.argv.slice(2));

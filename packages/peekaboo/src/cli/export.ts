@@ -45,7 +45,11 @@ export function addExport(program: Command, io: Io): void {
   command.action(async (file: string) => {
     const chosen = valuesFromFlags(options, givenFlags(command, options));
     const { exportFile } = await import("../training/export-file.js");
-    io.stdout.write(formatExport(await exportFile(file, chosen), chosen));
+    const exported = await exportFile(file, chosen);
+    const { nonfinite } = exported;
+    if (nonfinite !== undefined)
+      io.stderr.write(`Warning: ${nonfinite} holds NaN or infinity, and was written as it is.\n`);
+    io.stdout.write(formatExport(exported, chosen));
   });
 }
 

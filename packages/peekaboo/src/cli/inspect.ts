@@ -29,7 +29,7 @@ export function formatReport(report: InspectReport): string {
   return `${lines.join("\n")}\n`;
 }
 
-function facts({ file, bytes, config, progress }: InspectReport): string[] {
+function facts({ file, bytes, config, progress, nonfinite }: InspectReport): string[] {
   const { arch, width, initMethod, seed, dataset, optimizer, pruning } = config;
   const told = (value: number | null) => (value === null ? "?" : formatCount(value));
   const best = progress.bestAccuracy === null ? "not tested" : `best accuracy ${progress.bestAccuracy.toFixed(2)} %`;
@@ -38,7 +38,13 @@ function facts({ file, bytes, config, progress }: InspectReport): string[] {
     `network     ${arch}, width ${width}, ${initMethod} from seed ${seed}`,
     `training    ${dataset}, ${optimizer}, in epoch ${told(progress.epoch === null ? null : progress.epoch + 1)}, step ${told(progress.step)}, ${best}`,
     `pruning     ${pruning === null ? "none" : describePruning(pruning)}`,
+    ...(nonfinite.length === 0 ? [] : [`NaN or ∞    in ${listed(nonfinite)}`]),
   ];
+}
+
+function listed(names: readonly string[]): string {
+  const more = names.length > 3 ? ` and ${names.length - 3} more` : "";
+  return `${names.slice(0, 3).join(", ")}${more}`;
 }
 
 function describePruning({ pruner, density, maskShuffle }: PruningConfig): string {

@@ -8,6 +8,7 @@ import type { Io } from "./io.js";
 import { addModels } from "./models.js";
 import { addPrune } from "./prune.js";
 import { addReproduce } from "./reproduce.js";
+import { withStandardStreams } from "./streams.js";
 import { strict } from "./subcommand.js";
 import { addTrain } from "./train.js";
 import { EXIT, reportFailure } from "./usage.js";
@@ -26,8 +27,14 @@ Example, a few minutes on two cores (npm run demo runs it):
 /**
  * Runs the command line `argv` (without node and script) and returns its exit status: 0, 1 after a bug of ours or the loss
  * of a process, 2 after the user's mistake, 130 after Ctrl-C. It loads libtorch only when the command needs it.
+ *
+ * @param io default: the process's own streams, which may fail as they like
  */
-export async function main(argv: readonly string[], io: Io = process): Promise<number> {
+export async function main(argv: readonly string[], io?: Io): Promise<number> {
+  return io === undefined ? withStandardStreams((own) => run(argv, own)) : run(argv, io);
+}
+
+async function run(argv: readonly string[], io: Io): Promise<number> {
   let status: number = EXIT.ok;
   const program = createProgram(argv, io, (value) => {
     status = value;

@@ -1,3 +1,4 @@
+import { withStandardStreams } from "../cli/streams.js";
 import { main } from "./main.js";
 
-process.exitCode = await main(process.argv.slice(2));
+process.exitCode = await withStandardStreams((io) => main(process.argv.slice(2), io));

@@ -17,7 +17,7 @@ interface Verdict {
  * Runs the golden cases of the folder that is the only argument and prints `ok NAME figure` or `FAIL NAME figure` for
  * each, then `N passed, N failed`. Returns the exit status: 1 if a case failed, 2 when the folder holds no cases.
  */
-export async function main(argv: readonly string[], io: Io = process): Promise<number> {
+export async function main(argv: readonly string[], io: Io): Promise<number> {
   try {
     const [folder, ...rest] = argv;
     if (folder === undefined || rest.length > 0) throw new UsageError("usage: npm run conformance -- DIR");

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { UserSignal } from "../signals.js";
 import { type Environment, environmentFor } from "./environment.js";
 import type { SpawnPlan } from "./plan.js";
 import { type Ending, RankProcess } from "./rank-process.js";
-import { isFailure, type Outcome, outcomeOf, type UserSignal } from "./verdict.js";
+import { isFailure, type Outcome, outcomeOf } from "./verdict.js";
 
 /** After a failure, how long the other ranks have to notice it by themselves, and then to follow SIGTERM. */
 export interface Graces {
@@ -56,6 +57,11 @@ export class Job {
   /** Tells rank 0, which the terminal does not, that the terminal's size has changed. */
   resize(): void {
     for (const process of this.#running) if (process.rank === 0) process.kill("SIGWINCH");
+  }
+
+  /** Stops every rank, as the terminal stops this process, and lets it go on. */
+  pause(signal: "SIGSTOP" | "SIGCONT"): void {
+    for (const process of this.#running) process.kill(signal);
   }
 
   async #run(): Promise<Outcome> {

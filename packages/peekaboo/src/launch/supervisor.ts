@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Io } from "../cli/io.js";
 import { EXIT } from "../cli/usage.js";
+import { onUserSignals, statusOf, type UserSignal } from "../signals.js";
 import type { Environment } from "./environment.js";
 import { freePort } from "./free-port.js";
 import { type Graces, Job } from "./job.js";
 import type { SpawnPlan } from "./plan.js";
-import { type Outcome, statusOf, USER_SIGNALS, type UserSignal } from "./verdict.js";
+import type { Outcome } from "./verdict.js";
 
 /** A rank that meets a failure asks the others for three seconds who else did. */
 const GRACES: Graces = { noticeMs: 10_000, stopMs: 10_000 };
@@ -27,8 +28,8 @@ export interface SupervisorOptions {
 /**
  * Starts the processes of a plan, and again after a failure as often as it allows, and waits until none is left.
  *
- * @returns the exit status: 0, 130 and 143 when they followed SIGINT and SIGTERM, 2 when one met a mistake of the user's,
- *   and 1 when one was lost
+ * @returns the exit status: 0, 129, 130 and 143 when they followed SIGHUP, SIGINT and SIGTERM, 2 when one met a mistake of
+ *   the user's, and 1 when one was lost
  */
 export async function supervise(options: SupervisorOptions): Promise<number> {
   using signals = new Signals();
@@ -70,29 +71,37 @@ async function runJob(
   });
   signals.onSignal = (signal) => job.forward(signal);
   if (signals.received !== null) job.forward(signals.received);
-  const resize = () => job.resize();
-  process.on("SIGWINCH", resize);
+  using _terminal = passOnTerminal(job);
   try {
     return await job.outcome;
   } finally {
-    process.off("SIGWINCH", resize);
     signals.onSignal = () => {};
   }
 }
 
-/** SIGINT and SIGTERM, which do not end this process meanwhile. */
+/** Passes on to the ranks, which are in sessions of their own, what a terminal does to this process besides. */
+function passOnTerminal(job: Job): Disposable {
+  const resize = () => job.resize();
+  const suspend = () => {
+    job.pause("SIGSTOP");
+    process.kill(process.pid, "SIGSTOP");
+  };
+  const resume = () => job.pause("SIGCONT");
+  process.on("SIGWINCH", resize).on("SIGTSTP", suspend).on("SIGCONT", resume);
+  return {
+    [Symbol.dispose]: () => process.off("SIGWINCH", resize).off("SIGTSTP", suspend).off("SIGCONT", resume),
+  };
+}
+
+/** SIGHUP, SIGINT and SIGTERM, which do not end this process meanwhile. */
 class Signals {
   received: UserSignal | null = null;
   onSignal: (signal: UserSignal) => void = () => {};
   readonly #arrived = new AbortController();
-  readonly #handlers = USER_SIGNALS.map((signal) => {
-    const handler = () => {
-      this.received ??= signal;
-      this.#arrived.abort();
-      this.onSignal(signal);
-    };
-    process.on(signal, handler);
-    return { signal, handler };
+  readonly #handling = onUserSignals((signal) => {
+    this.received ??= signal;
+    this.#arrived.abort();
+    this.onSignal(signal);
   });
 
   /** Waits, but not once a signal has come. */
@@ -101,6 +110,6 @@ class Signals {
   }
 
   [Symbol.dispose](): void {
-    for (const { signal, handler } of this.#handlers) process.off(signal, handler);
+    this.#handling[Symbol.dispose]();
   }
 }

@@ -1,12 +1,6 @@
 import { EXIT } from "../cli/usage.js";
+import { signalOf, statusOf, type UserSignal } from "../signals.js";
 import type { Ending } from "./rank-process.js";
-
-const NUMBERS = { SIGINT: 2, SIGTERM: 15 } as const;
-
-/** The signals by which a user ends a job. */
-export type UserSignal = keyof typeof NUMBERS;
-
-export const USER_SIGNALS = Object.keys(NUMBERS) as readonly UserSignal[];
 
 /** How a job ended. */
 export type Outcome =
@@ -24,15 +18,13 @@ export interface Endings {
   readonly forced: boolean;
 }
 
-/** 128 and the signal's number. */
-export function statusOf(signal: UserSignal): number {
-  return 128 + NUMBERS[signal];
-}
-
-/** Whether a rank failed: neither came to its end nor followed the user's signal. */
+/**
+ * Whether a rank failed: neither came to its end nor followed the user's signal. One that heard of it from another rank
+ * first may tell of another signal.
+ */
 export function isFailure({ status, signal }: Ending, asked: UserSignal | null): boolean {
   if (status === EXIT.ok) return false;
-  return asked === null || (status !== statusOf(asked) && signal !== asked);
+  return asked === null || (signalOf(status) === undefined && signal !== asked);
 }
 
 /** The job's outcome from those of its ranks: the first that failed is at fault, the others suffer from it. */

@@ -1,11 +1,16 @@
+import { quoted, UserError } from "@peekaboo/torch/errors";
 import type { Io } from "../cli/io.js";
-import { createProgress } from "../cli/progress.js";
 import { IMAGE_FOLDER } from "../config/options.js";
 import type { EvaluateOptions, TrainConfig } from "../config.js";
+import type { Network } from "../models/network.js";
 import { loadNetwork } from "./checkpoint.js";
 import { prepareDevice } from "./device.js";
-import { evaluate } from "./evaluation.js";
-import { openSources } from "./sources.js";
+import { testNetwork } from "./evaluate-run.js";
+import type { Evaluation } from "./evaluation.js";
+import { type Origin, originInWords, refuseNonfinite } from "./first-nonfinite.js";
+import { InterruptGuard } from "./interrupt.js";
+import { alone, type Ranks } from "./ranks.js";
+import { openSources, type Sources } from "./sources.js";
 
 /** What `peekaboo evaluate` found. */
 export interface FileEvaluation {
@@ -21,30 +26,53 @@ export interface FileEvaluation {
   loss: number;
 }
 
-/** Tests a checkpoint on the test images of the data set that it was trained on. Throws UserError as its parts do. */
+/**
+ * Tests a checkpoint on the test images of the data set that it was trained on. Throws UserError as its parts do, and where
+ * weights or the loss aren't finite; Interrupted after a signal.
+ */
 export async function evaluateFile(file: string, options: EvaluateOptions, io: Io): Promise<FileEvaluation> {
+  using guard = new InterruptGuard();
   const device = prepareDevice(options, (text) => io.stderr.write(`Note: ${text}\n`));
   const { network, config } = loadNetwork(file);
-  network.module.to({ device });
-  const { data, testLimit, dataFolder, workers, onBadImage, batchSize } = options;
-  const own = {
-    ...config,
-    data: data ?? folderOf(config),
-    trainLimit: null,
-    testLimit,
-    dataFolder,
-    workers,
-    onBadImage,
-  };
-  const { test, dispose } = await openSources(own, device, io);
-  const bar = createProgress({ total: test.count, title: "test", stream: io.stderr });
   try {
-    const result = await evaluate(network, test, { batchSize, onBatch: (done) => bar.update(done) });
-    return { file, arch: config.arch, dataset: config.dataset, ...result };
+    refuseNonfinite(network.module.stateDict(), "evaluate", file);
+    network.module.to({ device });
+    const { data, testLimit, dataFolder, workers, onBadImage, batchSize } = options;
+    const own = { ...config, data: data ?? folderOf(config), trainLimit: null, testLimit };
+    const sources = await openSources({ ...own, dataFolder, workers, onBadImage }, device, io, guard.signal);
+    const tested = { file, batchSize, network, sources, guard, stream: io.stderr };
+    return { file, arch: config.arch, dataset: config.dataset, ...(await testSources("evaluate", tested)) };
   } finally {
-    bar.stop();
-    await dispose();
     network.dispose();
+  }
+}
+
+interface Tested {
+  /** Where the network comes from. */
+  file: string;
+  batchSize: number;
+  network: Network;
+  sources: Sources;
+  guard: InterruptGuard;
+  stream: NodeJS.WritableStream;
+  ranks?: Ranks;
+}
+
+/** Tests a network that isn't being trained, and ends the use of the images. Throws UserError when the loss is not finite. */
+export async function testSources(operation: string, tested: Tested): Promise<Evaluation> {
+  const { file, batchSize, network, sources, guard, stream, ranks = alone } = tested;
+  const nonfinite = (loss: number, origin: Origin | null) =>
+    new UserError({
+      operation,
+      argument: `the loss of ${quoted(file, Number.POSITIVE_INFINITY)}`,
+      expected: "a finite number",
+      received: `${Number.isNaN(loss) ? "NaN" : "infinity"}, first in ${origin === null ? "another process" : originInWords(origin)}`,
+      remedy: "the network's outputs overflow: give an earlier checkpoint, or train anew with a lower --lr",
+    });
+  try {
+    return await testNetwork(batchSize, { network, test: sources.test, guard, stream, ranks, nonfinite });
+  } finally {
+    await sources.dispose();
   }
 }
 

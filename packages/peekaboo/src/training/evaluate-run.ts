@@ -14,7 +14,12 @@ const TEST_BATCH = 250;
 /** Pixels that a batch of large images may have beyond which it is no larger than in training. */
 const TEST_PIXELS = 2 ** 21;
 
-type Parts = Pick<SessionParts, "network" | "test" | "guard" | "stream" | "ranks"> & {
+type TestParts = Pick<SessionParts, "network" | "test" | "guard" | "stream" | "ranks"> & {
+  /** What to throw for a loss that is not finite; null for an origin on another rank. */
+  nonfinite(loss: number, origin: Origin | null): Error;
+};
+
+type RunParts = Omit<TestParts, "nonfinite"> & {
   state: Pick<RunState, "epoch" | "step">;
   /** Images of a training batch on this rank. */
   batchShare: number;
@@ -31,19 +36,24 @@ export function testBatchSize(trainingBatch: number, [, height, width]: ImageSha
  *
  * Throws NonfiniteError when the loss is not finite, and Interrupted after a signal.
  */
-export async function evaluateRun(parts: Parts): Promise<Evaluation> {
-  const { test, ranks, batchShare } = parts;
+export async function evaluateRun(parts: RunParts): Promise<Evaluation> {
+  const { test, ranks, batchShare, state } = parts;
+  const nonfinite: TestParts["nonfinite"] = (loss, origin) => NonfiniteError.test(loss, origin, state);
   for (let images = testBatchSize(batchShare, test.imageShape); ; images = Math.ceil(images / 2)) {
     try {
-      return await evaluateBy(images, parts);
+      return await testNetwork(images, { ...parts, nonfinite });
     } catch (error) {
       if (images === 1 || ranks.size > 1 || !isOutOfMemory(error)) throw error;
     }
   }
 }
 
-async function evaluateBy(batchSize: number, parts: Parts): Promise<Evaluation> {
-  const { network, test, guard, stream, ranks, state } = parts;
+/**
+ * Tests the network, with a bar; all ranks with the BatchNorm statistics of rank 0. Throws what `nonfinite` makes of a loss
+ * that is not finite, and Interrupted after a signal.
+ */
+export async function testNetwork(batchSize: number, parts: TestParts): Promise<Evaluation> {
+  const { network, test, guard, stream, ranks, nonfinite } = parts;
   // One network is tested, and saved: with rank 0's statistics.
   await ranks.share(network.module.namedBuffers());
   const bar = createProgress({ total: Math.ceil(test.count / ranks.size), title: "test", stream });
@@ -61,7 +71,7 @@ async function evaluateBy(batchSize: number, parts: Parts): Promise<Evaluation> 
       },
     });
     await agree(parts);
-    if (!Number.isFinite(result.loss)) throw NonfiniteError.test(result.loss, origin, state);
+    if (!Number.isFinite(result.loss)) throw nonfinite(result.loss, origin);
     return result;
   } finally {
     releaseMemory();

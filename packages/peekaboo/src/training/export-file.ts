@@ -7,6 +7,8 @@ import { readSafetensorsHeader, type TensorEntry, writeSafetensors } from "@peek
 import type { Network } from "../models/network.js";
 import { writePth } from "../pth/write.js";
 import { loadNetwork } from "./checkpoint.js";
+import { nameOfNonfinite } from "./first-nonfinite.js";
+import { InterruptGuard } from "./interrupt.js";
 
 /** What other programs read: PyTorch's own files, or safetensors. */
 export const EXPORT_FORMATS = ["pth", "safetensors"] as const;
@@ -30,6 +32,8 @@ export interface Exported {
   bytes: number;
   /** The state names of the masked weights. */
   masked: string[];
+  /** The first tensor that holds NaN or infinity; absent where all are finite. */
+  nonfinite?: string;
 }
 
 /**
@@ -39,19 +43,31 @@ export interface Exported {
  *
  * Without an output it goes beside the checkpoint: `best.safetensors` becomes `best.effective.pth` or `best.raw.pth`.
  *
- * @throws UserError when the file is no checkpoint, or the output is there already or can't be written.
+ * @throws UserError when the file is no checkpoint, or the output is there already or can't be written; Interrupted after
+ * a signal, with nothing written.
  */
 export async function exportFile(file: string, options: ExportOptions): Promise<Exported> {
   const { format, raw } = options;
   const output = options.output ?? defaultOutput(file, options);
   refuseOverwriting(file, output, options.force);
   refuseUnwritable("export", output);
+  using guard = new InterruptGuard();
   const { network } = loadNetwork(file);
   try {
     const entries = withBatchCounts(raw ? rawState(network) : effectiveState(network), stepsDone(file));
+    const nonfinite = nameOfNonfinite(network.module.stateDict());
+    // From here on it is written whole, whatever signal comes.
+    await guard.check();
     if (format === "pth") await writePth(output, entries);
     else writeSafetensors(output, entries, { format: "pt" });
-    return { output, tensors: entries.length, bytes: statSync(output).size, masked: [...network.masks().keys()] };
+    const masked = [...network.masks().keys()];
+    return {
+      output,
+      tensors: entries.length,
+      bytes: statSync(output).size,
+      masked,
+      ...(nonfinite === undefined ? {} : { nonfinite }),
+    };
   } finally {
     network.dispose();
   }

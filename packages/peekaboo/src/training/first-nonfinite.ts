@@ -1,4 +1,5 @@
-import { nn, noGrad, scope, type Tensor } from "@peekaboo/torch";
+import { nn, noGrad, scope, type Tensor, UserError } from "@peekaboo/torch";
+import { quoted } from "@peekaboo/torch/errors";
 import type { Network } from "../models/network.js";
 import { pabOps } from "../native/library.js";
 
@@ -26,6 +27,39 @@ export function firstNonfinite({ module }: Pick<Network, "module">, input: Tenso
       return name === undefined ? { kind: "loss" } : { kind: "output", name: name === "" ? "the network" : name };
     }),
   );
+}
+
+/** The name of the first of these tensors that holds NaN or infinity. */
+export function nameOfNonfinite(tensors: Iterable<readonly [string, Tensor]>): string | undefined {
+  const all = [...tensors];
+  return all[pabOps().firstNonfinite(all.map(([, tensor]) => tensor))]?.[0];
+}
+
+/** Throws UserError for weights or statistics of `file` that aren't finite: whatever a network says with them is noise. */
+export function refuseNonfinite(state: Iterable<readonly [string, Tensor]>, operation: string, file: string): void {
+  const name = nameOfNonfinite(state);
+  if (name === undefined) return;
+  throw new UserError({
+    operation,
+    argument: `${name} of ${quoted(file, Number.POSITIVE_INFINITY)}`,
+    expected: "finite numbers",
+    received: "NaN or infinity",
+    remedy: "the training that made it went astray: give an earlier checkpoint, or train anew with a lower --lr",
+  });
+}
+
+/** In words, as part of a sentence. */
+export function originInWords(origin: Origin): string {
+  switch (origin.kind) {
+    case "input":
+      return "the images";
+    case "parameter":
+      return origin.name;
+    case "output":
+      return `the output of ${origin.name}`;
+    case "loss":
+      return "the loss itself";
+  }
 }
 
 function firstOutput(module: nn.Module, input: Tensor): string | undefined {

@@ -5,6 +5,7 @@ import { parseConfig, type TrainConfig } from "../config.js";
 import { findNetwork } from "../models/registry.js";
 import { activeScores } from "./active-scores.js";
 import { verifyChecksums } from "./checksums.js";
+import { toFloat32 } from "./float32.js";
 
 /** One prunable tensor of a checkpoint. */
 export interface LayerReport {
@@ -46,6 +47,8 @@ export interface InspectReport {
   readonly kept: number;
   readonly total: number;
   readonly flips: number | null;
+  /** The tensors of the network that hold NaN or infinity. */
+  readonly nonfinite: readonly string[];
   /** Learnable numbers, pruned ones included. */
   readonly parameters: number;
   /** Bytes of the whole state as dense float32. */
@@ -90,6 +93,9 @@ export function inspectFile(file: string): InspectReport {
     kept: sum(layers.map((layer) => layer.kept)),
     total: sum(layers.map((layer) => layer.total)),
     flips: flips.length === 0 ? null : sum(flips),
+    nonfinite: [...state]
+      .filter(([, entry]) => toFloat32(entry)?.some((value) => !Number.isFinite(value)))
+      .map(([name]) => name),
     parameters: sum(learnable.map(([, { shape }]) => size(shape))),
     denseBytes: FLOAT_BYTES * sum(floatTensors(state).map(([, { shape }]) => size(shape))),
     idealSize: idealSize(config, state, layers),

@@ -1,33 +1,34 @@
+import { onUserSignals, statusOf, type UserSignal } from "../signals.js";
+
 /** Thrown where a run can stop after a signal; the command exits with 128 + the signal's number. */
 export class Interrupted extends Error {
   override readonly name = "Interrupted";
 
-  constructor(readonly signal: "SIGINT" | "SIGTERM") {
-    super(signal === "SIGINT" ? "interrupted" : "terminated");
+  constructor(readonly signal: UserSignal) {
+    super({ SIGHUP: "the terminal is gone", SIGINT: "interrupted", SIGTERM: "terminated" }[signal]);
   }
 
   get exitStatus(): number {
-    return this.signal === "SIGINT" ? 130 : 143;
+    return statusOf(this.signal);
   }
 }
 
 /** A launcher and a terminal may both pass on one signal: within this time it is taken for the same. */
 const DOUBLE_MS = 250;
 
-/** Turns SIGINT and SIGTERM into an exception at the next point that is safe to stop at; a second one ends the process. */
+/**
+ * Turns SIGHUP, SIGINT and SIGTERM into an exception at the next point that is safe to stop at; a second one ends the
+ * process, unless it is a SIGHUP, which comes from the system and not from someone who is in a hurry.
+ */
 export class InterruptGuard {
   readonly #controller = new AbortController();
-  #received: "SIGINT" | "SIGTERM" | undefined;
-  readonly #handlers = (["SIGINT", "SIGTERM"] as const).map((signal) => {
-    const handler = () => {
-      if (this.#received !== undefined) return;
-      this.#received = signal;
-      this.#controller.abort(new Interrupted(signal));
-      // A second signal means now: what it would do to any process.
-      setTimeout(() => this.dispose(), DOUBLE_MS).unref();
-    };
-    process.on(signal, handler);
-    return { signal, handler };
+  #received: UserSignal | undefined;
+  readonly #signals = onUserSignals((signal) => {
+    if (this.#received !== undefined) return;
+    this.#received = signal;
+    this.#controller.abort(new Interrupted(signal));
+    // A second signal means now: what it would do to any process.
+    setTimeout(() => this.#signals.keepOnly("SIGHUP"), DOUBLE_MS).unref();
   });
 
   /** Aborts when a signal comes, for what waits meanwhile. */
@@ -36,7 +37,7 @@ export class InterruptGuard {
   }
 
   /** Lets pending signals in; then the one that came, if any. */
-  async pending(): Promise<"SIGINT" | "SIGTERM" | undefined> {
+  async pending(): Promise<UserSignal | undefined> {
     await new Promise((resolve) => setImmediate(resolve));
     return this.#received;
   }
@@ -49,6 +50,10 @@ export class InterruptGuard {
 
   /** Gives the signals back to Node. */
   dispose(): void {
-    for (const { signal, handler } of this.#handlers) process.off(signal, handler);
+    this.#signals[Symbol.dispose]();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 }

@@ -1,5 +1,5 @@
 import { UserError } from "@peekaboo/torch";
-import type { Origin } from "./first-nonfinite.js";
+import { type Origin, originInWords } from "./first-nonfinite.js";
 import type { Position } from "./rates.js";
 
 const INTACT = "the run stopped there and the last checkpoint is intact";
@@ -26,7 +26,7 @@ export class NonfiniteError extends UserError implements Nonfinite {
 
   /** The loss `value`; NaN or infinity came from `origin`. */
   static loss(value: number, origin: Origin, { epoch, step }: Position): NonfiniteError {
-    const where = inWords(origin);
+    const where = originInWords(origin);
     const argument = `the loss of step ${step + 1} (epoch ${epoch})`;
     const received = `${Number.isNaN(value) ? "NaN" : "infinity"}, first in ${where}`;
     return new NonfiniteError({ what: "loss", where }, argument, "a finite number", received, cureOf(origin));
@@ -42,7 +42,7 @@ export class NonfiniteError extends UserError implements Nonfinite {
 
   /** The loss of the test after `step` steps; null for an origin on another rank. */
   static test(value: number, origin: Origin | null, { epoch, step }: Pick<Position, "epoch" | "step">): NonfiniteError {
-    const where = origin === null ? "another process" : inWords(origin);
+    const where = origin === null ? "another process" : originInWords(origin);
     const argument = `the test loss after step ${step} (epoch ${epoch})`;
     const received = `${Number.isNaN(value) ? "NaN" : "infinity"}, first in ${where}`;
     return new NonfiniteError({ what: "loss", where }, argument, "a finite number", received, LOWER);
@@ -67,19 +67,6 @@ export function tooManySkipped(inARow: number, last: NonfiniteError): UserError 
     remedy: `${INTACT}: ${LOWER}`,
     cause: last,
   });
-}
-
-function inWords(origin: Origin): string {
-  switch (origin.kind) {
-    case "input":
-      return "the images";
-    case "parameter":
-      return origin.name;
-    case "output":
-      return `the output of ${origin.name}`;
-    case "loss":
-      return "the loss itself";
-  }
 }
 
 function cureOf({ kind }: Origin): string {

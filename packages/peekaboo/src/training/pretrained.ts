@@ -2,6 +2,7 @@ import { nn, Tensor } from "@peekaboo/torch";
 import { printable, quoted, UserError } from "@peekaboo/torch/errors";
 import type { TensorEntry } from "@peekaboo/torch/safetensors";
 import type { Network } from "../models/network.js";
+import { refuseNonfinite } from "./first-nonfinite.js";
 import { toFloat32 } from "./float32.js";
 import { readStateFile } from "./state-file.js";
 
@@ -19,8 +20,8 @@ const EXTRAS: readonly { what: string; pattern: RegExp }[] = [
  * optimisers) or a .pth file. Floating-point tensors are converted to float32.
  *
  * @param note is told in one sentence what was loaded and what of the file was not.
- * @throws UserError when the file can't be read, is for another number of classes, or differs in names, shapes or kind of
- * numbers; the network is as before then.
+ * @throws UserError when the file can't be read, is for another number of classes, differs in names, shapes or kind of
+ * numbers, or holds NaN or infinity; the network is as before then.
  */
 export async function loadPretrained(
   network: Network,
@@ -34,6 +35,7 @@ export async function loadPretrained(
   const state = new Map<string, Tensor>();
   try {
     for (const [name, entry] of own) state.set(name, floatTensor(name, entry, path));
+    refuseNonfinite(state, OPERATION, path);
     network.module.loadStateDict(state);
   } finally {
     for (const tensor of state.values()) tensor.dispose();

@@ -24,7 +24,7 @@ export interface PrunedFile {
 /**
  * `peekaboo prune`: prunes a random network, or a pretrained one, to the density asked for, and writes it to `file`.
  *
- * Throws UserError without a pruner, and as its parts do; then nothing is written.
+ * Throws UserError without a pruner, and as its parts do, and Interrupted after a signal; then nothing is written.
  */
 export async function pruneToFile(config: TrainConfig, file: string, io: Io): Promise<PrunedFile> {
   const { pruning, seed, arch } = config;
@@ -50,6 +50,7 @@ export async function pruneToFile(config: TrainConfig, file: string, io: Io): Pr
     const { density } = pruning;
     const shot = { pruning, density, network, source: sources.train, seed, epoch: 0, stream: io.stderr };
     const { report, seconds } = await pruneShot({ ...shot, onRound: () => guard.check() });
+    await guard.check();
     await writePruned(file, network, config, report);
     const { kept, total } = report;
     return { file, bytes: statSync(file).size, arch, kept, total, seconds };

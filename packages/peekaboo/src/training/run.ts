@@ -7,7 +7,8 @@ import { type Checkpoint, networkOptions, restoreNetwork } from "./checkpoint.js
 import { CheckpointStore } from "./checkpoint-store.js";
 import { prepareDevice } from "./device.js";
 import { environmentOf } from "./environment.js";
-import { evaluate } from "./evaluation.js";
+import { testSources } from "./evaluate-file.js";
+import { refuseNonfinite } from "./first-nonfinite.js";
 import { Interrupted, InterruptGuard } from "./interrupt.js";
 import { MetricsWriter } from "./metrics.js";
 import { loadPretrained } from "./pretrained.js";
@@ -45,7 +46,7 @@ export async function runTrain(
   const guard = new InterruptGuard();
   try {
     const device = prepareDevice(config, (text) => say(`Note: ${text}`));
-    if (config.evaluate) return await testOnly(config, device, io, ranks);
+    if (config.evaluate) return await testOnly(config, device, io, { ranks, guard });
     const folder = openRunFolder(config);
     using _lock = await lockFolder(folder, ranks, { say, signal: guard.signal });
     const start = findStart(config, folder, (text) => say(`Note: ${text}`));
@@ -85,7 +86,12 @@ export async function runTrain(
 }
 
 /** `--evaluate`: tests the network that the other flags give, and writes nothing. */
-async function testOnly(config: TrainConfig, device: string, io: Io, ranks: Ranks): Promise<number> {
+async function testOnly(
+  config: TrainConfig,
+  device: string,
+  io: Io,
+  { ranks, guard }: { ranks: Ranks; guard: InterruptGuard },
+): Promise<number> {
   const { resume, loadPretrained: pretrained } = config;
   const say = (text: string) => void io.stderr.write(`${text}\n`);
   // A file that is named wins over a checkpoint that happens to be there.
@@ -100,13 +106,13 @@ async function testOnly(config: TrainConfig, device: string, io: Io, ranks: Rank
       remedy: "give the file of one",
     });
   }
-  const sources = await openSources(config, device, io);
+  const file = start?.path ?? pretrained ?? "";
+  const sources = await openSources(config, device, io, guard.signal);
   const network = await buildNetwork(config, sources, start, device, say);
-  const { loss, accuracy, top5, images } = await evaluate(network, sources.test, {
-    batchSize: config.batchSize,
-    ranks,
-  });
-  await sources.dispose();
+  refuseNonfinite(network.module.stateDict(), "train --evaluate", file);
+  const { batchSize } = config;
+  const tested = { file, batchSize, network, sources, guard, stream: io.stderr, ranks };
+  const { loss, accuracy, top5, images } = await testSources("train --evaluate", tested);
   const { arch, dataset } = config;
   const told = `${arch} on ${images} test images of ${dataset}: accuracy ${accuracy.toFixed(2)} %, top-5 ${top5.toFixed(2)} %, loss ${loss.toFixed(4)}`;
   const summary = JSON.stringify({ arch, dataset, images, accuracy, top5, loss });
