@@ -151,3 +151,27 @@ describe("the state of two processes", () => {
     }
   });
 });
+
+it("gives zeros where a denormal would be summed or averaged, on Gloo's threads and on JavaScript's", async () => {
+  const answers = await answersOf(
+    2,
+    `const group = await join();
+    const nonzeros = (tensor) => tensor.toFloat32Array().filter((value) => value !== 0).length;
+    const sum = Tensor.from(new Float32Array(1000).fill(1e-39));
+    await group.allReduce(sum);
+    const average = full([1000], 1.2e-38);
+    group.allReduce(average, { op: "avg" }).wait();
+    const halved = full([1000], rank === 0 ? 1.2e-38 : 0);
+    await group.allReduce(halved, { op: "avg" });
+    const weight = full([1000], 1).requireGrad(), unused = full([1000], 1).requireGrad();
+    unused.grad = Tensor.from(new Float32Array(1000).fill(1e-39));
+    const reducer = new distributed.GradientReducer(group, [["weight", weight], ["unused", unused]]);
+    reducer.average(() => ops.sum(weight.mul(1.3e-38)).backward());
+    const result = [sum, average, halved, weight.grad, unused.grad].map(nonzeros);
+    reducer.dispose();
+    group.destroy();
+    return result;`,
+  );
+  // 1.2e-38 and 1.3e-38 are normal, their halves are not.
+  expect(answers).toEqual(Array(2).fill([0, 1000, 0, 0, 0]));
+});

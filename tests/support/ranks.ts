@@ -25,7 +25,7 @@ export interface RankOptions {
 function scriptOf(body: string): string {
   return `
     import * as torch from ${JSON.stringify(TORCH)};
-    const { Tensor, distributed, liveTensorCount, nn, noGrad, ops, optim, scope } = torch;
+    const { Tensor, distributed, full, liveTensorCount, nn, noGrad, ops, optim, scope } = torch;
     const [port, rank, worldSize] = JSON.parse(process.env.TEST_PLACE);
     const join = (options = {}) => distributed.initProcessGroup({
       initMethod: { host: "127.0.0.1", port }, rank, worldSize, timeoutMs: 60_000, ...options,

@@ -5,6 +5,7 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/variable.h>
 
+#include "denormals.h"
 #include "errors.h"
 #include "handle.h"
 #include "values.h"
@@ -43,8 +44,11 @@ variable_list gradientsAt(const Napi::CallbackInfo& info, size_t i, size_t outpu
 // backward(outputs, gradients, retainGraph, createGraph): adds to the .grad of every leaf.
 Napi::Value backward(const Napi::CallbackInfo& info) {
   const variable_list outputs = tensorsAt(info, 0, "outputs");
-  torch::autograd::backward(outputs, gradientsAt(info, 1, outputs.size()), flagAt(info, 2, "retainGraph"),
-                            flagAt(info, 3, "createGraph"));
+  const variable_list gradients = gradientsAt(info, 1, outputs.size());
+  const bool retainGraph = flagAt(info, 2, "retainGraph");
+  const bool createGraph = flagAt(info, 3, "createGraph");
+  const FlushDenormals flush;
+  torch::autograd::backward(outputs, gradients, retainGraph, createGraph);
   return info.Env().Undefined();
 }
 
@@ -53,9 +57,15 @@ Napi::Value grad(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const variable_list outputs = tensorsAt(info, 0, "outputs");
   const variable_list inputs = tensorsAt(info, 1, "inputs");
-  const variable_list grads =
-      torch::autograd::grad(outputs, inputs, gradientsAt(info, 2, outputs.size()), flagAt(info, 3, "retainGraph"),
-                            flagAt(info, 4, "createGraph"), flagAt(info, 5, "allowUnused"));
+  const variable_list gradients = gradientsAt(info, 2, outputs.size());
+  const bool retainGraph = flagAt(info, 3, "retainGraph");
+  const bool createGraph = flagAt(info, 4, "createGraph");
+  const bool allowUnused = flagAt(info, 5, "allowUnused");
+  variable_list grads;
+  {
+    const FlushDenormals flush;
+    grads = torch::autograd::grad(outputs, inputs, gradients, retainGraph, createGraph, allowUnused);
+  }
   auto array = Napi::Array::New(env, grads.size());
   for (uint32_t i = 0; i < grads.size(); i++) array.Set(i, wrapTensorOrNull(env, grads[i]));
   return array;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "convert.h"
+#include "denormals.h"
 #include "describe.h"
 #include "dtype.h"
 #include "environment.h"
@@ -76,7 +77,10 @@ Napi::Value callOperator(const Napi::CallbackInfo& info, const Operator& op) {
   torch::jit::Stack stack;
   stack.reserve(arguments.size());
   for (size_t i = 0; i < arguments.size(); i++) stack.push_back(toIValue(info[i + 1], arguments[i]));
-  op.handle.callBoxed(&stack);
+  {
+    const FlushDenormals flush;
+    op.handle.callBoxed(&stack);
+  }
   if (stack.empty()) return info.Env().Undefined();
   if (stack.size() == 1) return returned(info, op, stack, 0);
   auto all = Napi::Array::New(info.Env(), stack.size());

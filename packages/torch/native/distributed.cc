@@ -8,6 +8,7 @@
 
 #include <future>
 
+#include "denormals.h"
 #include "distributed_state.h"
 #include "handle.h"
 
@@ -260,6 +261,7 @@ void conclude(Collective& collective, const std::function<void()>& outcome) {
     collective.over = true;
     try {
       outcome();
+      const FlushDenormals flush;
       collective.finish();
     } catch (const DistributedFailure& failure) {
       collective.failure = failure;

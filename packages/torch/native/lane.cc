@@ -7,6 +7,8 @@
 #include <thread>
 #include <utility>
 
+#include "denormals.h"
+
 namespace torchjs {
 namespace {
 
@@ -22,6 +24,8 @@ struct Lane::State {
   bool ended = false;
 
   void work() {
+    // The threads that begin in a job, as Gloo's, which add what ranks send, begin with this.
+    const FlushDenormals flush;
     std::unique_lock<std::mutex> lock(mutex);
     for (;;) {
       changed.wait(lock, [&] { return closing || !jobs.empty(); });

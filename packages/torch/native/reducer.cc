@@ -6,6 +6,7 @@
 #include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/variable.h>
 
+#include "denormals.h"
 #include "errors.h"
 
 namespace torchjs {
@@ -134,6 +135,7 @@ void GradientReducer::startFull() {
 }
 
 void GradientReducer::finish() {
+  const FlushDenormals flush;
   std::lock_guard<std::mutex> lock(mutex_);
   TORCH_CHECK(prepared_, "call prepare() before backward, then finish()");
   prepared_ = false;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "denormals.h"
 #include "dtype.h"
 #include "environment.h"
 #include "errors.h"
@@ -76,6 +77,8 @@ Napi::Value readInto(const Napi::CallbackInfo& info) {
     // copy_ would wake all threads, which for a part of a tensor takes longer than the copy.
     std::memcpy(bytes.Data(), tensor.data_ptr(), bytes.ByteLength());
   } else {
+    // Copies change nothing, but OpenMP's threads may begin here.
+    const FlushDenormals flush;
     at::from_blob(bytes.Data(), tensor.sizes(), at::TensorOptions().dtype(tensor.scalar_type())).copy_(tensor);
   }
   return info.Env().Undefined();

@@ -11,6 +11,7 @@ export {
   buildInformation,
   checkDevice,
   devices,
+  flushesDenormals,
   getThreads,
   loadLibrary,
   manualSeed,

@@ -1,6 +1,8 @@
 import { availableParallelism } from "node:os";
 import { UserError } from "./errors.js";
 import { native } from "./native.js";
+import { scope } from "./scope.js";
+import { full } from "./tensor.js";
 
 /** libtorch's version, e.g. "1.13.0". */
 export function torchVersion(): string {
@@ -29,6 +31,11 @@ export function setThreads(threads: number): void {
     });
   }
   native().setThreads(threads);
+}
+
+/** Whether operators give zero where a result is denormal, as computed here and now: they do on x86 and ARM. */
+export function flushesDenormals(): boolean {
+  return scope(() => full([1], 1e-20).mul(1e-20).item() === 0);
 }
 
 /** The devices that this libtorch can use: "cpu", then "cuda:0", … */
