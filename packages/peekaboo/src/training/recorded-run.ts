@@ -56,9 +56,11 @@ function refuseUnfinished(
 const DECISIVE = ["device", "threads", "worldSize", "data"] as const;
 
 function refuseMixed({ path }: RunFolder, { environment, earlier }: RunRecord): void {
-  for (const { steps, environment: before } of earlier) {
-    const name = DECISIVE.find((key) => differences(before[key], environment[key]).length > 0);
-    if (name === undefined || before[name] === undefined || environment[name] === undefined) continue;
+  for (const { steps, environment: before } of earlier.toReversed()) {
+    const name = DECISIVE.find(
+      (key) => before[key] !== undefined && differences(before[key], environment[key]).length > 0,
+    );
+    if (name === undefined || environment[name] === undefined) continue;
     const [was, is] = name === "data" ? ["other images", "these"] : [inJson(before[name]), inJson(environment[name])];
     throw new UserError({
       operation: OPERATION,
