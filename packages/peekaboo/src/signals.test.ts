@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ignoresHangup, signalOf, statusOf } from "./signals.js";
+import { ignoresHangup, isUrgent, signalOf, statusOf } from "./signals.js";
 
 it("a signal's exit status is 128 and its number, and back", () => {
   expect((["SIGHUP", "SIGINT", "SIGTERM"] as const).map(statusOf)).toEqual([129, 130, 143]);
@@ -11,6 +11,11 @@ it("a signal's exit status is 128 and its number, and back", () => {
     ...["SIGHUP", "SIGINT", "SIGTERM"],
     ...[undefined, undefined, undefined],
   ]);
+});
+
+it("a second signal is urgent, but not a SIGHUP, nor a SIGINT at the same time", () => {
+  expect([isUrgent("SIGTERM", 10), isUrgent("SIGINT", 1000)]).toEqual([true, true]);
+  expect([isUrgent("SIGHUP", 10), isUrgent("SIGHUP", 1000), isUrgent("SIGINT", 10)]).toEqual([false, false, false]);
 });
 
 describe("a process was started to outlive its terminal", () => {
