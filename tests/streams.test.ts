@@ -28,7 +28,8 @@ const training = (name: string, ...more: string[]) =>
 const inTerminal = ["python3", terminal];
 
 function start([program, ...args]: readonly [string, ...string[]] | readonly string[], options: SpawnOptions) {
-  const child = spawn(program ?? "", args, options);
+  // These tests may run under nohup.
+  const child = spawn(program ?? "", args, { ...options, env: { ...process.env, _: "" } });
   const ended = new Promise<number | NodeJS.Signals | null>((resolve) => {
     child.once("exit", (status, signal) => resolve(status ?? signal));
   });

@@ -26,6 +26,8 @@ function losses(full: number): Loss[] {
   const inTerminal = (...under: string[]): StartOptions => ({
     under: [...TERMINAL, ...under],
     stdio: ["pipe", "ignore", "ignore"],
+    // This fault run may be under nohup.
+    env: { _: "" },
   });
   const hangUp = ({ child }: Running) => void child.stdin?.end();
   return [

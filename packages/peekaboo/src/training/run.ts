@@ -85,10 +85,10 @@ async function trainIn(folder: RunFolder, training: Training): Promise<void> {
   const writes = ranks.rank === 0;
   const store = new CheckpointStore(folder, config.keep);
   guard.signal.throwIfAborted();
-  if (writes && own === null) makeRoom(folder, start, training);
-  if (writes && own !== null && !unchanged) store.adopt(own);
   const offset = own?.progress.metricsBytes ?? 0;
   using metrics = writes && !unchanged ? new MetricsWriter(folder.metrics, { offset }) : null;
+  if (writes && own === null) makeRoom(folder, start, training);
+  if (writes && own !== null && !unchanged) store.adopt(own);
   const record = writes ? await recorder(folder, own, sources, training) : () => {};
   if (own === null) record();
   const parts = { config, network, train, test, folder, store, metrics, ranks, guard, stream: io.stderr, start };
