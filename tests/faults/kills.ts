@@ -75,7 +75,7 @@ async function writingMoment(running: Running, folder: string, random: Random): 
 }
 
 /** What became of a run's start: the last checkpoint's tensors once it has been left to finish. */
-async function finish(folder: string, name: string, whole: Whole): Promise<string | undefined> {
+export async function finish(folder: string, name: string, whole: Whole): Promise<string | undefined> {
   const { code, signal, stderr } = await train(folder, name, { args: RESUME }).ended;
   if (code !== 0) return `resuming ended with ${code ?? signal}: ${lastWords(stderr)}`;
   return difference(whole.tensors, tensorsOf(folder, name));

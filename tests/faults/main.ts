@@ -12,6 +12,7 @@ import { fuzz } from "./fuzz.js";
 import { kills, signals, type Whole, wholeRun } from "./kills.js";
 import { makeNetworks } from "./make-networks.js";
 import { tooLittleMemory } from "./memory.js";
+import { streams } from "./streams.js";
 import { type Faults, Tally } from "./tally.js";
 import { missingData } from "./training.js";
 
@@ -45,6 +46,7 @@ const parts: Record<string, () => Promise<Tally[]>> = {
   damage: () => damages(faults, medium.checkpoint, medium.pruned),
   kills: () => training("kill -9", (run) => kills(faults, run)),
   signals: () => training("SIGTERM and SIGINT", (run) => signals(faults, run)),
+  streams: () => training("lost streams", (run) => streams(faults, run)),
   disk: () => training("full disk", (run) => fullDisk(faults, run)),
   readonly: () => training("read-only folder", () => readOnly(faults)),
   clock: () => training("clock jumps", (run) => clockJumps(faults, run)),

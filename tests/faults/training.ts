@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -35,15 +35,17 @@ export interface StartOptions {
   /** A command that starts what follows it, e.g. ["nice"]. */
   readonly under?: readonly string[];
   readonly node?: readonly string[];
+  /** Default: only stderr is read. */
+  readonly stdio?: StdioOptions;
 }
 
 /** Starts `peekaboo train` of {@link RUN} in the run folder `savedir`/`name`. */
 export function train(savedir: string, name: string, options: StartOptions = {}): Running {
-  const { args = [], env = {}, under = [], node = [] } = options;
+  const { args = [], env = {}, under = [], node = [], stdio = ["ignore", "ignore", "pipe"] } = options;
   const command = [...under, process.execPath, ...node, bin, "train", ...RUN, "--savedir", savedir, "--exp-name", name];
   const [file = "", ...rest] = [...command, ...args];
   const started = performance.now();
-  const child = spawn(file, rest, { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, ...env } });
+  const child = spawn(file, rest, { stdio, env: { ...process.env, ...env } });
   let stderr = "";
   child.stderr?.on("data", (chunk) => (stderr = `${stderr}${chunk}`.slice(-100_000)));
   const ended = new Promise<Ending>((resolve) => {

@@ -17,6 +17,17 @@ export function signalOf(status: number | null): UserSignal | undefined {
   return USER_SIGNALS.find((signal) => statusOf(signal) === status);
 }
 
+/** A launcher and a terminal may both pass on one signal: within this time it is taken for the same. */
+export const DOUBLE_MS = 250;
+
+/**
+ * Whether a signal that comes so long after another asks to end at once. SIGHUP comes from the system and not from someone
+ * who is in a hurry, more than once when a terminal goes; and Ctrl-C reaches what npx started twice.
+ */
+export function isUrgent(signal: UserSignal, milliseconds: number): boolean {
+  return signal === "SIGTERM" || (signal === "SIGINT" && milliseconds > DOUBLE_MS);
+}
+
 /** Calls `handler` for each of these signals, which end the process no more, until disposed of; not for a SIGHUP that it ignores. */
 export function onUserSignals(
   handler: (signal: UserSignal) => void,

@@ -22,11 +22,14 @@ Example, a few minutes on two cores (npm run demo runs it):
   $ peekaboo inspect results/Peek-a-Boo/best.safetensors
 
 \`peekaboo COMMAND --help\` explains a command's flags.
+
+Exit status: 0 done; 1 a fault of peekaboo, a lost process or, of reproduce, a difference; 2 a mistake in what was given, or
+a result that nothing could take; 129, 130 and 143 ended by SIGHUP, SIGINT and SIGTERM, with everything saved.
 `;
 
 /**
  * Runs the command line `argv` (without node and script) and returns its exit status: 0, 1 after a bug of ours or the loss
- * of a process, 2 after the user's mistake, 130 after Ctrl-C. It loads libtorch only when the command needs it.
+ * of a process, 2 after the user's mistake, 128 + n after signal n. It loads libtorch only when the command needs it.
  *
  * @param io default: the process's own streams, which may fail as they like
  */

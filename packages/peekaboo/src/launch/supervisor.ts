@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Io } from "../cli/io.js";
 import { EXIT } from "../cli/usage.js";
-import { onUserSignals, statusOf, type UserSignal } from "../signals.js";
+import { isUrgent, onUserSignals, statusOf, type UserSignal } from "../signals.js";
 import type { Environment } from "./environment.js";
 import { freePort } from "./free-port.js";
 import { type Graces, Job } from "./job.js";
@@ -98,7 +98,11 @@ class Signals {
   received: UserSignal | null = null;
   onSignal: (signal: UserSignal) => void = () => {};
   readonly #arrived = new AbortController();
+  #first = 0;
   readonly #handling = onUserSignals((signal) => {
+    const now = performance.now();
+    if (this.received !== null && !isUrgent(signal, now - this.#first)) return;
+    if (this.received === null) this.#first = now;
     this.received ??= signal;
     this.#arrived.abort();
     this.onSignal(signal);

@@ -39,6 +39,10 @@ it("names the ranks that hang, too", () => {
   });
 });
 
+it("is interrupted when a rank heard of the signal from another, before its own came", () => {
+  expect(outcome([ended(0, 129), ended(1, 143)], { signal: "SIGHUP" })).toEqual({ kind: "interrupted", status: 129 });
+});
+
 it("is interrupted when the ranks followed the user's signal, and failed when one did otherwise", () => {
   expect(outcome([ended(0, 130), ended(1, "SIGINT")], { signal: "SIGINT" })).toEqual({
     kind: "interrupted",

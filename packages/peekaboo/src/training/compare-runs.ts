@@ -1,8 +1,10 @@
 import { asTypedArray, readSafetensors, type TensorEntry } from "@peekaboo/torch/safetensors";
+import { differences, inJson, type ValueDifference } from "./differences.js";
 import type { Environment } from "./environment.js";
 import { type Metrics, readMetrics } from "./metrics.js";
-import { type RecordedRun, readConfigFile } from "./recorded-run.js";
+import type { RecordedRun } from "./recorded-run.js";
 import type { RunFolder } from "./run-folder.js";
+import { readRecord } from "./run-record.js";
 
 /** A value that two runs don't share, by path; values in JSON. */
 export interface Difference {
@@ -37,8 +39,8 @@ export interface Comparison {
 
 /** Compares a finished run with its repetition. Throws UserError when a file of theirs is damaged. */
 export function compareRuns(run: RecordedRun, reproduced: RunFolder): Comparison {
-  const environment = compareEnvironments(run.environment, readConfigFile(reproduced.config).environment);
-  const metrics = compareMetrics(readMetrics(run.folder.metrics), readMetrics(reproduced.metrics));
+  const environment = compareEnvironments(run.environment, readRecord(reproduced.config).environment);
+  const metrics = compareMetrics(run.metrics, readMetrics(reproduced.metrics));
   const checkpoint = compareTensors(
     readSafetensors(run.folder.checkpoint).tensors,
     readSafetensors(reproduced.checkpoint).tensors,
@@ -52,7 +54,7 @@ export function compareEnvironments(original: Environment, reproduced: Environme
   const { commandLine: __, ...after } = reproduced;
   const values = new Map<string, unknown>(Object.entries(after));
   return Object.entries(before).flatMap(([name, value]) =>
-    values.get(name) === undefined ? [] : differences(value, values.get(name), name),
+    values.get(name) === undefined ? [] : differences(value, values.get(name), name).map(inWords),
   );
 }
 
@@ -68,10 +70,13 @@ export function compareMetrics(
     const [before, after] = [original[i], reproduced[i]];
     const line = before ?? after;
     if (line === undefined) break;
-    const [first] = differences(before, after, "").filter(({ name }) => !TIMES.has(name));
+    const [first] = differences(before, after).filter(({ path }) => !TIMES.has(path));
     if (first === undefined) continue;
     const { kind, epoch } = line;
-    return { lines, first: { line: i + 1, kind, epoch, step: line.kind === "prune" ? null : line.step, ...first } };
+    return {
+      lines,
+      first: { line: i + 1, kind, epoch, step: line.kind === "prune" ? null : line.step, ...inWords(first) },
+    };
   }
   return { lines, first: null };
 }
@@ -108,20 +113,6 @@ function numberOf(value: number | bigint | undefined): string {
   return Object.is(value, -0) ? "-0" : String(value);
 }
 
-/** The leaves that differ, by path. */
-function differences(before: unknown, after: unknown, name: string): Difference[] {
-  if (isRecord(before) && isRecord(after)) {
-    const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
-    return [...keys].flatMap((key) => differences(before[key], after[key], name === "" ? key : `${name}.${key}`));
-  }
-  const [original, reproduced] = [inJson(before), inJson(after)];
-  return original === reproduced ? [] : [{ name, original, reproduced }];
-}
-
-function inJson(value: unknown): string {
-  return JSON.stringify(value) ?? "nothing";
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+function inWords({ path: name, before, after }: ValueDifference): Difference {
+  return { name, original: inJson(before), reproduced: inJson(after) };
 }

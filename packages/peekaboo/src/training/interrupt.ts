@@ -1,4 +1,4 @@
-import { onUserSignals, statusOf, type UserSignal } from "../signals.js";
+import { DOUBLE_MS, onUserSignals, statusOf, type UserSignal } from "../signals.js";
 
 /** Thrown where a run can stop after a signal; the command exits with 128 + the signal's number. */
 export class Interrupted extends Error {
@@ -12,9 +12,6 @@ export class Interrupted extends Error {
     return statusOf(this.signal);
   }
 }
-
-/** A launcher and a terminal may both pass on one signal: within this time it is taken for the same. */
-const DOUBLE_MS = 250;
 
 /**
  * Turns SIGHUP, SIGINT and SIGTERM into an exception at the next point that is safe to stop at; a second one ends the

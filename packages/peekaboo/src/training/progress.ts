@@ -21,6 +21,8 @@ export const progressSchema = z.object({
   flips: count.default(0),
   /** Length of metrics.jsonl. */
   metricsBytes: count.default(0),
+  /** The steps amid an epoch at which the run was at its end, and tested, before it was made longer; absent where none. */
+  pauses: z.exactOptional(z.array(count)),
   /** The means of an epoch that isn't over. */
   means: meansSchema.nullable().default(null),
 });

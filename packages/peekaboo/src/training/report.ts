@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import type { Io } from "../cli/io.js";
 import type { TrainConfig } from "../config.js";
 import { summariseRun } from "../report/summary.js";
@@ -12,14 +12,19 @@ export interface RunReport {
   title: string;
   folder: RunFolder;
   outcome: Outcome;
+  /** Whether the run is as it was before, its picture too. */
+  unchanged: boolean;
   io: Io;
 }
 
 /** Draws the run and prints its summary, for a person or as the last line of JSON. */
-export async function reportRun({ config, title, folder, outcome, io }: RunReport): Promise<void> {
-  // The chart library takes half a second to load: not before it is needed.
-  const { writeRunPicture } = await import("../report/picture.js");
-  const picture = writeRunPicture(folder.path, { title: `${config.arch} on ${title}` });
+export async function reportRun({ config, title, folder, outcome, unchanged, io }: RunReport): Promise<void> {
+  const { picture } = folder;
+  if (!unchanged || !existsSync(picture)) {
+    // The chart library takes half a second to load: not before it is needed.
+    const { writeRunPicture } = await import("../report/picture.js");
+    writeRunPicture(folder.path, { title: `${config.arch} on ${title}` });
+  }
   const { kept, total, idealSize, denseBytes } = inspectFile(folder.checkpoint);
   const summary = {
     arch: config.arch,

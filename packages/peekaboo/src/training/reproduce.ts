@@ -6,7 +6,7 @@ import type { TrainConfig } from "../config.js";
 import { isLaunched } from "../launch/environment.js";
 import { type LaunchPlan, launchPlan, wantsCuda } from "../launch/plan.js";
 import { launch } from "../launch/start.js";
-import { type Comparison, compareRuns } from "./compare-runs.js";
+import { type Comparison, compareEnvironments, compareRuns } from "./compare-runs.js";
 import { type Place, type RecordedRun, readRun, settingsToRepeat } from "./recorded-run.js";
 import { runTrain } from "./run.js";
 import { runFolder } from "./run-folder.js";
@@ -42,15 +42,26 @@ export async function reproduce(
   const folder = runFolder(config);
   refuseSameFolder(run, folder.path);
   refuseOtherProcesses(run, config);
+  tellChanges(run, io);
   let rank = 0;
   const status = await launch(config, argv, io, async (own, { stderr }, group) => {
     rank = group?.rank ?? 0;
-    return runTrain(own, { stdout: stderr, stderr }, group, argv);
+    return runTrain(own, { stdout: stderr, stderr }, group, argv, run.pauses);
   });
   const compares = rank === 0 && !isLaunched(process.env);
   if (status !== 0 || !compares) return { status, reproduction: null };
   const comparison = compareRuns(run, folder);
   return { status, reproduction: { run: run.folder.path, reproduced: folder.path, ...comparison } };
+}
+
+/** Where a run was resumed on something else, it may differ from a run in one piece. */
+function tellChanges({ environment, earlier }: RecordedRun, { stderr }: Io): void {
+  if (isLaunched(process.env)) return;
+  for (const { steps, environment: before } of earlier) {
+    const others = compareEnvironments(environment, before).map(({ name, reproduced }) => `${name} ${reproduced}`);
+    if (others.length > 0)
+      stderr.write(`Note: up to step ${steps} the run had another environment: ${others.join("; ")}.\n`);
+  }
 }
 
 /** Behind another name may be the run itself. */

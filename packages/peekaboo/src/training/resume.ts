@@ -1,10 +1,11 @@
 import { realpathSync } from "node:fs";
 import { dirname } from "node:path";
-import { printable, quoted, UserError } from "@peekaboo/torch/errors";
+import { quoted, UserError } from "@peekaboo/torch/errors";
 import type { TrainConfig } from "../config.js";
 import { findNetwork } from "../models/registry.js";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.js";
 import { readLatest } from "./checkpoint-store.js";
+import { differences, inJson } from "./differences.js";
 import type { RunFolder } from "./run-folder.js";
 
 /** Settings that change where and how fast a run goes, and nothing of what it computes. */
@@ -69,12 +70,14 @@ function isIncidental(path: string): boolean {
 
 function refuseOtherSettings(config: TrainConfig, checkpoint: Checkpoint): void {
   const rated = config.sgd.lrSchedule !== "step" || (config.optimizer !== "SGD" && config.bop.arSchedule !== "step");
-  const differences = differing(checkpoint.config, config).filter(
+  const others = differences(checkpoint.config, config).filter(
     ({ path }) => !isIncidental(path) && (rated || !LENGTH.has(path)),
   );
-  if (differences.length === 0) return;
-  const few = differences.slice(0, 3).map(({ path, before, after }) => `${path} ${after} instead of ${before}`);
-  const more = differences.length > 3 ? ` and ${differences.length - 3} more` : "";
+  if (others.length === 0) return;
+  const few = others
+    .slice(0, 3)
+    .map(({ path, before, after }) => `${path} ${inJson(after)} instead of ${inJson(before)}`);
+  const more = others.length > 3 ? ` and ${others.length - 3} more` : "";
   throw new UserError({
     operation: "resume",
     argument: quoted(checkpoint.path),
@@ -82,24 +85,4 @@ function refuseOtherSettings(config: TrainConfig, checkpoint: Checkpoint): void 
     received: `others (${few.join(", ")}${more})`,
     remedy: "give the same settings, or start anew with --resume never or another --exp-name",
   });
-}
-
-interface Difference {
-  path: string;
-  before: string;
-  after: string;
-}
-
-/** The settings, by path, that differ between two configurations. */
-function differing(before: unknown, after: unknown, path = ""): Difference[] {
-  if (isRecord(before) && isRecord(after)) {
-    const names = new Set([...Object.keys(before), ...Object.keys(after)]);
-    return [...names].flatMap((name) => differing(before[name], after[name], path === "" ? name : `${path}.${name}`));
-  }
-  const [was, is] = [JSON.stringify(before) ?? "nothing", JSON.stringify(after) ?? "nothing"];
-  return was === is ? [] : [{ path, before: printable(was), after: printable(is) }];
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -6,7 +6,7 @@ import type { RunState } from "./run-state.js";
 import type { SessionParts } from "./session-parts.js";
 import type { Trainer } from "./trainer.js";
 
-type Parts = Pick<SessionParts, "config" | "network" | "store" | "metrics" | "ranks"> & {
+type Parts = Pick<SessionParts, "config" | "network" | "store" | "metrics" | "ranks" | "record"> & {
   trainer: Trainer;
   state: RunState;
 };
@@ -15,6 +15,7 @@ type Parts = Pick<SessionParts, "config" | "network" | "store" | "metrics" | "ra
 export class RunCheckpoints {
   readonly #parts: Parts;
   readonly #clock: CheckpointClock;
+  #recorded = false;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -49,6 +50,8 @@ export class RunCheckpoints {
     const { ranks, metrics } = this.#parts;
     await this.prove();
     if (ranks.rank !== 0) return;
+    if (!this.#recorded) this.#parts.record?.();
+    this.#recorded = true;
     metrics?.flush();
     await write();
   }

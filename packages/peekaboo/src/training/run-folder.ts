@@ -1,10 +1,8 @@
 import { readdirSync, rmSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { UserError } from "@peekaboo/torch/errors";
-import { writeFileAtomic } from "@peekaboo/torch/files";
 import { makeFolder, refuseUnwritable } from "@peekaboo/torch/folders";
 import type { TrainConfig } from "../config.js";
-import type { Environment } from "./environment.js";
 
 /** The files of one run. */
 export interface RunFolder {
@@ -108,9 +106,4 @@ function filesOf(path: string): string[] {
   } catch {
     return [];
   }
-}
-
-/** Writes the settings of the run and what it runs on. */
-export function writeConfig({ config: path }: RunFolder, config: TrainConfig, environment: Environment): void {
-  writeFileAtomic(path, [Buffer.from(`${JSON.stringify({ ...config, environment }, null, 2)}\n`)]);
 }

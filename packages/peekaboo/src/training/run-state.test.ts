@@ -123,3 +123,45 @@ describe("where a run stands", () => {
     expect(state.secondsLeft(30)).toBe(0);
   });
 });
+
+describe("a run that was tested amid an epoch", () => {
+  /** After four steps, with the length that it had before. */
+  function shorter(): RunState {
+    const state = new RunState({ stepsPerEpoch: 3, totalSteps: 4 });
+    train(state, 4);
+    state.judge(1);
+    return state;
+  }
+  const kept = (state: RunState) => progressSchema.parse(JSON.parse(JSON.stringify(state.progress(0))));
+
+  it("is none as long as it is at its end, and tells the step once it is made longer", () => {
+    expect(kept(shorter()).pauses).toBeUndefined();
+    const longer = new RunState(LENGTH, kept(shorter()));
+    expect(kept(longer).pauses).toEqual([4]);
+    expect([longer.isDone, longer.epochSteps, longer.epochIsOver]).toEqual([false, 3, false]);
+    train(longer, 2);
+    longer.judge(1);
+    expect(kept(longer).pauses, "the end of an epoch is no such step").toEqual([4]);
+  });
+
+  it("is repeated with a test at that step, and tells the same", () => {
+    const state = new RunState(LENGTH, BEGINNING, [4]);
+    train(state, 3);
+    state.judge(1);
+    train(state, 1);
+    expect([state.step, state.epochSteps, state.epochIsOver]).toEqual([4, 1, true]);
+    state.judge(1);
+    expect([state.epochSteps, state.epochIsOver]).toEqual([3, false]);
+    expect(kept(state).pauses).toEqual([4]);
+    expect(state.means.steps, "of the epoch so far").toBe(1);
+    train(state, 2);
+    expect([state.step, state.epochIsOver, state.means.steps]).toEqual([6, true, 3]);
+  });
+
+  it("has nothing left to do where it is asked for less, without another test", () => {
+    const less = (totalSteps: number) => new RunState({ stepsPerEpoch: 3, totalSteps }, kept(shorter())).isDone;
+    expect([2, 3, 4, 5].map(less)).toEqual([true, true, true, false]);
+    const untested = { ...kept(shorter()), tested: false };
+    expect(new RunState({ stepsPerEpoch: 3, totalSteps: 4 }, untested).isDone, "its test is left").toBe(false);
+  });
+});

@@ -33,9 +33,16 @@ export class RunState implements RunLength {
   #means: EpochMeans;
   #tested: boolean;
   #saved = true;
+  readonly #pauses: number[];
+  readonly #planned: readonly number[];
   readonly #here = { images: 0, seconds: 0 };
 
-  constructor({ stepsPerEpoch, totalSteps }: RunLength, progress: Progress = BEGINNING) {
+  /** @param planned the steps at which to test amid an epoch, as the run did that is repeated */
+  constructor(
+    { stepsPerEpoch, totalSteps }: RunLength,
+    progress: Progress = BEGINNING,
+    planned: readonly number[] = [],
+  ) {
     this.stepsPerEpoch = stepsPerEpoch;
     this.totalSteps = totalSteps;
     this.#first = progress.step;
@@ -46,6 +53,9 @@ export class RunState implements RunLength {
     this.#best = { accuracy: progress.bestAccuracy ?? Number.NEGATIVE_INFINITY, epoch: progress.bestEpoch };
     this.#means = new EpochMeans(progress.means);
     this.#tested = progress.tested;
+    this.#planned = planned;
+    this.#pauses = [...(progress.pauses ?? [])];
+    this.#notePause();
   }
 
   /** The epoch that is being trained, or was last; from 0. */
@@ -76,14 +86,21 @@ export class RunState implements RunLength {
     return this.#step - this.#epoch * this.stepsPerEpoch;
   }
 
-  /** Steps that the epoch has; fewer than others where the run ends in it. */
+  /** Steps that the epoch has; fewer than others where the run ends in it, or until it is tested amid it. */
   get epochSteps(): number {
-    return Math.min(this.stepsPerEpoch, this.totalSteps - this.#epoch * this.stepsPerEpoch);
+    const begun = this.#epoch * this.stepsPerEpoch;
+    const pause = this.#planned.find((step) => (this.#tested ? step > this.#step : step >= this.#step)) ?? Infinity;
+    return Math.min(this.stepsPerEpoch, this.totalSteps - begun, pause - begun);
   }
 
   /** Whether no step is left of the epoch that the last step belongs to. */
   get epochIsOver(): boolean {
     return this.epochStep === this.epochSteps;
+  }
+
+  /** Whether neither a step nor a test is left; also of a run that went further than it is now asked to. */
+  get isDone(): boolean {
+    return this.isOver && (this.#tested || !this.epochIsOver);
   }
 
   /** Shots of pruning done. */
@@ -159,7 +176,14 @@ export class RunState implements RunLength {
     const best = accuracy > this.#best.accuracy;
     if (best) this.#best = { accuracy, epoch: this.#epoch };
     this.#tested = true;
+    this.#notePause();
     return best;
+  }
+
+  /** Where the run was tested amid an epoch and yet goes on, it had a shorter length before, or repeats one that had. */
+  #notePause(): void {
+    const amid = this.epochStep > 0 && this.epochStep < this.stepsPerEpoch;
+    if (this.#tested && amid && !this.isOver && !this.#pauses.includes(this.#step)) this.#pauses.push(this.#step);
   }
 
   /** Takes note of a checkpoint from which the run goes on. */
@@ -184,6 +208,7 @@ export class RunState implements RunLength {
       bestEpoch,
       flips: this.#flips,
       metricsBytes,
+      ...(this.#pauses.length === 0 ? {} : { pauses: [...this.#pauses] }),
       means: this.#means.toJSON(),
     };
   }

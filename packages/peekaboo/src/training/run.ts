@@ -1,5 +1,5 @@
 import type { distributed } from "@peekaboo/torch";
-import { printable, UserError } from "@peekaboo/torch/errors";
+import { printable, quoted, UserError } from "@peekaboo/torch/errors";
 import type { Io } from "../cli/io.js";
 import type { TrainConfig } from "../config.js";
 import { Network } from "../models/network.js";
@@ -15,16 +15,11 @@ import { loadPretrained } from "./pretrained.js";
 import { type Ranks, ranksOf } from "./ranks.js";
 import { reportRun } from "./report.js";
 import { findStart, isOwn } from "./resume.js";
-import {
-  openRunFolder,
-  type RunFolder,
-  removeEarlier,
-  removeUnfinished,
-  runFolder,
-  writeConfig,
-} from "./run-folder.js";
+import { openRunFolder, type RunFolder, removeEarlier, removeUnfinished, runFolder } from "./run-folder.js";
 import { RunLock } from "./run-lock.js";
-import { TrainingSession } from "./session.js";
+import { continued, recordIfWhole, writeRecord } from "./run-record.js";
+import type { RunState } from "./run-state.js";
+import { prepare, TrainingSession } from "./session.js";
 import { openSources, type Sources } from "./sources.js";
 
 /**
@@ -32,7 +27,8 @@ import { openSources, type Sources } from "./sources.js";
  *
  * @param group the processes that train together; left to it, and ended with it. Rank 0 alone writes and reports.
  * @param argv the command line, for config.json
- * @returns the exit status: 0, or 130 and 143 after SIGINT and SIGTERM with the state saved
+ * @param pauses the steps at which the run is tested amid an epoch, too
+ * @returns the exit status: 0, or 129, 130 and 143 after SIGHUP, SIGINT and SIGTERM with the state saved
  * Throws UserError for whatever the user can mend.
  */
 export async function runTrain(
@@ -40,6 +36,7 @@ export async function runTrain(
   io: Io,
   group: distributed.ProcessGroup | null = null,
   argv: readonly string[] = [],
+  pauses: readonly number[] = [],
 ): Promise<number> {
   const say = (text: string) => void io.stderr.write(`${text}\n`);
   const ranks = ranksOf(group);
@@ -49,31 +46,7 @@ export async function runTrain(
     if (config.evaluate) return await testOnly(config, device, io, { ranks, guard });
     const folder = openRunFolder(config);
     using _lock = await lockFolder(folder, ranks, { say, signal: guard.signal });
-    const start = findStart(config, folder, (text) => say(`Note: ${text}`));
-    await refuseOtherStart(start, ranks);
-    if (start !== null) say(startInWords(start));
-    const sources = await openSources(config, device, io, guard.signal);
-    const network = await buildNetwork(config, sources, start, device, say);
-    const goesOn = start !== null && isOwn(start, folder);
-    const writes = ranks.rank === 0;
-    guard.signal.throwIfAborted();
-    if (writes && !goesOn && removeEarlier(folder, [start?.path, config.loadPretrained])) {
-      say(`Note: ${printable(folder.path)} held an earlier run, which this one replaces.`);
-    }
-    const store = new CheckpointStore(folder, config.keep);
-    if (writes && goesOn) store.adopt(start);
-    if (writes) {
-      const data = await sources.checksums();
-      writeConfig(folder, config, environmentOf({ device, worldSize: ranks.size, data, argv }));
-    }
-    const offset = goesOn ? start.progress.metricsBytes : 0;
-    using metrics = writes ? new MetricsWriter(folder.metrics, { offset }) : null;
-    const { train, test } = sources;
-    const parts = { config, network, train, test, folder, store, metrics, ranks, guard, stream: io.stderr, start };
-    const outcome = await new TrainingSession(parts).run();
-    metrics?.flush();
-    await sources.dispose();
-    if (writes) await reportRun({ config, title: sources.title, folder, outcome, io });
+    await trainIn(folder, { config, device, io, say, ranks, guard, argv, pauses });
     return 0;
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;
@@ -83,6 +56,76 @@ export async function runTrain(
     guard.dispose();
     group?.destroy();
   }
+}
+
+interface Training {
+  config: TrainConfig;
+  device: string;
+  io: Io;
+  say(text: string): void;
+  ranks: Ranks;
+  guard: InterruptGuard;
+  argv: readonly string[];
+  pauses: readonly number[];
+}
+
+/** Trains in a folder that is locked. What is there stays as it is until all that may be refused has been tried. */
+async function trainIn(folder: RunFolder, training: Training): Promise<void> {
+  const { config, device, io, say, ranks, guard, pauses } = training;
+  const start = findStart(config, folder, (text) => say(`Note: ${text}`));
+  await refuseOtherStart(start, ranks);
+  if (start !== null) say(startInWords(start));
+  const sources = await openSources(config, device, io, guard.signal);
+  const { train, test, title } = sources;
+  const network = await buildNetwork(config, sources, start, device, say);
+  const prepared = prepare({ config, network, train, start, ranks }, pauses);
+  const own = start !== null && isOwn(start, folder) ? start : null;
+  const { isDone: unchanged } = prepared.state;
+  if (unchanged && own === null) throw nothingToTrain(start, prepared.state);
+  const writes = ranks.rank === 0;
+  const store = new CheckpointStore(folder, config.keep);
+  guard.signal.throwIfAborted();
+  const offset = own?.progress.metricsBytes ?? 0;
+  using metrics = writes && !unchanged ? new MetricsWriter(folder.metrics, { offset }) : null;
+  if (writes && own === null) makeRoom(folder, start, training);
+  if (writes && own !== null && !unchanged) store.adopt(own);
+  const record = writes ? await recorder(folder, own, sources, training) : () => {};
+  if (own === null) record();
+  const parts = { config, network, train, test, folder, store, metrics, ranks, guard, stream: io.stderr, start };
+  const outcome = await new TrainingSession({ ...parts, prepared, record }).run();
+  metrics?.flush();
+  await sources.dispose();
+  if (writes) await reportRun({ config, title, folder, outcome, unchanged, io });
+}
+
+function makeRoom(folder: RunFolder, start: Checkpoint | null, { config, say }: Training): void {
+  if (!removeEarlier(folder, [start?.path, config.loadPretrained])) return;
+  say(`Note: ${printable(folder.path)} held an earlier run, which this one replaces.`);
+}
+
+/** What writes config.json: of a run that goes on, once it has come further. */
+async function recorder(
+  folder: RunFolder,
+  own: Checkpoint | null,
+  sources: Sources,
+  { config, device, ranks, argv }: Training,
+): Promise<() => void> {
+  const data = await sources.checksums();
+  const part = { config, environment: environmentOf({ device, worldSize: ranks.size, data, argv }) };
+  const before = own === null ? null : recordIfWhole(folder.config);
+  const record =
+    before === null || own === null ? { ...part, earlier: [] } : continued(before, own.progress.step, part);
+  return () => writeRecord(folder.config, record);
+}
+
+function nothingToTrain(start: Checkpoint | null, { step, totalSteps }: RunState): UserError {
+  return new UserError({
+    operation: "train",
+    argument: start === null ? "the run" : quoted(start.path),
+    expected: "a checkpoint after which there is something to train",
+    received: `one after step ${step}, of ${totalSteps} asked for`,
+    remedy: "give more --epochs or --max-steps, or the --exp-name of its own run",
+  });
 }
 
 /** `--evaluate`: tests the network that the other flags give, and writes nothing. */

@@ -7,6 +7,8 @@ import type { InterruptGuard } from "./interrupt.js";
 import type { MetricsWriter } from "./metrics.js";
 import type { Ranks } from "./ranks.js";
 import type { RunFolder } from "./run-folder.js";
+import type { RunState } from "./run-state.js";
+import type { Trainer } from "./trainer.js";
 
 /** What a training session is made of; each of its subjects takes those that it needs. */
 export interface SessionParts {
@@ -23,4 +25,14 @@ export interface SessionParts {
   stream: NodeJS.WritableStream;
   /** What to continue; null starts from the beginning. */
   start: Checkpoint | null;
+  /** What the session would make of the others, where they were to be tried before. */
+  prepared?: Prepared;
+  /** Called before the first file of the run that this session writes. */
+  record?(): void;
+}
+
+/** What trains the network, and where the run stands. */
+export interface Prepared {
+  trainer: Trainer;
+  state: RunState;
 }

@@ -8,7 +8,7 @@ import { pruneBeforeEpoch } from "./pruning-shots.js";
 import { shareOfBatch } from "./ranks.js";
 import { RunCheckpoints } from "./run-checkpoints.js";
 import { RunState, runLength } from "./run-state.js";
-import type { SessionParts } from "./session-parts.js";
+import type { Prepared, SessionParts } from "./session-parts.js";
 import { Trainer } from "./trainer.js";
 
 /** How a run ended. */
@@ -38,15 +38,14 @@ export class TrainingSession {
     batchShare: number;
   };
 
-  /** Throws UserError when a setting doesn't fit the network or the ranks. With several ranks, blocks until all are here. */
+  /** Throws as {@link prepare}. */
   constructor(parts: SessionParts) {
-    const { config, network, train, start, ranks } = parts;
+    const { config, ranks, prepared = prepare(parts) } = parts;
+    const { trainer, state } = prepared;
+    this.#state = state;
+    this.#checkpoints = new RunCheckpoints({ ...parts, trainer, state });
     const batchShare = shareOfBatch(config.batchSize, ranks.size);
-    const trainer = new Trainer(network, config, ranks);
-    if (start !== null) restoreOptimizers(trainer, start);
-    this.#state = new RunState(runLength(config, train.count), start?.progress);
-    this.#checkpoints = new RunCheckpoints({ ...parts, trainer, state: this.#state });
-    this.#parts = { ...parts, trainer, state: this.#state, checkpoints: this.#checkpoints, batchShare };
+    this.#parts = { ...parts, trainer, state, checkpoints: this.#checkpoints, batchShare };
   }
 
   /** Runs to the end. Throws Interrupted, with a checkpoint written, after a signal. */
@@ -55,7 +54,7 @@ export class TrainingSession {
     const state = this.#state;
     await ranks.share(network.module.stateDict());
     await this.#checkpoints.prove();
-    if (state.isOver) this.#say(`The run is finished: all ${state.totalSteps} steps are done.`);
+    if (state.isOver) this.#say(finishedInWords(state));
     try {
       const final = await this.#trainAndTest();
       await this.#parts.store.settle();
@@ -129,4 +128,26 @@ export class TrainingSession {
   #say(text: string): void {
     this.#parts.stream.write(`${text}\n`);
   }
+}
+
+/**
+ * What trains a network and where its run stands, at the beginning or at a checkpoint.
+ *
+ * @param planned the steps at which to test amid an epoch
+ * Throws UserError when a setting doesn't fit the network or the ranks. With several ranks, blocks until all are here.
+ */
+export function prepare(
+  { config, network, train, start, ranks }: Pick<SessionParts, "config" | "network" | "train" | "start" | "ranks">,
+  planned: readonly number[] = [],
+): Prepared {
+  shareOfBatch(config.batchSize, ranks.size);
+  const trainer = new Trainer(network, config, ranks);
+  if (start !== null) restoreOptimizers(trainer, start);
+  return { trainer, state: new RunState(runLength(config, train.count), start?.progress, planned) };
+}
+
+function finishedInWords({ step, totalSteps }: RunState): string {
+  const done =
+    step === totalSteps ? `all ${totalSteps} steps are done` : `${step} steps are done, of ${totalSteps} asked for`;
+  return `The run is finished: ${done}.`;
 }
