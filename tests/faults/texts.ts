@@ -26,8 +26,8 @@ export async function texts(faults: Faults, checkpoint: string): Promise<Tally[]
   const place = join(folder, "texts");
   mkdirSync(place);
   const groups: [string, readonly Trial[], number][] = [
-    ["texts that steer or flood", [...inCheckpoints(place, checkpoint), ...inRuns(place), ...elsewhere(place)], 12],
-    ["deep JSON", deepJson(place, checkpoint), 5],
+    ["texts that steer or flood", [...inCheckpoints(place, checkpoint), ...inRuns(place), ...elsewhere(place)], 20],
+    ["deep JSON", deepJson(place, checkpoint), 9],
   ];
   const tallies: Tally[] = [];
   for (const [name, trials, every] of groups) {

@@ -45,10 +45,9 @@ export function decodeNetpbm(content: Buffer, maxPixels: number): Pixels {
   if (most < 1 || most > LARGEST) throw new Error(`a Netpbm file of values up to ${most}`);
   const samples = samplesOf(reader, kind, { width, height, most });
   const data = new Uint8Array(CHANNELS * width * height);
-  const scale = 255 / most;
   for (let i = 0; i < data.length; i++) {
     const sample = samples(kind.channels === CHANNELS ? i : Math.floor(i / CHANNELS));
-    data[i] = Math.round((kind.bits ? 1 - sample : Math.min(sample, most)) * scale);
+    data[i] = Math.round(((kind.bits ? 1 - sample : Math.min(sample, most)) * 255) / most);
   }
   return { data, width, height };
 }

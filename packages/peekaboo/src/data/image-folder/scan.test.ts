@@ -112,16 +112,16 @@ describe("scanImageFolder", () => {
   });
 
   it("ends where links double with every step", async () => {
-    // As the folders of d0 are two links to d1, and so on: 2^40 ways to the last.
-    for (let i = 0; i < 40; i++) {
+    // In d0 are two links to d1, and so on: 2^30 ways to the last. Linux follows no more than 40 links in one path.
+    for (let i = 0; i < 30; i++) {
       await touch(`deep/d${i}/${i}.jpg`);
       for (const name of ["left", "right"]) symlinkSync(`../d${i + 1}`, join(folder, "deep", `d${i}`, name));
     }
-    await touch("deep/d40/40.jpg", "train/a/0.png");
+    await touch("deep/d30/30.jpg", "train/a/0.png");
     await touchVal("a");
     symlinkSync("../../deep/d0", join(folder, "train/a/deep"));
     const { train } = await scanImageFolder(folder);
-    expect(train.names).toHaveLength(42);
+    expect(train.names).toHaveLength(32);
   });
 
   it("keeps a link to nothing, which reading will tell of, and passes over what is no file", async () => {
