@@ -12,8 +12,10 @@ import { fuzz } from "./fuzz.js";
 import { kills, signals, type Whole, wholeRun } from "./kills.js";
 import { makeNetworks } from "./make-networks.js";
 import { tooLittleMemory } from "./memory.js";
+import { paths } from "./paths.js";
 import { streams } from "./streams.js";
 import { type Faults, Tally } from "./tally.js";
+import { texts } from "./texts.js";
 import { missingData } from "./training.js";
 
 const { values } = parseArgs({
@@ -44,6 +46,8 @@ const parts: Record<string, () => Promise<Tally[]>> = {
   fuzz: () => fuzz(faults, [small.pruned, small.checkpoint]),
   claims: () => claims(faults),
   damage: () => damages(faults, medium.checkpoint, medium.pruned),
+  paths: () => paths(faults, small.checkpoint),
+  texts: () => texts(faults, small.checkpoint),
   kills: () => training("kill -9", (run) => kills(faults, run)),
   signals: () => training("SIGTERM and SIGINT", (run) => signals(faults, run)),
   streams: () => training("lost streams", (run) => streams(faults, run)),

@@ -16,6 +16,25 @@ export function painted(width: number, height: number, colour: (x: number, y: nu
   return sharp(pixels, { raw: { width, height, channels: 3 } });
 }
 
+/** A BMP file of one colour, of 24 bits a pixel. */
+export function bmpOf(width: number, height: number, [r, g, b]: Rgb): Buffer {
+  const stride = 4 * Math.ceil((3 * width) / 4);
+  const file = Buffer.alloc(54 + stride * height);
+  file.write("BM");
+  for (const [at, value] of [
+    [10, 54],
+    [14, 40],
+    [18, width],
+    [22, height],
+    [28, 24],
+  ] as const)
+    file.writeUInt32LE(value, at);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) file.set([b, g, r], 54 + stride * y + 3 * x);
+  }
+  return file;
+}
+
 /** Writes files, and the folders they are in. */
 export async function writeFiles(
   folder: string,

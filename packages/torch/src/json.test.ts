@@ -25,7 +25,7 @@ describe("parseJson", () => {
     expect(() => read("\u001b]0;x")).toThrow(/^received text that is not JSON$/);
     expect(() => read('"unclosed \\')).toThrow("received text that is not JSON");
     expect(() => read("]]]]")).toThrow("received text that is not JSON");
-    expect(() => read(" ")).toThrow("received nothing");
+    expect(() => read(" ")).toThrow("received text that is not JSON");
     expect(() => read(`"${"x".repeat(2 ** 26)}"`)).toThrow("received 67108866 characters");
   });
 });

@@ -14,7 +14,7 @@ export function parseJson(text: string, fault: (received: string) => Error): unk
   try {
     return JSON.parse(text);
   } catch {
-    throw fault(text.trim() === "" ? "nothing" : "text that is not JSON");
+    throw fault("text that is not JSON");
   }
 }
 

@@ -145,7 +145,7 @@ it.each(SYSTEM_CALLS)(
     store.adopt(readCheckpoint(folder().checkpoint));
     const large = contentsOf(...chunksOf(6), new Uint8Array(3_000_000));
     await expect(store.save(large, 6)).rejects.toThrow(
-      /^save checkpoint: expected 3\.0 MB of free space for \S+checkpoint\.safetensors, received a disk with .* free \(ENOSPC\)/,
+      /^save checkpoint: expected 3\.0 MB of free space for "\S+checkpoint\.safetensors", received a disk with .* free \(ENOSPC\)/,
     );
     expect(readLatest(folder(), silent)?.progress.step).toBe(4);
     expect(readCheckpoint(join(savedir, "checkpoint-2.safetensors")).progress.step).toBe(2);

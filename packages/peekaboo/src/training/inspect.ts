@@ -186,7 +186,8 @@ function readProgress(file: string, text: string | undefined): InspectReport["pr
   return { epoch: numeral("epoch"), step: numeral("step"), bestAccuracy: numeral("bestAccuracy") };
 }
 
-function jsonOf(file: string, key: string, text = ""): unknown {
+function jsonOf(file: string, key: string, text: string | undefined): unknown {
+  if (text === undefined) throw damaged(file, "JSON", `the metadata's ${key}`, "nothing");
   return parseJson(text, (received) => damaged(file, "JSON", `the metadata's ${key}`, received));
 }
 

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -162,10 +163,11 @@ describe("MetricsWriter", () => {
   it("tells why a file can't be opened", () => {
     expectUserError(() => new MetricsWriter(folder), /received a folder/);
     expectUserError(() => new MetricsWriter(join(folder, "none", "metrics.jsonl")), /received none/);
-    vi.spyOn(fs, "openSync").mockImplementationOnce(() => {
-      throw Object.assign(new Error("denied"), { code: "EACCES" });
-    });
-    expectUserError(() => new MetricsWriter(path), /expected permission to write/);
+    fs.writeFileSync(path, "");
+    expectUserError(() => new MetricsWriter(join(path, "metrics.jsonl")), /a file in a folder's place/);
+    const pipe = join(folder, "pipe");
+    execFileSync("mkfifo", [pipe]);
+    expectUserError(() => new MetricsWriter(pipe), /received a device, pipe or socket/);
   });
 });
 
@@ -213,7 +215,7 @@ describe("readMetrics", () => {
       JSON.stringify(oneOfEach[0]).replaceAll('"kept":3', '"kept":11'),
       /layers\.0": kept is more/,
     ],
-    ["deep nesting", "[".repeat(500_000), /text that is not JSON/],
+    ["deep nesting", "[".repeat(500_000), /JSON nested more than 64 deep/],
   ])("names the line that holds %s", (_, bad, message) => {
     fs.writeFileSync(path, `${JSON.stringify(step(1))}\n`);
     fs.appendFileSync(path, bad);

@@ -197,7 +197,7 @@ function badImage(file: string, reason: string): UserError {
   return new UserError({
     operation: "decode image",
     argument: quoted(file),
-    expected: "a whole JPEG, PNG or WebP image",
+    expected: "a whole image",
     received: reason,
     remedy: "repair or remove the file, or go on without it by `--on-bad-image skip`",
   });

@@ -1,9 +1,10 @@
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import sharp, { type Sharp } from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { orientedJpeg, painted, type Rgb, solid, writeFiles } from "../../../../../tests/support/images.js";
+import { bmpOf, orientedJpeg, painted, type Rgb, solid, writeFiles } from "../../../../../tests/support/images.js";
 import { RandomStream } from "../../random/stream.js";
 import { drawCrop, roundHalfEven } from "./crop.js";
 import { decodeImage, type Transform } from "./decode.js";
@@ -48,6 +49,10 @@ describe("decodeImage", () => {
     sharp({ create: { width: 40, height: 30, channels: 4, background: { r: 200, g: 60, b: 30, alpha } } });
   const greyAlpha = () =>
     sharp(Buffer.from(Array(2400).fill([90, 64]).flat()), { raw: { width: 60, height: 40, channels: 2 } });
+  const drawing = (colour: string) =>
+    Buffer.from(
+      `<svg xmlns="http://www.w3.org/2000/svg" width="40" height="30"><rect width="40" height="30" fill="${colour}"/></svg>`,
+    );
   it.each<[string, Rgb, number, () => Promise<Buffer>]>([
     ["JPEG", RED, 1, () => solid(RED).jpeg({ quality: 100 }).toBuffer()],
     ["progressive JPEG", RED, 1, () => solid(RED).jpeg({ quality: 100, progressive: true }).toBuffer()],
@@ -65,6 +70,24 @@ describe("decodeImage", () => {
     ["translucent grey PNG, not blended", GREY, 0, () => greyAlpha().png().toBuffer()],
     ["WebP", RED, 4, () => solid(RED).webp({ quality: 100 }).toBuffer()],
     ["lossless WebP", RED, 0, () => solid(RED).webp({ lossless: true }).toBuffer()],
+    ["TIFF", RED, 0, () => solid(RED).tiff({ compression: "lzw" }).toBuffer()],
+    ["16-bit TIFF", RED, 0, () => solid(RED).toColourspace("rgb16").tiff({ compression: "none" }).toBuffer()],
+    ["grey TIFF", GREY, 0, () => solid(GREY).toColourspace("b-w").tiff().toBuffer()],
+    ["CMYK TIFF", BROWN, 12, () => solid(BROWN).toColourspace("cmyk").tiff({ compression: "none" }).toBuffer()],
+    ["palette TIFF of one bit", [255, 255, 255], 0, () => solid([255, 255, 255]).tiff({ bitdepth: 1 }).toBuffer()],
+    ["translucent TIFF, not blended", RED, 0, () => translucent(0.25).tiff({ compression: "none" }).toBuffer()],
+    ["GIF", RED, 4, () => solid(RED).gif().toBuffer()],
+    ["AVIF", RED, 6, () => solid(RED).avif({ quality: 90 }).toBuffer()],
+    ["SVG", RED, 0, async () => drawing("rgb(200, 60, 30)")],
+    ["gzipped SVG", RED, 0, async () => gzipSync(drawing("rgb(200, 60, 30)"))],
+    [
+      "PPM",
+      RED,
+      0,
+      async () => Buffer.concat([Buffer.from("P6 40 30 255\n"), Buffer.from(Array(1200).fill(RED).flat())]),
+    ],
+    ["PGM", GREY, 0, async () => Buffer.concat([Buffer.from("P5 40 30 255\n"), Buffer.alloc(1200, 90)])],
+    ["BMP", RED, 0, async () => bmpOf(40, 30, RED)],
     ["translucent WebP, not blended", RED, 0, () => translucent(0.25).webp({ lossless: true }).toBuffer()],
   ])("gives the colour of a %s", async (_, colour, tolerance, make) => {
     const content = await make();
@@ -233,13 +256,51 @@ describe("decodeImage", () => {
   it("refuses what is no image, with the reason", async () => {
     expect(await broken(Buffer.alloc(0))).toEqual(Array(2).fill("an empty file"));
     expect(await broken(Buffer.from("hello"))).toEqual(Array(2).fill("a file of another format"));
-    const svg = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>');
-    expect(await broken(svg)).toEqual(Array(2).fill("a file of another format"));
-    const gif = await solid(RED).gif().toBuffer();
-    expect(await broken(gif)).toEqual(Array(2).fill("a file of another format"));
+    expect(await broken(Buffer.from("%PDF-1.7"))).toEqual(Array(2).fill("a file of another format"));
+    expect(await broken(gzipSync("hello"))).toEqual(Array(2).fill("a file of another format"));
     mkdirSync(join(folder, "folder.jpg"));
-    await expect(decodeImage(join(folder, "folder.jpg"), 0, PLAIN, 28)).rejects.toThrow("EISDIR");
+    await expect(decodeImage(join(folder, "folder.jpg"), 0, PLAIN, 28)).rejects.toThrow("received a folder");
     await expect(decodeImage(join(folder, "none.jpg"), 0, PLAIN, 28)).rejects.toThrow("ENOENT");
+  });
+
+  it("takes the first frame of an animation and the first page of a document", async () => {
+    const frames = Buffer.concat([RED, GREY, BROWN].map((colour) => Buffer.from(Array(1200).fill(colour).flat())));
+    const raw = () => sharp(frames, { raw: { width: 40, height: 90, channels: 3, pageHeight: 30 } });
+    for (const content of await Promise.all([raw().gif().toBuffer(), raw().webp({ lossless: true }).toBuffer()])) {
+      expect((await sharp(content).metadata()).pages).toBe(3);
+      expect(distance(await decoded(content), RED)).toBeLessThanOrEqual(4);
+    }
+    const pages = await raw().tiff().toBuffer();
+    expect((await sharp(pages).metadata()).pages).toBe(3);
+    expect(distance(await decoded(pages), RED)).toBeLessThanOrEqual(4);
+  });
+
+  it("turns a TIFF as its orientation says", async () => {
+    const content = await painted(30, 20, (x) => (x < 15 ? RED : GREY))
+      .withMetadata({ orientation: 6 })
+      .tiff({ compression: "none" })
+      .toBuffer();
+    const image = await decoded(content, PLAIN, 20);
+    expect([...image.subarray(0, 3)]).toEqual([...RED]);
+    expect([...image.subarray(-3)]).toEqual([...GREY]);
+    expect([...image.subarray(57, 60)]).toEqual([...RED]);
+  });
+
+  it("lets a drawing read no other file", async () => {
+    writeFileSync(join(folder, "secret.png"), await solid(RED).png().toBuffer());
+    const content = Buffer.from(
+      `<svg xmlns="http://www.w3.org/2000/svg" width="40" height="30"><image href="file://${folder}/secret.png" width="40" height="30"/></svg>`,
+    );
+    expect(distance(await decoded(content), [0, 0, 0])).toBe(0);
+  });
+
+  it("refuses a drawing and a bitmap of too many pixels before it takes memory for them", async () => {
+    const large = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="20000" height="9000"/>');
+    const before = process.memoryUsage().rss;
+    for (const reason of await broken(large)) expect(reason).not.toBe("");
+    for (const reason of await broken(Buffer.from("P6 20000 9000 255\n"))) expect(reason).toContain("pixels");
+    expect(process.memoryUsage().rss - before).toBeLessThan(200e6);
+    for (const reason of await broken(gzipSync(Buffer.alloc(2 ** 26, " ")))) expect(reason).not.toBe("");
   });
 
   it("refuses a decompression bomb before it takes memory for it", async () => {

@@ -1,7 +1,13 @@
-import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
+import { closeSync, fstatSync, readFileSync } from "node:fs";
+import { promisify } from "node:util";
+import { gunzip } from "node:zlib";
+import { openRegular } from "@peekaboo/torch/files";
 import sharp, { type ResizeOptions, type Sharp, type SharpOptions } from "sharp";
+import { decodeBmp } from "./bmp.js";
 import { type Box, centerCrop, drawCrop, resizedShortSide, resizedSize } from "./crop.js";
-import { isJpeg, outlineJpeg } from "./jpeg.js";
+import { formatOf } from "./formats.js";
+import { outlineJpeg } from "./jpeg.js";
+import { decodeNetpbm } from "./netpbm.js";
 import { mirror, type Pixels, resample } from "./resample.js";
 
 /** What becomes of an image: training's random crop and flip, or testing's central crop. */
@@ -11,18 +17,14 @@ export type Transform = { kind: "training"; seed: number; epoch: number } | { ki
 const MAX_PIXELS = 89_478_485;
 const MAX_FILE_BYTES = 2 ** 28;
 const LIMITS: SharpOptions = { limitInputPixels: MAX_PIXELS, failOn: "truncated" };
+/** Of the formats that libvips decodes but JPEG. */
+const WHOLE: SharpOptions = { ...LIMITS, ignoreIcc: true };
 const CHANNELS = 3;
 const CMYK_COMPONENTS = 4;
 
-/** The first bytes of the formats that are decoded; libvips would take many more, of which some are not for strangers' files. */
-const SIGNATURES: readonly (readonly [offset: number, text: string])[][] = [
-  [[0, "\xff\xd8\xff"]],
-  [[0, "\x89PNG\r\n\x1a\n"]],
-  [
-    [0, "RIFF"],
-    [8, "WEBP"],
-  ],
-];
+/** A drawing can ask for any amount of work. */
+const SVG_SECONDS = 20;
+const SVG_BYTES = 2 ** 24;
 
 // Both hold for the process. Several images are decoded side by side, so that one needs no threads of its own; and no image
 // comes twice soon enough to be worth keeping.
@@ -37,8 +39,10 @@ sharp.cache(false);
  * The image is turned as its EXIF orientation says; alpha is dropped, not blended; sixteen bits become eight; grey becomes
  * RGB, and so does CMYK, by its own profile or a common one. Profiles of RGB images are ignored, as Pillow ignores them.
  *
+ * Of several images or frames in a file, the first is taken. A drawing has the size that it tells.
+ *
  * @param index chooses the random crop
- * @throws Error with the reason when the file isn't a whole JPEG, PNG or WebP image of at most 89 megapixels
+ * @throws Error with the reason when the file isn't a whole image of a known format, of at most 89 megapixels
  */
 export async function decodeImage(
   file: string,
@@ -46,8 +50,7 @@ export async function decodeImage(
   transform: Transform,
   size: number,
 ): Promise<Uint8Array> {
-  const content = readImage(file);
-  const opened = await (isJpeg(content) ? openJpeg(content) : openWhole(content));
+  const opened = await openImage(readImage(file));
   const { data } = await transformed(opened, planOf(opened.width, opened.height, index, transform, size));
   if (data.length !== size * size * CHANNELS) throw new Error(`${data.length} bytes of pixels`);
   return data;
@@ -58,6 +61,26 @@ interface Opened {
   image: Sharp;
   width: number;
   height: number;
+}
+
+async function openImage(content: Buffer): Promise<Opened> {
+  const format = formatOf(content);
+  switch (format) {
+    case undefined:
+      throw new Error("a file of another format");
+    case "jpeg":
+      return openJpeg(content);
+    case "bmp":
+      return openPixels(decodeBmp(content, MAX_PIXELS));
+    case "netpbm":
+      return openPixels(decodeNetpbm(content, MAX_PIXELS));
+    case "svgz":
+      return openSvg(await promisify(gunzip)(content, { maxOutputLength: SVG_BYTES }));
+    case "svg":
+      return openSvg(content);
+    case "other":
+      return openWhole(sharp(content, WHOLE));
+  }
 }
 
 /** A JPEG image, which is decoded as far down as the crop needs. */
@@ -73,28 +96,30 @@ async function openJpeg(content: Buffer): Promise<Opened> {
   return { image: orientation > 1 ? image.autoOrient() : image, ...autoOrient };
 }
 
+async function openSvg(content: Buffer): Promise<Opened> {
+  if (formatOf(content) !== "svg") throw new Error("a file of another format");
+  return openWhole(sharp(content, WHOLE).timeout({ seconds: SVG_SECONDS }));
+}
+
 /** An image of another format, all of it decoded first: resized with its alpha, a colour would weigh as much as it is opaque. */
-async function openWhole(content: Buffer): Promise<Opened> {
-  const image = sharp(content, { ...LIMITS, ignoreIcc: true })
-    .autoOrient()
-    .removeAlpha()
-    .toColourspace("srgb");
+async function openWhole(file: Sharp): Promise<Opened> {
+  const image = file.autoOrient().removeAlpha().toColourspace("srgb");
   const { data, info } = await image.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
   const { width, height, channels } = info;
   return { image: sharp(data, { ...LIMITS, raw: { width, height, channels } }), width, height };
 }
 
+function openPixels({ data, width, height }: Pixels): Opened {
+  return { image: sharp(data, { ...LIMITS, raw: { width, height, channels: CHANNELS } }), width, height };
+}
+
 function readImage(file: string): Buffer {
-  const descriptor = openSync(file, "r");
+  const descriptor = openRegular("read image", file);
   try {
     const { size } = fstatSync(descriptor);
     if (size === 0) throw new Error("an empty file");
     if (size > MAX_FILE_BYTES) throw new Error(`a file of ${size} bytes`);
-    const content = readFileSync(descriptor);
-    const matches = ([offset, text]: readonly [number, string]) =>
-      content.toString("latin1", offset, offset + text.length) === text;
-    if (!SIGNATURES.some((parts) => parts.every(matches))) throw new Error("a file of another format");
-    return content;
+    return readFileSync(descriptor);
   } finally {
     closeSync(descriptor);
   }

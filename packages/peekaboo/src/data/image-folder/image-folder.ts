@@ -38,6 +38,7 @@ export async function openImageFolder(folder: string, options: ImageFolderOption
   checkInteger("prefetch", prefetch, 1, 1024);
   warnOfFewThreads(workers, onWarning);
   const scan = await scanImageFolder(folder);
+  warnOfPassedOver(scan.passedOver, onWarning);
   const pool = new DecoderPool({ workers });
   const open = new Set<ImageSplit>(["train", "val"]);
   const split = (name: ImageSplit): ImageFolderBatches => {
@@ -49,6 +50,21 @@ export async function openImageFolder(folder: string, options: ImageFolderOption
   };
   const checksums = () => fingerprints(scan);
   return { classes: scan.classes, train: split("train"), val: split("val"), checksums, dispose: () => pool.dispose() };
+}
+
+/** Kinds of files that a warning lists. */
+const LISTED = 10;
+
+/** Tells in one line how many files are no images, the most frequent first. */
+function warnOfPassedOver(passedOver: ReadonlyMap<string, number>, onWarning: (message: string) => void): void {
+  const sorted = [...passedOver].sort(([a, some], [b, others]) => others - some || (a < b ? -1 : 1));
+  const total = (counts: readonly (readonly [string, number])[]) => counts.reduce((sum, [, count]) => sum + count, 0);
+  const files = total(sorted);
+  if (files === 0) return;
+  const listed = sorted.slice(0, LISTED).map(([what, count]) => `${count} ${what}`);
+  const others = total(sorted.slice(LISTED));
+  if (others > 0) listed.push(`${others} others`);
+  onWarning(`passed over ${files} ${files === 1 ? "file" : "files"}: ${listed.join(", ")}`);
 }
 
 function warnOfFewThreads(workers: number, onWarning: (message: string) => void): void {

@@ -33,12 +33,28 @@ describe("scanImageFolder", () => {
     expect([...val.labels]).toEqual([0, 1, 2, 3, 4]);
   });
 
-  it("takes JPEG, PNG and WebP by their endings, in any case, and nothing else", async () => {
+  it("takes images by their endings, in any case, and counts what else is there", async () => {
     await touch("train/a/1.jpg", "train/a/2.JPEG", "train/a/3.Png", "train/a/4.WEBP", "train/a/jpg", "train/a/5.gif");
-    await touch("train/a/6.jpg.txt", "train/readme.jpg", "train/a/.7.jpg");
+    await touch("train/a/6.jpg.txt", "train/readme.jpg", "train/a/8.TIF", "train/a/b/9.heic", "val/a/10.Txt");
+    await touch("train/a/7.\u001b]0;x");
     await touchVal("a");
-    const { train } = await scanImageFolder(folder);
-    expect(train.names).toEqual([".7.jpg", "1.jpg", "2.JPEG", "3.Png", "4.WEBP"]);
+    const { train, passedOver } = await scanImageFolder(folder);
+    expect(train.names).toEqual(["1.jpg", "2.JPEG", "3.Png", "4.WEBP", "5.gif", "8.TIF"]);
+    expect(Object.fromEntries(passedOver)).toEqual({
+      ".txt": 2,
+      ".heic": 1,
+      "without an ending": 1,
+      ".jpg beside the classes": 1,
+      ".\\u001b]0;x": 1,
+    });
+  });
+
+  it("takes nothing hidden for an image or a class", async () => {
+    await touch("train/a/1.jpg", "train/a/._1.jpg", "train/a/.DS_Store", "train/a/.ipynb_checkpoints/1-checkpoint.jpg");
+    await touch("train/.ipynb_checkpoints/2.jpg", "train/__MACOSX/a/._1.jpg", "train/a/__MACOSX/3.jpg");
+    await touchVal("a");
+    const { classes, train, passedOver } = await scanImageFolder(folder);
+    expect([classes, train.names, passedOver.size]).toEqual([["a"], ["1.jpg"], 0]);
   });
 
   it("reads folders below a class's, sorted by their whole paths", async () => {
@@ -68,6 +84,44 @@ describe("scanImageFolder", () => {
     const { classes, train } = await scanImageFolder(folder);
     expect(classes).toEqual(["a", "b"]);
     expect(train.names).toEqual(["1.jpg", "5.jpg", "in/2.jpg", "linked/3.jpg", "4.jpg"]);
+  });
+
+  it("has each image once, however many links lead to its folder", async () => {
+    const names = Array.from({ length: 9 }, (_, i) => `f${i}`);
+    await touch(...names.map((name) => `train/a/${name}/${name}.jpg`), "train/b/0.jpg", "elsewhere/0.jpg");
+    await touchVal("a", "b");
+    // From each folder to all others: a million ways without a circle.
+    for (const from of names) {
+      for (const to of names) symlinkSync(`../${to}`, join(folder, "train/a", from, `to-${to}`));
+    }
+    // A folder elsewhere has the name of the first link to it, and a class may take another's images.
+    symlinkSync("../../elsewhere", join(folder, "train/b/z"));
+    symlinkSync("../../elsewhere", join(folder, "train/b/y"));
+    symlinkSync("../a/f3", join(folder, "train/b/x"));
+    const { train } = await scanImageFolder(folder);
+    const own = names.map((name) => `${name}/${name}.jpg`);
+    expect(train.names.slice(0, 9)).toEqual(own);
+    expect(
+      train.names
+        .slice(9)
+        .map((name) => name.split("/").at(-1))
+        .sort(),
+    ).toEqual(["0.jpg", "0.jpg", ...names.map((name) => `${name}.jpg`)].sort());
+    expect(train.names).toContain("y/0.jpg");
+    expect(train.names).toContain("x/f3.jpg");
+  });
+
+  it("ends where links double with every step", async () => {
+    // In d0 are two links to d1, and so on: 2^30 ways to the last. Linux follows no more than 40 links in one path.
+    for (let i = 0; i < 30; i++) {
+      await touch(`deep/d${i}/${i}.jpg`);
+      for (const name of ["left", "right"]) symlinkSync(`../d${i + 1}`, join(folder, "deep", `d${i}`, name));
+    }
+    await touch("deep/d30/30.jpg", "train/a/0.png");
+    await touchVal("a");
+    symlinkSync("../../deep/d0", join(folder, "train/a/deep"));
+    const { train } = await scanImageFolder(folder);
+    expect(train.names).toHaveLength(32);
   });
 
   it("keeps a link to nothing, which reading will tell of, and passes over what is no file", async () => {
@@ -106,9 +160,7 @@ describe("scanImageFolder", () => {
   it("names a class without an image", async () => {
     await touch("train/a/1.jpg", "train/b/readme.txt");
     await touchVal("a", "b");
-    await expect(scanImageFolder(folder)).rejects.toThrow(
-      `at least one image (.jpg, .jpeg, .png, .webp) for "${join(folder, "train", "b")}", received none.`,
-    );
+    await expect(scanImageFolder(folder)).rejects.toThrow(`.pnm) for "${join(folder, "train", "b")}", received none.`);
   });
 
   // Nothing is closed to root.
