@@ -12,6 +12,7 @@ import { fuzz } from "./fuzz.js";
 import { kills, signals, type Whole, wholeRun } from "./kills.js";
 import { makeNetworks } from "./make-networks.js";
 import { tooLittleMemory } from "./memory.js";
+import { stores } from "./store.js";
 import { type Faults, Tally } from "./tally.js";
 import { missingData } from "./training.js";
 
@@ -48,6 +49,7 @@ const parts: Record<string, () => Promise<Tally[]>> = {
   disk: () => training("full disk", (run) => fullDisk(faults, run)),
   readonly: () => training("read-only folder", () => readOnly(faults)),
   clock: () => training("clock jumps", (run) => clockJumps(faults, run)),
+  store: () => training("strangers", () => stores(faults)),
   memory: () => training("too little memory", () => tooLittleMemory(faults)),
 };
 
