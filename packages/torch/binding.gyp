@@ -20,7 +20,10 @@
         "native/process_group.cc",
         "native/reducer.cc",
         "native/runtime.cc",
+        "native/socket_store.cc",
+        "native/sockets.cc",
         "native/store.cc",
+        "native/store_server.cc",
         "native/tensor.cc",
         "native/values.cc"
       ],

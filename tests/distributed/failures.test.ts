@@ -1,5 +1,5 @@
-import { createServer, type Server } from "node:net";
 import { describe, expect, it } from "vitest";
+import { STRANGERS, Stranger } from "../faults/sockets.js";
 import { freePort, type Outcome, RankProcess } from "../support/ranks.js";
 
 interface Failure {
@@ -116,13 +116,29 @@ describe("a job that can't start says why, in one sentence, in each process that
     }
   });
 
-  it("when something else listens there", async () => {
-    const server = await listening();
-    const options = `{ initMethod: "tcp://127.0.0.1:${portOf(server)}", rank: 1, worldSize: 2, timeoutMs: 1500 }`;
+  it.each(Object.entries(STRANGERS))("when a server that is %s listens there", async (_, { greet, found }) => {
+    const stranger = await Stranger.start(greet);
+    const options = `{ initMethod: "tcp://localhost:${stranger.port}", rank: 1, worldSize: 2, timeoutMs: 1500 }`;
     const [outcome] = await outcomes([`await join(${options});`], [2], [1]);
-    server.close();
-    expect(failureOf(outcome as Outcome)).toMatchObject({ name: "DistributedError" });
-    expect(outcome?.status).toBe(0);
+    stranger.stop();
+    const { name, message } = failureOf(outcome as Outcome);
+    expect(message).toMatch(
+      /^join the process group: expected the store of rank 0 for localhost:\d+, received a program that \w+ .*; give every rank of a job the same address, with a port that no other program and no other job has\.$/,
+    );
+    expect(message).toMatch(found);
+    expect([name, outcome?.status, outcome?.stderr]).toEqual(["UserError", 0, ""]);
+  });
+
+  it("when another job's store does", async () => {
+    const port = await freePort();
+    const first = new RankProcess("await join({ token: 'one' });", { port, rank: 0, worldSize: 2 });
+    const body = "await join({ token: 'two', timeoutMs: 20000 });";
+    const second = await new RankProcess(body, { port, rank: 1, worldSize: 2 }).outcome;
+    first.child.kill("SIGKILL");
+    expect(failureOf(second)).toMatchObject({
+      name: "UserError",
+      message: expect.stringContaining(`for 127.0.0.1:${port}, received the store of another job; give every rank`),
+    });
   });
 });
 
@@ -164,14 +180,3 @@ describe("a process that ends", () => {
     expect([answer, status, stderr]).toEqual([[[3], [3]], 0, ""]);
   });
 });
-
-function listening(): Promise<Server> {
-  return new Promise((resolve) => {
-    const server = createServer((socket) => socket.on("error", () => {})).listen(0, () => resolve(server));
-  });
-}
-
-function portOf(server: Server): number {
-  const address = server.address();
-  return typeof address === "object" && address !== null ? address.port : 0;
-}

@@ -13,6 +13,7 @@ import { kills, signals, type Whole, wholeRun } from "./kills.js";
 import { makeNetworks } from "./make-networks.js";
 import { tooLittleMemory } from "./memory.js";
 import { paths } from "./paths.js";
+import { stores } from "./store.js";
 import { streams } from "./streams.js";
 import { type Faults, Tally } from "./tally.js";
 import { texts } from "./texts.js";
@@ -54,6 +55,7 @@ const parts: Record<string, () => Promise<Tally[]>> = {
   disk: () => training("full disk", (run) => fullDisk(faults, run)),
   readonly: () => training("read-only folder", () => readOnly(faults)),
   clock: () => training("clock jumps", (run) => clockJumps(faults, run)),
+  store: () => training("strangers", () => stores(faults)),
   memory: () => training("too little memory", () => tooLittleMemory(faults)),
 };
 

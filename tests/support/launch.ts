@@ -18,6 +18,8 @@ export interface SupervisorRun {
   /** Seconds. */
   timeout?: number;
   startTimeout?: number;
+  /** Milliseconds that ranks have to end once one has, or a signal has come. */
+  saveMs?: number;
   env?: Record<string, string>;
   /** What runs node, such as `ip netns exec NAME`. */
   through?: readonly string[];
@@ -58,7 +60,7 @@ export class Supervisor {
 }
 
 function supervisorScript(run: Omit<SupervisorRun, "env" | "through">): string {
-  const { processes = 2, machine = 0, machines = 1, address = null, maxRestarts = 0 } = run;
+  const { processes = 2, machine = 0, machines = 1, address = null, maxRestarts = 0, saveMs = 60_000 } = run;
   const plan = { kind: "spawn", processes, machine, machines, address, maxRestarts };
   const command = [process.execPath, "--input-type=module", "-e", rankScript(run)];
   return `
@@ -66,7 +68,7 @@ function supervisorScript(run: Omit<SupervisorRun, "env" | "through">): string {
     const command = ${JSON.stringify(command)};
     process.exitCode = await supervise({
       plan: ${JSON.stringify(plan)}, command, io: process, firstPauseMs: 10,
-      graces: { noticeMs: 5000, stopMs: 500 },
+      graces: { noticeMs: 5000, stopMs: 500, saveMs: ${saveMs} },
       restart: () => ({ command, from: "the last checkpoint" }),
     });`;
 }

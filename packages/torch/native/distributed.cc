@@ -11,6 +11,7 @@
 #include "denormals.h"
 #include "distributed_state.h"
 #include "handle.h"
+#include "store_protocol.h"
 
 namespace torchjs {
 namespace {
@@ -70,14 +71,14 @@ struct Asked {
 
 // Runs `request` on the store's lane; gives the promise of what it returns a function for.
 Napi::Value ask(Napi::Env env, StoreClient& client, const char* operation,
-                std::function<Result(StoreClient::Pointer& store, const std::atomic<bool>& closing)> request) {
+                std::function<Result(OpenedStore& opened, const std::atomic<bool>& closing)> request) {
   const auto completions = Distributed::of(env).completions;
   uint64_t number = 0;
   const Napi::Promise promise = completions->open(env, operation, &number, &client);
   const auto asked = std::make_shared<Asked>(completions, number);
-  client.lane.run([asked, request, store = client.store](const std::atomic<bool>& closing) {
+  client.lane.run([asked, request, opened = client.opened](const std::atomic<bool>& closing) {
     try {
-      asked->answer(request(*store, closing));
+      asked->answer(request(*opened, closing));
     } catch (const std::exception& error) {
       asked->fail(oneSentence(error.what()));
     }
@@ -89,19 +90,24 @@ std::shared_ptr<StoreClient> storeAt(const Napi::CallbackInfo& info) {
   return itemAt(Distributed::of(info.Env()).stores, info[0], "store");
 }
 
-// storeOpen(host, port, serve, timeoutMs): the number of a store that may be closed before the promise is kept, and the
-// promise.
+// storeOpen(hosts, port, serve, timeoutMs, token, foreign): the number of a store that may be closed before the promise
+// is kept, and the promise.
 Napi::Value storeOpen(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  auto client = std::make_shared<StoreClient>();
-  client->address = {toText(info[0], {"host"}), static_cast<uint16_t>(toInteger(info[1], {"port"}, 0, 65535)),
-                     toTimeout(info[3])};
+  StoreAddress address;
+  address.hosts = toTexts(info[0], "hosts");
+  address.port = static_cast<uint16_t>(toInteger(info[1], {"port"}, 0, 65535));
   const bool serve = toBoolean(info[2], {"serve"});
+  address.timeout = toTimeout(info[3]);
+  address.token = toText(info[4], {"token"});
+  if (address.token.size() != kTokenBytes) refuse({"token"}, "a text of 64 bytes", info[4]);
+  address.foreign = toBoolean(info[5], {"foreign"});
+  auto client = std::make_shared<StoreClient>(address);
   Distributed& distributed = Distributed::of(env);
   const int64_t number = distributed.add(distributed.stores, client);
-  const auto open = [address = client->address, serve](StoreClient::Pointer& store, const std::atomic<bool>&) {
-    store = openStore(address, serve);
-    const double port = store->getPort();
+  const auto open = [serve](OpenedStore& opened, const std::atomic<bool>&) {
+    opened.open(serve);
+    const double port = opened.address.port;
     return [port](Napi::Env later) { return Napi::Number::New(later, port); };
   };
   auto both = Napi::Array::New(env, 2);
@@ -114,8 +120,8 @@ Napi::Value storeOpen(const Napi::CallbackInfo& info) {
 Napi::Value storeSet(const Napi::CallbackInfo& info) {
   const std::string value = toText(info[2], {"value"});
   return ask(info.Env(), *storeAt(info), "store set",
-             [key = toText(info[1], {"key"}), value](StoreClient::Pointer& store, const std::atomic<bool>&) {
-               store->set(key, std::vector<uint8_t>(value.begin(), value.end()));
+             [key = toText(info[1], {"key"}), value](OpenedStore& opened, const std::atomic<bool>&) {
+               opened.store->set(key, std::vector<uint8_t>(value.begin(), value.end()));
                return [](Napi::Env env) { return env.Undefined(); };
              });
 }
@@ -123,9 +129,9 @@ Napi::Value storeSet(const Napi::CallbackInfo& info) {
 // storeGet(store, key): null where there is none.
 Napi::Value storeGet(const Napi::CallbackInfo& info) {
   return ask(info.Env(), *storeAt(info), "store get",
-             [key = toText(info[1], {"key"})](StoreClient::Pointer& store, const std::atomic<bool>&) -> Result {
-               if (!store->check({key})) return [](Napi::Env env) { return env.Null(); };
-               const auto bytes = store->get(key);
+             [key = toText(info[1], {"key"})](OpenedStore& opened, const std::atomic<bool>&) -> Result {
+               if (!opened.store->check({key})) return [](Napi::Env env) { return env.Null(); };
+               const auto bytes = opened.store->get(key);
                const std::string text(bytes.begin(), bytes.end());
                return [text](Napi::Env env) { return Napi::String::New(env, text); };
              });
@@ -135,8 +141,8 @@ Napi::Value storeGet(const Napi::CallbackInfo& info) {
 Napi::Value storeAdd(const Napi::CallbackInfo& info) {
   const int64_t amount = toInteger(info[2], {"amount"});
   return ask(info.Env(), *storeAt(info), "store add",
-             [key = toText(info[1], {"key"}), amount](StoreClient::Pointer& store, const std::atomic<bool>&) {
-               const int64_t sum = store->add(key, amount);
+             [key = toText(info[1], {"key"}), amount](OpenedStore& opened, const std::atomic<bool>&) {
+               const int64_t sum = opened.store->add(key, amount);
                return [sum](Napi::Env env) { return fromInteger(env, sum); };
              });
 }
@@ -144,8 +150,8 @@ Napi::Value storeAdd(const Napi::CallbackInfo& info) {
 // storeDelete(store, key): whether it was there.
 Napi::Value storeDelete(const Napi::CallbackInfo& info) {
   return ask(info.Env(), *storeAt(info), "store delete",
-             [key = toText(info[1], {"key"})](StoreClient::Pointer& store, const std::atomic<bool>&) {
-               const bool was = store->deleteKey(key);
+             [key = toText(info[1], {"key"})](OpenedStore& opened, const std::atomic<bool>&) {
+               const bool was = opened.store->deleteKey(key);
                return [was](Napi::Env env) { return Napi::Boolean::New(env, was); };
              });
 }
@@ -154,12 +160,12 @@ Napi::Value storeDelete(const Napi::CallbackInfo& info) {
 Napi::Value storeAwait(const Napi::CallbackInfo& info) {
   const std::string stopKey = toText(info[2], {"stopKey"});
   const Milliseconds timeout = toTimeout(info[3]);
-  return ask(info.Env(), *storeAt(info), "store wait",
-             [keys = toTexts(info[1], "keys"), stopKey, timeout](StoreClient::Pointer& store,
-                                                                 const std::atomic<bool>& closing) {
-               const auto missing = awaitKeys(*store, keys, stopKey, timeout, closing);
-               return [missing](Napi::Env env) { return fromNumbers(env, missing); };
-             });
+  return ask(
+      info.Env(), *storeAt(info), "store wait",
+      [keys = toTexts(info[1], "keys"), stopKey, timeout](OpenedStore& opened, const std::atomic<bool>& closing) {
+        const auto missing = awaitKeys(*opened.store, keys, stopKey, timeout, closing);
+        return [missing](Napi::Env env) { return fromNumbers(env, missing); };
+      });
 }
 
 // storeAwaitNow(store, keys, timeoutMs): the same for a caller that can't wait for a promise; null when the store does
@@ -171,9 +177,9 @@ Napi::Value storeAwaitNow(const Napi::CallbackInfo& info) {
   const auto answer = std::make_shared<std::promise<std::vector<size_t>>>();
   auto future = answer->get_future();
   client->lane.run(
-      [answer, store = client->store, keys = toTexts(info[1], "keys"), timeout](const std::atomic<bool>& closing) {
+      [answer, opened = client->opened, keys = toTexts(info[1], "keys"), timeout](const std::atomic<bool>& closing) {
         try {
-          answer->set_value(awaitKeys(**store, keys, "", timeout, closing));
+          answer->set_value(awaitKeys(*opened->store, keys, "", timeout, closing));
         } catch (...) {
           answer->set_exception(std::current_exception());
         }
@@ -217,16 +223,13 @@ Napi::Value groupCreate(const Napi::CallbackInfo& info) {
   options.name = toText(info[5], {"name"});
   options.interface = toText(info[6], {"interface"});
   options.hostname = toText(info[7], {"hostname"});
-  return ask(info.Env(), *client, "create the process group",
-             [address = client->address, options](StoreClient::Pointer& store, const std::atomic<bool>&) {
-               StoreAddress own = address;
-               own.port = store->getPort();
-               const auto group = Group::create(own, options);
-               return [group](Napi::Env env) {
-                 Distributed& distributed = Distributed::of(env);
-                 return Napi::Number::New(env, static_cast<double>(distributed.add(distributed.groups, group)));
-               };
-             });
+  return ask(info.Env(), *client, "create the process group", [options](OpenedStore& opened, const std::atomic<bool>&) {
+    const auto group = Group::create(opened.address, options);
+    return [group](Napi::Env env) {
+      Distributed& distributed = Distributed::of(env);
+      return Napi::Number::New(env, static_cast<double>(distributed.add(distributed.groups, group)));
+    };
+  });
 }
 
 // groupAddresses(group, rank): this process's ends of its connections to that rank.

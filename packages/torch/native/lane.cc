@@ -3,6 +3,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <future>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -12,6 +13,7 @@
 namespace torchjs {
 namespace {
 
+// How long the end of something may hold up who ends it.
 constexpr auto kPatience = std::chrono::seconds(2);
 
 }  // namespace
@@ -64,6 +66,17 @@ void Lane::close() {
   dropped.swap(state_->jobs);
   state_->changed.notify_all();
   state_->changed.wait_for(lock, kPatience, [&] { return state_->ended; });
+}
+
+void Lane::apart(std::function<void()> end) {
+  std::promise<void> ended;
+  auto soon = ended.get_future();
+  std::thread([end = std::move(end), done = std::move(ended)]() mutable {
+    end();
+    end = nullptr;
+    done.set_value();
+  }).detach();
+  soon.wait_for(kPatience);
 }
 
 }  // namespace torchjs

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <utility>
 
 namespace torchjs {
 
@@ -24,7 +25,16 @@ class Lane {
   // with what it holds: it touches nothing of this process until the call returns.
   void close();
 
+  // Lets go of the last hold on something whose end may wait for others, on another thread, and waits a moment itself.
+  template <typename Hold>
+  static void release(Hold hold) {
+    const auto last = std::make_shared<Hold>(std::move(hold));
+    apart([last] { *last = Hold(); });
+  }
+
  private:
+  static void apart(std::function<void()> end);
+
   struct State;
   std::shared_ptr<State> state_;
 };

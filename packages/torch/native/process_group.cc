@@ -5,11 +5,10 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <future>
-#include <thread>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <utility>
 
+#include "lane.h"
 #ifdef USE_C10D_GLOO
 #include "gloo_group.h"
 #endif
@@ -21,9 +20,6 @@ namespace torchjs {
 namespace {
 
 using Milliseconds = std::chrono::milliseconds;
-
-// How long a group may take to end.
-constexpr auto kPatience = std::chrono::seconds(2);
 
 // What both backends reduce.
 constexpr at::ScalarType kDtypes[] = {at::kFloat, at::kDouble, at::kHalf, at::kLong, at::kInt, at::kChar, at::kByte};
@@ -75,7 +71,7 @@ Group::Group(const GroupOptions& options, c10::intrusive_ptr<Backend> backend, s
 
 std::shared_ptr<Group> Group::create(const StoreAddress& address, const GroupOptions& options) {
   // A connection of its own: a wait of c10d's that times out spoils the one it is made on.
-  const auto store = c10::make_intrusive<c10d::PrefixStore>("group/" + options.name, openStore(address, false));
+  const auto store = c10::make_intrusive<c10d::PrefixStore>("group/" + options.name, openStore(address));
 #ifdef USE_C10D_GLOO
   if (options.backend == "gloo") {
     const auto gloo = makeGloo(store, options);
@@ -201,13 +197,7 @@ void Group::close() {
     backend.swap(backend_);
   }
   // Gloo can miss that a connection broke in the middle of a send, and then waits until its time is up: not here.
-  std::promise<void> ended;
-  auto end = ended.get_future();
-  std::thread([last = std::move(backend), done = std::move(ended)]() mutable {
-    last.reset();
-    done.set_value();
-  }).detach();
-  end.wait_for(kPatience);
+  Lane::release(std::move(backend));
 }
 
 }  // namespace torchjs

@@ -1,4 +1,4 @@
-// c10d's key-value store, through which processes find each other, behind a thread of its own.
+// The key-value store through which processes find each other, behind a thread of its own.
 #pragma once
 
 #include <atomic>
@@ -6,36 +6,40 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #include <vector>
 
 #include "lane.h"
+#include "socket_store.h"
+#include "store_server.h"
 
 namespace torchjs {
 
-// Where a store is, and how long one request to it may take.
-struct StoreAddress {
-  std::string host;
-  uint16_t port;
-  std::chrono::milliseconds timeout;
-};
-
-// Connects to the store there; `serve`: is the store, on that port (0: any that is free).
-c10::intrusive_ptr<c10d::TCPStore> openStore(const StoreAddress& address, bool serve);
+// Connects to the store there.
+c10::intrusive_ptr<c10d::Store> openStore(const StoreAddress& address);
 
 // Polls until every key is there, `stopKey` is (none when empty), the time is up, or `closing`; gives the places in
-// `keys` of those that are missing. Never c10d's own wait: libtorch 1.13's leaves its answer on the connection when it
-// times out, to be read as that of the next request.
+// `keys` of those that are missing. Never c10d's own wait: libtorch 1.13's TCPStore leaves its answer on the connection
+// when it times out, to be read as that of the next request.
 std::vector<size_t> awaitKeys(c10d::Store& store, const std::vector<std::string>& keys, const std::string& stopKey,
                               std::chrono::milliseconds timeout, const std::atomic<bool>& closing);
 
-// A connection, made on its lane. All that is asked of the store is asked there.
-struct StoreClient {
-  using Pointer = c10::intrusive_ptr<c10d::TCPStore>;
-
+// A connection, and the store itself where this process serves it.
+struct OpenedStore {
   StoreAddress address;
-  bool serve;
-  std::shared_ptr<Pointer> store = std::make_shared<Pointer>();
+  std::unique_ptr<StoreServer> server;
+  c10::intrusive_ptr<c10d::Store> store;
+
+  void open(bool serve);
+};
+
+// A store opened on its lane, where all that is asked of it is asked.
+struct StoreClient {
+  explicit StoreClient(StoreAddress address);
+  ~StoreClient();
+  StoreClient(const StoreClient&) = delete;
+  StoreClient& operator=(const StoreClient&) = delete;
+
+  std::shared_ptr<OpenedStore> opened = std::make_shared<OpenedStore>();
   Lane lane;
 };
 

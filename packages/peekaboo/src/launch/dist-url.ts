@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import type { Kind } from "../config/kinds.js";
 
 /** Where rank 0 serves the store. */
@@ -23,5 +24,6 @@ export function addressOf(url: string): Address | null {
   const [, bracketed, plain, digits] = TCP.exec(url) ?? [];
   const host = bracketed ?? plain;
   const port = Number(digits);
-  return host === undefined || port > 65535 ? null : { host, port };
+  const exists = host !== undefined && (bracketed === undefined || isIP(bracketed) === 6);
+  return exists && port <= 65535 ? { host, port } : null;
 }

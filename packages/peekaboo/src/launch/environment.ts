@@ -4,6 +4,12 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** Tells a process that the supervisor started it; its end of the lifeline is then file descriptor {@link LIFELINE_FD}. */
 const MARKER = "PEEKABOO_LAUNCHED";
 
+/**
+ * What the ranks of a job show to its store, which lets in nobody else. The supervisor makes it up where all ranks are its
+ * own; with several machines it is the user's, the same on each, or none.
+ */
+export const TOKEN = "PEEKABOO_STORE_TOKEN";
+
 /** What other launchers set, and what would contradict ours. */
 const FOREIGN = /^(PET_|TORCHELASTIC_|(RANK|WORLD_SIZE|LOCAL_RANK|LOCAL_WORLD_SIZE|MASTER_ADDR|MASTER_PORT)$)/;
 
@@ -17,6 +23,8 @@ export interface Place {
   readonly localSize: number;
   readonly host: string;
   readonly port: number;
+  /** The store's {@link TOKEN}, if it is not the environment's. */
+  readonly token?: string | undefined;
 }
 
 /** The environment of a process that the supervisor starts: its own, with that place in it. */
@@ -31,6 +39,7 @@ export function environmentFor(place: Place, env: Environment): Record<string, s
     MASTER_ADDR: place.host,
     MASTER_PORT: String(place.port),
     [MARKER]: "1",
+    ...(place.token === undefined ? {} : { [TOKEN]: place.token }),
   };
 }
 

@@ -5,10 +5,12 @@ import type { SpawnPlan } from "./plan.js";
 import { type Ending, RankProcess } from "./rank-process.js";
 import { isFailure, type Outcome, outcomeOf } from "./verdict.js";
 
-/** After a failure, how long the other ranks have to notice it by themselves, and then to follow SIGTERM. */
 export interface Graces {
+  /** After a failure, how long the other ranks have to notice it by themselves, and then to follow SIGTERM. */
   readonly noticeMs: number;
   readonly stopMs: number;
+  /** How long the ranks have to end once the user asked for it, or once the first of them has come to its end. */
+  readonly saveMs: number;
 }
 
 export interface JobOptions {
@@ -16,6 +18,8 @@ export interface JobOptions {
   /** Where rank 0 listens. */
   host: string;
   port: number;
+  /** What they show to the store, if it is not in the environment. */
+  token: string | undefined;
   /** Program and arguments of each process. */
   command: readonly string[];
   env: Environment;
@@ -32,11 +36,14 @@ export class Job {
   readonly #graces: Graces;
   readonly #own: Ending[] = [];
   readonly #running: Set<RankProcess>;
-  readonly #killed: number[] = [];
+  readonly #killed = new Set<number>();
+  /** Those that stayed when another had come to its end. */
+  readonly #late: number[] = [];
   readonly #over = new AbortController();
   #signal: UserSignal | null = null;
   #forced = false;
   #stopping = false;
+  #ending = false;
   #stopped = false;
 
   constructor(options: JobOptions) {
@@ -46,12 +53,13 @@ export class Job {
     this.outcome = this.#run();
   }
 
-  /** Passes the user's signal on to every rank; a second one kills them. */
+  /** Passes the user's signal on to every rank; a second one kills them, and so does the time that they have to save. */
   forward(signal: UserSignal): void {
     this.#forced = this.#signal !== null;
     this.#stopped ||= this.#forced;
     this.#signal ??= signal;
     for (const process of this.#running) process.kill(this.#forced ? "SIGKILL" : signal);
+    if (!this.#forced) void this.#killLate();
   }
 
   /** Tells rank 0, which the terminal does not, that the terminal's size has changed. */
@@ -67,24 +75,46 @@ export class Job {
   async #run(): Promise<Outcome> {
     await Promise.all(this.#processes.map(async (process) => this.#note(process, await process.ended)));
     this.#over.abort();
-    return outcomeOf({ own: this.#own, killed: this.#killed, signal: this.#signal, forced: this.#forced });
+    const [own, killed, late] = [this.#own, [...this.#killed], this.#late];
+    return outcomeOf({ own, killed, late, signal: this.#signal, forced: this.#forced });
   }
 
   #note(process: RankProcess, ending: Ending): void {
     this.#running.delete(process);
     if (!this.#stopped) this.#own.push(ending);
-    if (!isFailure(ending, this.#signal) || this.#stopping) return;
-    this.#stopping = true;
-    void this.#stopOthers();
+    if (this.#stopping) return;
+    if (isFailure(ending, this.#signal)) {
+      this.#stopping = true;
+      void this.#stopOthers(this.#graces.noticeMs);
+    } else if (!this.#ending) {
+      this.#ending = true;
+      void this.#endOthers();
+    }
   }
 
-  async #stopOthers(): Promise<void> {
-    if (!(await this.#stillRunningAfter(this.#graces.noticeMs))) return;
+  /** Once one rank has come to its end: the others follow, or are stopped. */
+  async #endOthers(): Promise<void> {
+    if (!(await this.#stillRunningAfter(this.#graces.saveMs)) || this.#stopping) return;
+    this.#stopping = true;
+    this.#late.push(...Array.from(this.#running, ({ rank }) => rank));
+    await this.#stopOthers(0);
+  }
+
+  async #stopOthers(noticeMs: number): Promise<void> {
+    if (!(await this.#stillRunningAfter(noticeMs))) return;
     this.#stopped = true;
     for (const process of this.#running) process.kill("SIGTERM");
-    if (!(await this.#stillRunningAfter(this.#graces.stopMs))) return;
+    if (await this.#stillRunningAfter(this.#graces.stopMs)) this.#killAll();
+  }
+
+  async #killLate(): Promise<void> {
+    if (await this.#stillRunningAfter(this.#graces.saveMs)) this.#killAll();
+  }
+
+  #killAll(): void {
+    this.#stopped = true;
     for (const process of this.#running) {
-      this.#killed.push(process.rank);
+      this.#killed.add(process.rank);
       process.kill("SIGKILL");
     }
   }
@@ -96,11 +126,11 @@ export class Job {
 }
 
 /** Machine 0's first process has rank 0 and the terminal. */
-function startAll({ plan, host, port, command, env, onLine }: JobOptions): RankProcess[] {
+function startAll({ plan, host, port, token, command, env, onLine }: JobOptions): RankProcess[] {
   const worldSize = plan.machines * plan.processes;
   return Array.from({ length: plan.processes }, (_, localRank) => {
     const rank = plan.machine * plan.processes + localRank;
-    const place = { rank, worldSize, localRank, localSize: plan.processes, host, port };
+    const place = { rank, worldSize, localRank, localSize: plan.processes, host, port, token };
     return new RankProcess({
       rank,
       command,

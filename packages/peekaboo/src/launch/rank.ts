@@ -3,12 +3,14 @@ import { Writable } from "node:stream";
 import { distributed } from "@peekaboo/torch";
 import type { Io } from "../cli/io.js";
 import { type TrainConfig, wantedDevice } from "../config.js";
+import { type Environment, TOKEN } from "./environment.js";
 import { type RankPlan, wantsCuda } from "./plan.js";
 
 /** Meets the other ranks. Throws UserError for what keeps the job from starting, DistributedError when a rank is lost. */
-export function joinGroup(plan: RankPlan): Promise<distributed.ProcessGroup> {
+export function joinGroup(plan: RankPlan, env: Environment): Promise<distributed.ProcessGroup> {
   const { rank, worldSize, backend, initMethod, timeoutMs, startTimeoutMs } = plan;
-  return distributed.initProcessGroup({ rank, worldSize, backend, initMethod, timeoutMs, startTimeoutMs });
+  const token = env[TOKEN] ?? "";
+  return distributed.initProcessGroup({ rank, worldSize, backend, initMethod, timeoutMs, startTimeoutMs, token, env });
 }
 
 /** The settings with this rank's share of the machine: its part of the cores, and a CUDA device of its own. */

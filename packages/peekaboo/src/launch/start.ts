@@ -26,7 +26,7 @@ export async function launch(config: TrainConfig, argv: readonly string[], io: I
   const plan = launchPlan(config, env, cudaDevices);
   if (plan.kind === "single") return run(config, io, null);
   if (plan.kind === "spawn") return supervise({ plan, io, ...commandsOf(config, argv) });
-  const group = await joinGroup(plan);
+  const group = await joinGroup(plan, env);
   try {
     return await run(configOfRank(config, plan, { cudaDevices }), ioOfRank(plan.rank, io), group);
   } finally {

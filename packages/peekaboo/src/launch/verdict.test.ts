@@ -55,3 +55,16 @@ it("is interrupted when the ranks followed the user's signal, and failed when on
   });
   expect(outcome([ended(0, 143)])).toMatchObject({ clause: "rank 0 ended with exit status 143" });
 });
+
+it("names the ranks that stayed when another had come to its end, and those that outlasted a signal", () => {
+  expect(outcome([ended(1, 0)], { late: [0, 2], killed: [2] })).toEqual({
+    kind: "failed",
+    clause: "ranks 0 and 2 did not end when another rank had, and had to be stopped",
+    mistake: false,
+  });
+  expect(outcome([ended(0, 0)], { signal: "SIGTERM", killed: [1] })).toEqual({
+    kind: "interrupted",
+    status: 143,
+    clause: "rank 1 did not stop and had to be killed",
+  });
+});

@@ -32,6 +32,21 @@ it("tells of a host that does not resolve", async () => {
   );
 });
 
+it.each([
+  [
+    "of a port that needs privileges, or any other",
+    { initMethod: "tcp://[::1%lo]:80", rank: 1 },
+    /for \[::1%lo\]:80, received nobody there within/,
+  ],
+  [
+    "of a name that holds control characters",
+    { initMethod: { host: "a\u001b[0m", port: 1 } },
+    /for host "a\\u001b\[0m", received E/,
+  ],
+] as [string, ProcessGroupOptions, RegExp][])("tells %s", async (_, options, message) => {
+  expect(await refusal({ worldSize: 2, ...options })).toMatch(message);
+});
+
 it("tells that nobody listens", async () => {
   const none = createServer();
   await new Promise<void>((resolve) => none.listen(0, resolve));
@@ -51,6 +66,7 @@ it.each<[string, ProcessGroupOptions, RegExp]>([
   ["port", { initMethod: { host: "a", port: 0 } }, /^expected a whole number from 1 to 65535 for port, received 0\.$/],
   ["time", { initMethod, timeoutMs: Number.NaN }, /for timeoutMs, received NaN\.$/],
   ["address", { initMethod: "udp://a" }, /^expected "env:\/\/", "tcp:\/\/HOST:PORT" or .* received "udp:\/\/a"\.$/],
+  ["bracket", { initMethod: "tcp://[::1]" }, /received "tcp:\/\/\[::1\]"\.$/],
   ["environment", { env: {} }, /^expected RANK, WORLD_SIZE, .* for the environment, received none of them; /],
   ["backend", { initMethod, backend: "nccl" }, /^expected gloo for backend, received "nccl"; a CUDA build of libtorch/],
 ])("refuses an impossible %s", async (_, options, message) => expect(await refusal(options)).toMatch(message));

@@ -1,12 +1,12 @@
-import { isIP } from "node:net";
 import { UserError } from "../errors.js";
 import { native, typedError } from "../native.js";
+import { quoted } from "../quote.js";
 import { environmentOf } from "./launch.js";
 import type { Backend, GroupNumber } from "./native.js";
 import { ProcessGroup } from "./process-group.js";
-import { checkHost, checkPortIsFree, waitForListener } from "./reach.js";
+import { addressesOf, isLoopback, listeningHosts, reachStore, serveStore } from "./reach.js";
 import { joinRanks } from "./rendezvous.js";
-import { Store } from "./store.js";
+import type { Store } from "./store.js";
 
 const OPERATION = "join the process group";
 const DEFAULT_TIMEOUT_MS = 300_000;
@@ -26,8 +26,13 @@ export interface ProcessGroupOptions {
   timeoutMs?: number;
   /** How long to wait here for the other ranks to come; default: `timeoutMs`. */
   startTimeoutMs?: number;
-  /** The network interface for Gloo, e.g. "eth0"; default: GLOO_SOCKET_IFNAME, else what this machine's name resolves to. */
+  /**
+   * The network interface for Gloo, e.g. "eth0". Default: the loopback one where all ranks are of this machine, else
+   * GLOO_SOCKET_IFNAME, else what this machine's name resolves to.
+   */
   networkInterface?: string;
+  /** What every rank of the job knows and nobody else should: the store lets in no one without it. */
+  token?: string;
   /** The environment that "env://" reads; default: the process's own. */
   env?: Readonly<Record<string, string | undefined>>;
 }
@@ -41,7 +46,11 @@ interface Plan {
   timeoutMs: number;
   startTimeoutMs: number;
   networkInterface: string;
+  /** The host name or address for Gloo, where it is not to look for one. */
+  hostname: string;
+  token: string;
   servesStore: boolean;
+  launcherServesStore: boolean;
   attempt: number;
 }
 
@@ -49,18 +58,14 @@ interface Plan {
  * Meets the other ranks and connects to them.
  *
  * @throws UserError for what keeps the job from starting: a port that is taken, a host that does not resolve, nobody
- *   there, a rank twice or never, different world sizes. DistributedError when a rank is lost meanwhile.
+ *   or another program there, a rank twice or never, different world sizes. DistributedError when a rank is lost meanwhile.
  */
 export async function initProcessGroup(options: ProcessGroupOptions = {}): Promise<ProcessGroup> {
   const plan = planOf(options);
   checkBackend(plan.backend);
-  await checkHost(plan.host);
-  if (plan.servesStore) await checkPortIsFree(plan.port);
-  else await waitForListener(plan.host, plan.port, plan.startTimeoutMs);
-  const { host, port, servesStore: serve, startTimeoutMs: timeoutMs } = plan;
-  const store = await Store.open({ host, port, serve, timeoutMs });
+  const store = await openStore(plan);
   try {
-    await joinRanks(store, { ...plan, timeoutMs });
+    await joinRanks(store, { ...plan, timeoutMs: plan.startTimeoutMs });
     return await connectRanks(store, plan);
   } catch (error) {
     store.close();
@@ -68,10 +73,16 @@ export async function initProcessGroup(options: ProcessGroupOptions = {}): Promi
   }
 }
 
+async function openStore(plan: Plan): Promise<Store> {
+  const { host, port, token, servesStore: serve, launcherServesStore: foreign, startTimeoutMs: timeoutMs } = plan;
+  const addresses = await addressesOf(host, timeoutMs);
+  const options = { host, port, serve, timeoutMs, token, foreign };
+  if (serve) return serveStore({ ...options, hosts: listeningHosts(host, addresses) });
+  return reachStore({ ...options, hosts: addresses });
+}
+
 async function connectRanks(store: Store, plan: Plan): Promise<ProcessGroup> {
-  const { backend, rank, worldSize: size, timeoutMs, servesStore, attempt } = plan;
-  // On one machine, its name may resolve to anything.
-  const hostname = plan.networkInterface === "" && isLoopback(plan.host) ? plan.host : "";
+  const { backend, rank, worldSize: size, timeoutMs, networkInterface, hostname, servesStore, attempt } = plan;
   const name = `${backend}/${attempt}`;
   const number = await native().groupCreate(
     store.number,
@@ -80,7 +91,7 @@ async function connectRanks(store: Store, plan: Plan): Promise<ProcessGroup> {
     size,
     timeoutMs,
     name,
-    plan.networkInterface,
+    networkInterface,
     hostname,
   );
   try {
@@ -111,7 +122,6 @@ async function exchangeAddresses(store: Store, group: GroupNumber, { rank, world
 
 function planOf(options: ProcessGroupOptions): Plan {
   const { backend = "gloo", initMethod = "env://", timeoutMs = DEFAULT_TIMEOUT_MS, env = process.env } = options;
-  const networkInterface = options.networkInterface ?? env.GLOO_SOCKET_IFNAME ?? "";
   checkNumber("timeoutMs", timeoutMs, 1, LONGEST_MS);
   const startTimeoutMs = checkNumber("startTimeoutMs", options.startTimeoutMs ?? timeoutMs, 1, LONGEST_MS);
   const launched = initMethod === "env://" ? launchOf(env) : null;
@@ -119,10 +129,18 @@ function planOf(options: ProcessGroupOptions): Plan {
     launched === null ? addressOf(initMethod) : { host: launched.masterAddr, port: launched.masterPort };
   const worldSize = checkNumber("worldSize", options.worldSize ?? launched?.worldSize, 1, 2 ** 20);
   const rank = checkNumber("rank", options.rank ?? launched?.rank, 0, worldSize - 1);
-  const servesStore = rank === 0 && !(launched?.launcherServesStore ?? false);
-  const attempt = launched?.restarts ?? 0;
-  const times = { timeoutMs, startTimeoutMs };
-  return { backend, host, port, rank, worldSize, ...times, networkInterface, servesStore, attempt };
+  const launcherServesStore = launched?.launcherServesStore ?? false;
+  const oneMachine = launched !== null && Number(env.LOCAL_WORLD_SIZE) === worldSize;
+  // Ranks of one machine have nothing to say to another, whatever this one's name resolves to.
+  const here = isLoopback(host) ? host : oneMachine ? "127.0.0.1" : "";
+  const networkInterface = options.networkInterface ?? (here === "" ? (env.GLOO_SOCKET_IFNAME ?? "") : "");
+  return {
+    ...{ backend, host, port, rank, worldSize, timeoutMs, startTimeoutMs, networkInterface, launcherServesStore },
+    hostname: networkInterface === "" ? here : "",
+    token: options.token ?? "",
+    servesStore: rank === 0 && !launcherServesStore,
+    attempt: launched?.restarts ?? 0,
+  };
 }
 
 function launchOf(env: Readonly<Record<string, string | undefined>>) {
@@ -146,7 +164,7 @@ function addressOf(initMethod: { host: string; port: number } | string): { host:
     operation: OPERATION,
     argument: "initMethod",
     expected: '"env://", "tcp://HOST:PORT" or { host, port }',
-    received: JSON.stringify(initMethod),
+    received: typeof initMethod === "string" ? quoted(initMethod) : quoted(JSON.stringify(initMethod)),
   });
 }
 
@@ -178,8 +196,4 @@ function checkBackend(backend: Backend): void {
         ? "a CUDA build of libtorch with nccl.h and cuda_runtime.h (CUDA_HOME) is needed: set LIBTORCH to it and build again"
         : "Gloo's and c10d's headers are needed (Debian: apt-get install libgloo-dev): install them and build again",
   });
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
 }

@@ -34,6 +34,26 @@ describe("environmentOf", () => {
     expect(environmentOf({ ...torchrun, ...again })).toEqual({ ...place, restarts: 2, launcherServesStore: true });
   });
 
+  it.each([
+    ["[::1]", "::1"],
+    ["::1", "::1"],
+    ["[fe80::1%eth0]", "fe80::1%eth0"],
+    ["10.0.0.1", "10.0.0.1"],
+    ["node-0.cluster", "node-0.cluster"],
+  ])("reads the address %s", (MASTER_ADDR, masterAddr) => {
+    expect(environmentOf({ ...torchrun, MASTER_ADDR })).toMatchObject({ masterAddr });
+    expect(environmentOf({ ...slurm, MASTER_ADDR })).toMatchObject({ masterAddr });
+    expect(environmentOf({ ...pod, PET_MASTER_ADDR: MASTER_ADDR })).toMatchObject({ masterAddr });
+  });
+
+  it.each(["[::1]:29500", "tcp://node0", "[node0]", "[10.0.0.1]", "node0:29500", "a b", "::g", "\u001b[0m"])(
+    "refuses the address %j",
+    (MASTER_ADDR) =>
+      expect(() => environmentOf({ ...torchrun, MASTER_ADDR })).toThrow(
+        /^read the launcher's environment: expected a host name or an address, without a port for MASTER_ADDR, received "[ -~]+"\.$/,
+      ),
+  );
+
   it("reads PyTorchJob's and Trainer's", () => {
     const place = { rank: 3, worldSize: 4, localRank: 0, masterAddr: "job-0.job", masterPort: 29400 };
     expect(environmentOf(pod)).toMatchObject(place);

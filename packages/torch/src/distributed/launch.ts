@@ -1,4 +1,6 @@
+import { isIP } from "node:net";
 import { UserError } from "../errors.js";
+import { quoted } from "../quote.js";
 import { firstHostOf } from "./slurm.js";
 
 /** A process's place in a distributed job, as its launcher tells it. */
@@ -68,7 +70,7 @@ class Variables {
       operation: OPERATION,
       argument: name,
       expected: `a whole number from ${least} to ${most}`,
-      received: JSON.stringify(text),
+      received: quoted(text),
     });
   }
 
@@ -114,7 +116,7 @@ function ofTorchrun(variables: Variables): LaunchEnvironment | null {
     rank,
     worldSize,
     localRank: localRank ?? 0,
-    masterAddr: need("MASTER_ADDR", variables.text("MASTER_ADDR") ?? variables.text("PET_MASTER_ADDR")),
+    masterAddr: need("MASTER_ADDR", host(variables, "MASTER_ADDR") ?? host(variables, "PET_MASTER_ADDR")),
     masterPort: need("MASTER_PORT", port(variables, "MASTER_PORT") ?? port(variables, "PET_MASTER_PORT")),
     restarts: variables.number("TORCHELASTIC_RESTART_COUNT") ?? 0,
     launcherServesStore: variables.text("TORCHELASTIC_USE_AGENT_STORE")?.toLowerCase() === "true",
@@ -142,7 +144,7 @@ function ofKubernetes(variables: Variables): LaunchEnvironment | null {
     rank: need("PET_NODE_RANK", variables.number("PET_NODE_RANK")),
     worldSize: nodes.count,
     localRank: 0,
-    masterAddr: need("PET_MASTER_ADDR", variables.text("PET_MASTER_ADDR")),
+    masterAddr: need("PET_MASTER_ADDR", host(variables, "PET_MASTER_ADDR")),
     masterPort: need("PET_MASTER_PORT", port(variables, "PET_MASTER_PORT")),
     restarts: 0,
     launcherServesStore: false,
@@ -177,12 +179,12 @@ function ofSlurm(variables: Variables): LaunchEnvironment | null {
   const list = ["SLURM_STEP_NODELIST", "SLURM_JOB_NODELIST", "SLURM_NODELIST"]
     .map((name) => variables.text(name))
     .find((text) => text !== null);
-  const host = variables.text("MASTER_ADDR") ?? (list == null ? null : firstHostOf(list));
+  const first = host(variables, "MASTER_ADDR") ?? (list == null ? null : firstHostOf(list));
   return {
     rank: need("SLURM_PROCID", variables.number("SLURM_PROCID")),
     worldSize: need("SLURM_NTASKS", tasks),
     localRank: variables.number("SLURM_LOCALID") ?? 0,
-    masterAddr: need("SLURM_JOB_NODELIST", host),
+    masterAddr: need("SLURM_JOB_NODELIST", first),
     masterPort: need("MASTER_PORT or SLURM_JOB_ID", port(variables, "MASTER_PORT") ?? portOfJob(variables)),
     restarts: variables.number("SLURM_RESTART_COUNT") ?? 0,
     launcherServesStore: false,
@@ -193,6 +195,21 @@ function ofSlurm(variables: Variables): LaunchEnvironment | null {
 function portOfJob(variables: Variables): number | null {
   const job = variables.number("SLURM_JOB_ID") ?? variables.number("SLURM_JOBID");
   return job === null ? null : 10_000 + (job % 20_000);
+}
+
+/** A host name or address; an IPv6 address may be in brackets, as in a URL. */
+function host(variables: Variables, name: string): string | null {
+  const text = variables.text(name);
+  if (text === null) return null;
+  const bare = /^\[(.*)\]$/.exec(text);
+  const found = bare?.[1] ?? text;
+  if (bare === null ? isIP(found) !== 0 || /^[\w.-]+$/.test(found) : isIP(found) === 6) return found;
+  throw new UserError({
+    operation: OPERATION,
+    argument: name,
+    expected: "a host name or an address, without a port",
+    received: quoted(text),
+  });
 }
 
 function port(variables: Variables, name: string): number | null {

@@ -25,7 +25,14 @@ export interface NativeDistributed {
   distributedBackends(): Backend[];
 
   /** The promise is of the port. */
-  storeOpen(host: string, port: number, serve: boolean, timeoutMs: number): [StoreNumber, Promise<number>];
+  storeOpen(
+    hosts: readonly string[],
+    port: number,
+    serve: boolean,
+    timeoutMs: number,
+    token: string,
+    foreign: boolean,
+  ): [StoreNumber, Promise<number>];
   storeSet(store: StoreNumber, key: string, value: string): Promise<void>;
   storeGet(store: StoreNumber, key: string): Promise<string | null>;
   storeAdd(store: StoreNumber, key: string, amount: number): Promise<number>;

@@ -1,75 +1,95 @@
 import { lookup } from "node:dns/promises";
-import { connect, createServer } from "node:net";
-import { UserError } from "../errors.js";
+import { BlockList, isIP } from "node:net";
+import { DistributedError, UserError } from "../errors.js";
+import { quoted } from "../quote.js";
+import { Store, type StoreOptions } from "./store.js";
 
 const OPERATION = "join the process group";
-const RETRY_MS = 200;
 
-/** Throws UserError when the port can't be listened on: it is another program's, or needs privileges. */
-export async function checkPortIsFree(port: number): Promise<void> {
-  const failure = await new Promise<NodeJS.ErrnoException | null>((resolve) => {
-    const server = createServer();
-    server.once("error", resolve);
-    server.listen({ port }, () => server.close(() => resolve(null)));
-  });
-  if (failure === null) return;
-  const received =
-    failure.code === "EADDRINUSE" ? "one that another process listens on" : (failure.code ?? failure.message);
-  throw new UserError({
-    operation: OPERATION,
-    argument: `port ${port}`,
-    expected: "a port that rank 0 can listen on",
-    received,
-    remedy: "take another one, the same for every rank",
-    cause: failure,
-  });
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet("127.0.0.0", 8, "ipv4");
+LOOPBACK.addAddress("::1", "ipv6");
+
+/** Whether the host, as it is written, can only be this machine. A name that resolves so here may be another elsewhere. */
+export function isLoopback(host: string): boolean {
+  const family = isIP(host);
+  return family === 0
+    ? host.toLowerCase() === "localhost"
+    : LOOPBACK.check(host.replace(/%.*/, ""), family === 4 ? "ipv4" : "ipv6");
 }
 
-/** Throws UserError unless the host's name resolves. */
-export async function checkHost(host: string): Promise<void> {
+/** The addresses of a host. Throws UserError when it has none, or the name service does not answer in time. */
+export async function addressesOf(host: string, timeoutMs: number): Promise<string[]> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+  });
   try {
-    await lookup(host);
+    const found = await Promise.race([lookup(host, { all: true }), late]);
+    return [...new Set(found.map(({ address }) => address))];
   } catch (error) {
     throw new UserError({
       operation: OPERATION,
-      argument: `host "${host}"`,
+      argument: `host ${quoted(host)}`,
       expected: "the name or address of the machine of rank 0",
-      received: (error as NodeJS.ErrnoException).code ?? String(error),
+      received: (error as NodeJS.ErrnoException).code ?? (error as Error).message,
       remedy: "look for a typing error, and at the machine's name service",
+      cause: error,
+    });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * Where rank 0 listens so that nobody reaches it but through the address that all were given. A name that stands for this
+ * machine alone here (Debian's 127.0.1.1) is known by another address to the others: it listens everywhere.
+ */
+export function listeningHosts(host: string, addresses: readonly string[]): readonly string[] {
+  return !isLoopback(host) && addresses.every(isLoopback) ? [] : addresses;
+}
+
+export type MeetingPoint = StoreOptions & { host: string };
+
+/** Serves the store. Throws UserError when the port can't be listened on. */
+export async function serveStore(options: MeetingPoint): Promise<Store> {
+  try {
+    return await Store.open(options);
+  } catch (error) {
+    if (!(error instanceof DistributedError)) throw error;
+    const reason = reasonOf(error);
+    throw new UserError({
+      operation: OPERATION,
+      argument: `port ${options.port}`,
+      expected: "a port that rank 0 can listen on",
+      received: reason === "EADDRINUSE" ? "one that another process listens on" : reason,
+      remedy: "take another one, the same for every rank",
       cause: error,
     });
   }
 }
 
-/** Waits until somebody listens there. Throws UserError when the time is up. */
-export async function waitForListener(host: string, port: number, timeoutMs: number): Promise<void> {
-  const end = Date.now() + timeoutMs;
-  for (;;) {
-    const failure = await tryToConnect(host, port, Math.max(1, end - Date.now()));
-    if (failure === null) return;
-    if (Date.now() + RETRY_MS >= end) {
-      throw new UserError({
-        operation: OPERATION,
-        argument: `${host}:${port}`,
-        expected: "the store of rank 0",
-        received: `nobody there within ${timeoutMs} ms (${failure})`,
-        remedy: "start rank 0, give every rank its address and port, and let the port through firewalls",
-      });
-    }
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+/** Connects to the store of rank 0, or of the launcher. Throws UserError when it is not there in time. */
+export async function reachStore(options: MeetingPoint): Promise<Store> {
+  try {
+    return await Store.open(options);
+  } catch (error) {
+    if (!(error instanceof DistributedError)) throw error;
+    const reason = reasonOf(error);
+    const { host, port } = options;
+    throw new UserError({
+      operation: OPERATION,
+      argument: isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`,
+      expected: "the store of rank 0",
+      received: reason,
+      remedy: reason.startsWith("nobody")
+        ? "start rank 0, give every rank its address and port, and let the port through firewalls"
+        : "give every rank of a job the same address, with a port that no other program and no other job has",
+      cause: error,
+    });
   }
 }
 
-/** null when somebody accepts, else why not. */
-function tryToConnect(host: string, port: number, timeoutMs: number): Promise<string | null> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port });
-    const end = (outcome: string | null) => {
-      socket.destroy();
-      resolve(outcome);
-    };
-    socket.setTimeout(timeoutMs, () => end("no answer"));
-    socket.once("connect", () => end(null));
-    socket.once("error", (error: NodeJS.ErrnoException) => end(error.code ?? error.message));
-  });
+function reasonOf({ message, operation }: DistributedError): string {
+  return message.slice(operation.length + 2);
 }

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { DistributedError } from "../errors.js";
 import { native, typedError } from "../native.js";
 import type { StoreNumber } from "./native.js";
@@ -6,34 +7,38 @@ import type { StoreNumber } from "./native.js";
 const MARGIN_MS = 2_000;
 
 export interface StoreOptions {
-  host: string;
+  /** Numeric addresses: those to listen at (all of this machine's where it has none of them), or to try one after the other. */
+  hosts: readonly string[];
   /** 0 takes any that is free, for the one who serves. */
   port: number;
   /** Whether this process is the store; it ends with it. */
   serve: boolean;
   /** How long one request may take. */
   timeoutMs: number;
+  /** What the processes of a job have in common: the store lets in nobody who knows another, or none. */
+  token?: string;
+  /** Whether it is a TCPStore of libtorch's that another launcher serves; it knows of no token. */
+  foreign?: boolean;
 }
 
-/** A key-value store that one process serves and all connect to (c10d's TCPStore). Nothing here blocks. */
+/** A key-value store that one process serves and all connect to. Nothing here blocks. */
 export class Store {
-  readonly host: string;
   readonly timeoutMs: number;
   /** The native store, for {@link ProcessGroup}. */
   readonly number: StoreNumber;
   #port = 0;
 
-  private constructor(number: StoreNumber, { host, timeoutMs }: StoreOptions) {
+  private constructor(number: StoreNumber, timeoutMs: number) {
     this.number = number;
-    this.host = host;
     this.timeoutMs = timeoutMs;
   }
 
   /** Serves the store, or connects to it. Throws DistributedError when that does not succeed in time. */
   static async open(options: StoreOptions): Promise<Store> {
-    const { host, port, serve, timeoutMs } = options;
-    const [number, opened] = native().storeOpen(host, port, serve, timeoutMs);
-    const store = new Store(number, options);
+    const { hosts, port, serve, timeoutMs, token = "", foreign = false } = options;
+    const secret = createHash("sha256").update(token).digest("hex");
+    const [number, opened] = native().storeOpen(hosts, port, serve, timeoutMs, secret, foreign);
+    const store = new Store(number, timeoutMs);
     try {
       store.#port = await store.#answer(opened, "open the store", timeoutMs);
       return store;
@@ -99,7 +104,7 @@ export class Store {
     const limit = timeoutMs + MARGIN_MS;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
-      const silent = `the store at ${this.host}:${this.#port || "its port"} gave no answer within ${limit} ms`;
+      const silent = `the store gave no answer within ${limit} ms`;
       timer = setTimeout(() => reject(new DistributedError(operation, silent)), limit);
     });
     try {
