@@ -6,7 +6,7 @@ const bin = fileURLToPath(new URL("../../../packages/peekaboo/bin/peekaboo.js", 
 const conformance = fileURLToPath(new URL("../../../packages/peekaboo/dist/conformance/cli.js", import.meta.url));
 
 /** Far more than any of these commands takes: what is still there then would be there for ever. */
-const SECONDS = 60;
+const SECONDS = 120;
 /** Characters of the longest sentence. */
 const LONGEST = 3000;
 const AT_A_TIME = 2;

@@ -21,11 +21,11 @@ export async function paths(faults: Faults, checkpoint: string): Promise<Tally[]
   mkdirSync(place);
   const groups: [string, readonly Trial[], number][] = [
     ["locks that are none", locks(place), 4],
-    ["a run's files that are none", runFiles(place), 14],
-    ["folders that can't be made", folders(place), 10],
-    ["inputs that are no files", inputs(place), 24],
-    ["outputs that are no files", outputs(place, checkpoint), 4],
-    ["image folders of links", await imageFolders(place), 4],
+    ["a run's files that are none", runFiles(place), 28],
+    ["folders that can't be made", folders(place), 20],
+    ["inputs that are no files", inputs(place), 32],
+    ["outputs that are no files", outputs(place, checkpoint), 7],
+    ["image folders of links", await imageFolders(place), 6],
   ];
   const tallies: Tally[] = [];
   for (const [name, trials, every] of groups) {

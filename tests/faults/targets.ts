@@ -343,19 +343,40 @@ const photos = await Promise.all([
   photo.clone().toColourspace("cmyk").jpeg().toBuffer(),
   photo.clone().webp().toBuffer(),
   photo.clone().webp({ lossless: true }).toBuffer(),
+  photo.clone().tiff({ compression: "lzw" }).toBuffer(),
+  photo.clone().gif().toBuffer(),
+  photo.clone().avif().toBuffer(),
 ]);
+/** 4 × 3 pixels of eight bits as run lengths, with a palette of one colour. */
+const runs = Buffer.from(
+  "BM\0\0\0\0\0\0\0\0:\0\0\0(\0\0\0\x04\0\0\0\x03\0\0\0\x01\0\x08\0\x01".padEnd(46, "\0"),
+  "latin1",
+);
+const drawn = [
+  Buffer.concat([
+    runs,
+    Buffer.from("\x01\0\0\0\0\0\0\0abc\0\x04\0\0\0\0\x03\0\0\0\0\0\x02\x01\0\x02\0\0\x01", "latin1"),
+  ]),
+  Buffer.concat([Buffer.from("P6 4 3 255\n"), Buffer.alloc(36, 99)]),
+  Buffer.from("P3 # digits\n2 2 15\n0 0 0 15 0 15 0 15 7 1 2 3\n"),
+  Buffer.from(
+    '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><circle cx="4" cy="4" r="3" fill="#a63"/></svg>',
+  ),
+];
 const pngPhotos = await Promise.all([photo.clone().png().toBuffer(), photo.clone().png({ palette: true }).toBuffer()]);
 
 const images: Target = {
   name: "image folder files",
   share: 0.75,
-  make: (random) => (random(4) === 0 ? mutatedPng(pngPhotos)(random) : from([...photos, ...pngPhotos])(random)),
+  make: (random) =>
+    random(4) === 0 ? mutatedPng(pngPhotos)(random) : from([...photos, ...pngPhotos, ...drawn])(random),
   parse: async (bytes, path) => {
     const kind =
       (bytes.length & 1) === 0 ? ({ kind: "plain" } as const) : ({ kind: "training", seed: 1, epoch: 0 } as const);
     return decodeImage(path, bytes.length, kind, 16);
   },
-  memory: (bytes) => 2 * bytes + 2 ** 20,
+  // Three bytes for each pixel, of which run lengths may claim a thousand for each byte.
+  memory: (bytes) => 3 * 1024 * bytes + 2 ** 20,
   plainErrors: true,
 };
 

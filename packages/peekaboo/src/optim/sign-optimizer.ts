@@ -1,4 +1,5 @@
-import { type Dtype, keep, noGrad, scope, type Tensor, UserError, zeros } from "@peekaboo/torch";
+import { type Dtype, keep, noGrad, scope, type Tensor, zeros } from "@peekaboo/torch";
+import { printable, UserError } from "@peekaboo/torch/errors";
 
 export interface SignOptions {
   /** Adaptivity rate γ, in (0, 1). */
@@ -164,7 +165,12 @@ export abstract class SignOptimizer<Kind extends string = string> {
   }
 
   protected error(doing: string, argument: string, expected: string, received: string): UserError {
-    return new UserError({ operation: `${doing} ${this.constructor.name}`, argument, expected, received });
+    return new UserError({
+      operation: `${doing} ${this.constructor.name}`,
+      argument: printable(argument),
+      expected,
+      received,
+    });
   }
 
   /** Frees the state. */

@@ -1,6 +1,6 @@
 import { noGrad } from "../autograd.js";
 import type { Dtype } from "../dtype.js";
-import { UserError } from "../errors.js";
+import { printable, quoted, UserError } from "../errors.js";
 import { keep, scope } from "../scope.js";
 import type { Tensor } from "../tensor.js";
 
@@ -82,7 +82,7 @@ export abstract class Module {
       operation: `register in ${this.constructor.name}`,
       argument: "name",
       expected: "a new name without a dot",
-      received: `"${name}"`,
+      received: quoted(name),
     });
   }
 
@@ -220,7 +220,10 @@ function join(prefix: string, name: string): string {
 /** Throws UserError naming the first few differences, when there are any. */
 export function refuseDifference({ missing, unexpected, misshaped }: StateDifference, operation = "load state"): void {
   const few = (names: string[]) =>
-    `${names.slice(0, 3).join(", ")}${names.length > 3 ? ` and ${names.length - 3} more` : ""}`;
+    `${names
+      .slice(0, 3)
+      .map((name) => printable(name))
+      .join(", ")}${names.length > 3 ? ` and ${names.length - 3} more` : ""}`;
   const parts = [
     missing.length > 0 ? `${missing.length} missing (${few(missing)})` : "",
     unexpected.length > 0 ? `${unexpected.length} unexpected (${few(unexpected)})` : "",

@@ -1,4 +1,4 @@
-import { UserError } from "../errors.js";
+import { printable, UserError } from "../errors.js";
 import { keep } from "../scope.js";
 import type { Tensor } from "../tensor.js";
 import { checkRates } from "./check.js";
@@ -97,7 +97,12 @@ export abstract class Optimizer {
   }
 
   #error(doing: string, argument: string, expected: string, received: string): UserError {
-    return new UserError({ operation: `${doing} ${this.constructor.name}`, argument, expected, received });
+    return new UserError({
+      operation: `${doing} ${this.constructor.name}`,
+      argument: printable(argument),
+      expected,
+      received,
+    });
   }
 
   /** Frees the state. */
