@@ -4,7 +4,9 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, write
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { readSafetensors, writeSafetensors } from "@peekaboo/torch/safetensors";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { withChecksums } from "../packages/peekaboo/src/training/checksums.js";
 
 const bin = fileURLToPath(new URL("../packages/peekaboo/bin/peekaboo.js", import.meta.url));
 let folder: string;
@@ -151,5 +153,42 @@ describe("reproduce", () => {
     expect(stderr).toMatch(told);
     expect(stderr).toMatch(/^[^\n]*metrics\.jsonl[^\n]*\n$/);
     expect(readdirSync(folder)).not.toContain("changed-reproduced");
+  });
+});
+
+describe("a checkpoint that holds NaN or infinity", () => {
+  const broken = () => join(folder, "broken.safetensors");
+  const NAME = "layer1.0.bn1.running_var";
+
+  beforeAll(() => {
+    const { tensors, metadata } = readSafetensors(join(folder, "run", "best.safetensors"));
+    const entry = tensors.get(NAME);
+    if (entry === undefined) throw new TypeError("no such tensor");
+    new Float32Array(entry.data.buffer, entry.data.byteOffset)[1] = Number.POSITIVE_INFINITY;
+    const marks = Object.entries(metadata).filter(([key]) => !key.includes("checksum"));
+    // With checksums of its own, lest it count as damaged.
+    writeSafetensors(broken(), tensors, withChecksums([...tensors], Object.fromEntries(marks)));
+  });
+
+  it.each([
+    ["evaluate", () => ["evaluate", broken()]],
+    ["train --evaluate", () => ["train", ...NETWORK, ...RUN, "--resume", broken(), "--evaluate"]],
+    [
+      "load pretrained weights",
+      () => ["train", ...NETWORK, ...RUN, "--load-pretrained", broken(), "--savedir", folder],
+    ],
+  ])("is refused by %s in one sentence that names the tensor", (operation, args) => {
+    const { status, stdout, stderr } = peekaboo(...args());
+    expect([status, stdout]).toEqual([2, ""]);
+    expect(stderr).toContain(
+      `${operation}: expected finite numbers for ${NAME} of "${broken()}", received NaN or infinity`,
+    );
+  });
+
+  it("is pointed out by inspect and export", () => {
+    expect(peekaboo("inspect", broken()).stdout).toMatch(new RegExp(`^NaN or ∞ +in ${NAME}$`, "m"));
+    expect(JSON.parse(peekaboo("inspect", broken(), "--json").stdout)).toMatchObject({ nonfinite: [NAME] });
+    const { status, stderr } = peekaboo("export", broken());
+    expect([status, stderr]).toEqual([0, `Warning: ${NAME} holds NaN or infinity, and was written as it is.\n`]);
   });
 });

@@ -168,7 +168,7 @@ describe("other commands", () => {
   it.each([
     ["--help", ["--help"]],
     ["data list", ["data", "list"]],
-    ["models", ["models", "resnet20", "--json"]],
+    ["models", ["models", "ResNet20", "--json"]],
   ])("tell in one sentence, with status 2, that what %s prints has no room", (_, args) => {
     const { status, stderr } = spawnSync(process.execPath, [bin, ...args], {
       encoding: "utf8",
