@@ -199,10 +199,10 @@ Napi::Value storeClose(const Napi::CallbackInfo& info) {
   Distributed& distributed = Distributed::of(info.Env());
   const auto found = distributed.stores.find(toInteger(info[0], {"store"}));
   if (found == distributed.stores.end()) return info.Env().Undefined();
-  const void* client = found->second.get();
-  distributed.stores.erase(found);
-  distributed.completions->abandon(client,
+  // First, or what its end makes of them would come before.
+  distributed.completions->abandon(found->second.get(),
                                    [](Napi::Env) -> Napi::Value { throw DistributedFailure("the store was closed"); });
+  distributed.stores.erase(found);
   return info.Env().Undefined();
 }
 

@@ -24,9 +24,10 @@ template <typename Options>
 void withoutLibuv(Options& /*options*/, long /*otherwise*/) {}
 
 // The store of torchrun speaks libtorch's own protocol.
-c10::intrusive_ptr<c10d::Store> openForeign(const StoreAddress& address) {
+c10::intrusive_ptr<c10d::TCPStore> openForeign(const StoreAddress& address, bool serve) {
   c10d::TCPStoreOptions options;
   options.port = address.port;
+  options.isServer = serve;
   options.waitWorkers = false;
   options.timeout = address.timeout;
   withoutLibuv(options, 0);
@@ -41,7 +42,7 @@ c10::intrusive_ptr<c10d::Store> openForeign(const StoreAddress& address) {
 }  // namespace
 
 c10::intrusive_ptr<c10d::Store> openStore(const StoreAddress& address) {
-  if (address.foreign) return openForeign(address);
+  if (address.foreign) return openForeign(address, false);
   return c10::make_intrusive<SocketStore>(address);
 }
 
@@ -60,6 +61,12 @@ std::vector<size_t> awaitKeys(c10d::Store& store, const std::vector<std::string>
 }
 
 void OpenedStore::open(bool serve) {
+  if (address.foreign) {
+    const auto opened = openForeign(address, serve);
+    address.port = opened->getPort();
+    store = opened;
+    return;
+  }
   if (serve) {
     server = std::make_unique<StoreServer>(address.hosts, address.port, address.token);
     address.hosts = server->hosts();

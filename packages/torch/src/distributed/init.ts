@@ -1,4 +1,4 @@
-import { UserError } from "../errors.js";
+import { DistributedError, UserError } from "../errors.js";
 import { native, typedError } from "../native.js";
 import { quoted } from "../quote.js";
 import { environmentOf } from "./launch.js";
@@ -10,6 +10,8 @@ import type { Store } from "./store.js";
 
 const OPERATION = "join the process group";
 const DEFAULT_TIMEOUT_MS = 300_000;
+/** How much longer than twice its own time the connecting of the ranks may take. */
+const MARGIN_MS = 2_000;
 const LONGEST_MS = 7 * 24 * 3600 * 1000;
 
 export interface ProcessGroupOptions {
@@ -84,16 +86,8 @@ async function openStore(plan: Plan): Promise<Store> {
 async function connectRanks(store: Store, plan: Plan): Promise<ProcessGroup> {
   const { backend, rank, worldSize: size, timeoutMs, networkInterface, hostname, servesStore, attempt } = plan;
   const name = `${backend}/${attempt}`;
-  const number = await native().groupCreate(
-    store.number,
-    backend,
-    rank,
-    size,
-    timeoutMs,
-    name,
-    networkInterface,
-    hostname,
-  );
+  const created = native().groupCreate(store.number, backend, rank, size, timeoutMs, name, networkInterface, hostname);
+  const number = await inTime(created, 2 * timeoutMs + MARGIN_MS);
   try {
     await exchangeAddresses(store, number, plan);
     const group = new ProcessGroup({ number, backend, rank, size, timeoutMs, store, servesStore });
@@ -103,6 +97,20 @@ async function connectRanks(store: Store, plan: Plan): Promise<ProcessGroup> {
   } catch (error) {
     native().groupClose(number);
     throw error;
+  }
+}
+
+/** Gloo keeps its own time, but not while a stranger in another rank's place keeps it reading. */
+async function inTime(created: Promise<GroupNumber>, limit: number): Promise<GroupNumber> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const message = `the ranks did not connect to each other within ${limit} ms`;
+    timer = setTimeout(() => reject(new DistributedError("create the process group", message)), limit);
+  });
+  try {
+    return await Promise.race([created, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -130,6 +130,20 @@ describe("a store among strangers", () => {
   });
 });
 
+describe("libtorch's own store, as torchrun serves it", () => {
+  it("is asked the same way, and closes though a stranger holds it up", async () => {
+    const served = await opened({ foreign: true });
+    const client = await clientOf(served, { foreign: true });
+    await client.set("key", "value");
+    expect([await served.get("key"), await client.add("n", 2), await client.delete("key")]).toEqual(["value", 2, true]);
+    expect(await client.missing(["key", "n"], { timeoutMs: 5 })).toEqual([0]);
+    const socket = await connected(served.port, Uint8Array.of(0, 1));
+    served.close();
+    client.close();
+    socket.destroy();
+  });
+});
+
 describe("in the store's place", () => {
   it.each(Object.entries(STRANGERS))("a server that is %s is told from it", async (_, { greet, found }) => {
     const stranger = await Stranger.start(greet);

@@ -17,7 +17,7 @@ export interface StoreOptions {
   timeoutMs: number;
   /** What the processes of a job have in common: the store lets in nobody who knows another, or none. */
   token?: string;
-  /** Whether it is a TCPStore of libtorch's that another launcher serves; it knows of no token. */
+  /** Whether it is libtorch's TCPStore, as torchrun serves it: it knows of no token, and served it listens everywhere. */
   foreign?: boolean;
 }
 
