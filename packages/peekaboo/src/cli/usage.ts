@@ -61,7 +61,8 @@ export function reportFailure(error: unknown, { stderr }: Io): number {
   return EXIT.bug;
 }
 
-function commandPath(command: Command): string {
+/** A command's name after those of its parents. */
+export function commandPath(command: Command): string {
   return command.parent === null ? command.name() : `${commandPath(command.parent)} ${command.name()}`;
 }
 
