@@ -112,6 +112,7 @@ describe("peekaboo train", () => {
         iterations: 100,
         schedule: "exponential",
         scope: "global",
+        minKept: null,
         maskShuffle: false,
         batchSize: 256,
         verbose: false,
@@ -344,6 +345,8 @@ describe("the exit status", () => {
     const stderr =
       "peekaboo: there is not enough memory: aten::ones could not get 64 bytes; free some, raise its limit, or lower --width.\n";
     expect(await peekaboo("train")).toEqual({ status: 2, stdout: "", stderr });
+    evaluateFile.mockRejectedValueOnce(new TorchError("memory", "aten::ones", undefined, text));
+    expect((await peekaboo("evaluate", "x")).stderr).toMatch(/raise its limit, or lower --bs\.$/m);
   });
 
   it("is 1 when another process is lost, which one sentence tells", async () => {

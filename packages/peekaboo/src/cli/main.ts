@@ -53,7 +53,11 @@ async function run(argv: readonly string[], io: Io): Promise<number> {
     await program.parseAsync(words, { from: "user" });
     return status;
   } catch (error) {
-    return reportFailure(error, io);
+    return reportFailure(
+      error,
+      io,
+      words.find((word) => !word.startsWith("-")),
+    );
   }
 }
 
