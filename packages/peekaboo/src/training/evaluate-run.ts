@@ -39,8 +39,7 @@ export function testBatchSize(trainingBatch: number, [, height, width]: ImageSha
  */
 export async function evaluateRun(parts: RunParts): Promise<Evaluation> {
   const { test, ranks, batchShare, state, config } = parts;
-  const nonfinite: TestParts["nonfinite"] = (loss, origin) =>
-    NonfiniteError.test(loss, origin, state, config);
+  const nonfinite: TestParts["nonfinite"] = (loss, origin) => NonfiniteError.test(loss, origin, state, config);
   for (let images = testBatchSize(batchShare, test.imageShape); ; images = Math.ceil(images / 2)) {
     try {
       return await testNetwork(images, { ...parts, nonfinite });
