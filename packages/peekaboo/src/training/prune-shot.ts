@@ -7,6 +7,7 @@ import type { Network } from "../models/network.js";
 import type { Batch } from "../pruners/pruner.js";
 import { findPruner } from "../pruners/registry.js";
 import { type PruneReport, prune } from "../pruning/loop.js";
+import { thinLayersInWords } from "../pruning/thin-layers.js";
 import { againstEmptyLayers, againstTies } from "./pruning-advice.js";
 
 /** Training images that the data-dependent pruners see. */
@@ -96,4 +97,7 @@ function tell(
   if (emptied.length > 0) {
     say(`Warning: nothing is left of ${emptied.join(", ")}: no signal passes there. ${againstEmptyLayers(pruning)}`);
   }
+  const alive = layers.filter((layer) => layer.kept > 0);
+  const thin = thinLayersInWords(alive, pruning.minKept);
+  if (thin !== null) say(`Note: ${thin}.`);
 }
