@@ -223,7 +223,7 @@ describe("an image folder", () => {
     const refused = evaluate("--data", fewer);
     expect([refused.status, refused.stdout]).toEqual([2, ""]);
     expect(refused.stderr).toMatch(/expected images of its 10 classes \(.*received 1 class \("cat"\)/);
-    const onwards = at(moved, "train", ...how, "--exp-name", "relative", "--epochs", "91", "--workers", "1", fewer);
+    const onwards = at(moved, "train", ...how, "--exp-name", "relative", "--max-steps", "2", "--workers", "1", fewer);
     expect(onwards.status).toBe(2);
     expect(onwards.stderr).toMatch(/expected images of its 10 classes/);
     const tested = at(
