@@ -1,6 +1,6 @@
 // Both stages of the ImageNet recipe on a folder of JPEG files made from CIFAR-10, by the real command line.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -187,5 +187,59 @@ describe("an image folder", () => {
     );
     expect(lenient.status, lenient.stderr).toBe(0);
     expect(lenient.stderr).toMatch(/Warning: skipped 1 of 241 train images/);
+  });
+
+  it("is looked for beside the run when it was given by a relative path, and must have the classes that were learned", () => {
+    const project = join(folder, "project");
+    mkdirSync(project);
+    rmSync(join(images, "train", "frog", "broken.jpg"), { force: true });
+    cpSync(images, join(project, "images"), { recursive: true });
+    const at = (cwd: string, ...args: string[]) =>
+      spawnSync(process.execPath, [bin, ...args], { cwd, encoding: "utf8", timeout: 300_000 });
+    const how = ["--arch", "resnet18", ...SMALL, "--max-steps", "1", "--batch-size", "32", "--train-limit", "32"];
+    const run = at(project, "train", ...how, "--exp-name", "relative", "--workers", "1", "images");
+    expect(run.status, run.stderr).toBe(0);
+
+    const moved = join(folder, "moved");
+    renameSync(project, moved);
+    const file = join(moved, "results", "relative", "best.safetensors");
+    const evaluate = (...more: string[]) => at(folder, "evaluate", file, "--workers", "1", "--json", ...more);
+    renameSync(images, `${images}-away`);
+    try {
+      const found = evaluate();
+      expect(found.status, found.stderr).toBe(0);
+      expect(found.stderr).toContain(`the images are those of "${join(moved, "images")}"`);
+      expect(JSON.parse(found.stdout)).toMatchObject({ images: 60, dataset: "imagefolder" });
+      const again = at(folder, "reproduce", join(moved, "results", "relative"));
+      expect(again.stdout, again.stderr).toContain("Identical");
+    } finally {
+      renameSync(`${images}-away`, images);
+    }
+
+    const fewer = join(folder, "fewer");
+    for (const split of ["train", "val"]) {
+      cpSync(join(images, split, "cat"), join(fewer, split, "cat"), { recursive: true });
+    }
+    const refused = evaluate("--data", fewer);
+    expect([refused.status, refused.stdout]).toEqual([2, ""]);
+    expect(refused.stderr).toMatch(/expected images of its 10 classes \(.*received 1 class \("cat"\)/);
+    const onwards = at(moved, "train", ...how, "--exp-name", "relative", "--max-steps", "2", "--workers", "1", fewer);
+    expect(onwards.status).toBe(2);
+    expect(onwards.stderr).toMatch(/expected images of its 10 classes/);
+    const tested = at(
+      moved,
+      "train",
+      ...how,
+      "--evaluate",
+      "--resume",
+      file,
+      "--image-size",
+      "48",
+      "--workers",
+      "1",
+      images,
+    );
+    expect(tested.status).toBe(2);
+    expect(tested.stderr).toContain("give --image-size 32");
   });
 });

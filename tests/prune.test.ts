@@ -116,6 +116,37 @@ describe("peekaboo train", { timeout: 300_000 }, () => {
     expect(config.pruning).toMatchObject({ maskShuffle: true, epoch: 3, shots: 2, iterations: 5, density: 0.2 });
   });
 
+  it("keeps --min-kept of each layer at the same density, names layers under 1 %, and refuses what can't fit at once", () => {
+    const demo =
+      "prune --arch PsgResNet18 --width 0.25 --init-method kaiming_normal --pruner SynFlow --prune-rat 0.3 --prune-iters 100";
+    const prune = (...more: string[]) => {
+      const args = [...demo.split(" "), "--pruned-save-name", join(folder, "demo.safetensors"), ...more];
+      return spawnSync(process.execPath, [bin, ...args], { encoding: "utf8", timeout: 300_000 });
+    };
+    const inspect = () => {
+      const args = ["inspect", join(folder, "demo.safetensors")];
+      return spawnSync(process.execPath, [bin, ...args], { encoding: "utf8", timeout: 60_000 }).stdout;
+    };
+    const plain = prune();
+    expect(plain.status, plain.stderr).toBe(0);
+    const thin = /less than 1 % is kept of layer4\.0\.shortcut\.0\.weight \d+ of 8,192 .*--min-kept 1%/;
+    expect(plain.stderr).toMatch(thin);
+    expect(inspect()).toMatch(thin);
+    const [, kept] = /^Kept ([\d,]+) of/m.exec(plain.stderr) ?? [];
+    const least = prune("--min-kept", "1%");
+    expect(least.status, least.stderr).toBe(0);
+    expect(least.stderr).not.toContain("less than 1 %");
+    expect(/^Kept ([\d,]+) of/m.exec(least.stderr)?.[1]).toBe(kept);
+    expect(inspect()).toMatch(/layer4\.0\.shortcut\.0\.weight +128×64×1×1 +82 +8,192/);
+    expect(inspect()).toContain("at least 1% of each layer");
+    const refused = prune("--min-kept", "40%");
+    expect(refused.status).toBe(2);
+    expect(refused.stderr).toMatch(
+      /--min-kept 40%.*give --prune-ratio 0\.\d+ or more, or --min-kept 2\d\.\d+% or less\.$/m,
+    );
+    expect(refused.stderr).not.toContain("Kept");
+  });
+
   it.each(["Rand", "ERK"])("prunes at random with %s", (pruner) => {
     const { prunings } = train(pruner, `--pruner ${pruner} --prune-ratio 0.05 --max-steps 1`);
     expect(prunings[0]?.kept).toBe(keptOf(0.05, TOTAL));

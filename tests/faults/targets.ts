@@ -20,7 +20,7 @@ import { StoredTensor } from "peekaboo/pth/tensor";
 import { loadNetwork, readCheckpoint } from "peekaboo/training/checkpoint";
 import { inspectFile } from "peekaboo/training/inspect";
 import { readMetrics } from "peekaboo/training/metrics";
-import { readStateFile } from "peekaboo/training/state-file";
+import { findState } from "peekaboo/training/state-file";
 import sharp from "sharp";
 import { Header } from "tar";
 import { mutated, mutatedJson } from "./mutations.js";
@@ -133,7 +133,11 @@ const pickles = archives.map((archive) => {
 const protocols: Record<string, string> = JSON.parse(
   readFileSync(new URL("pickle/fixtures/protocols.json", sources), "utf8"),
 );
-const plainPickles = Object.values(protocols).map((base64) => Buffer.from(base64, "base64"));
+const numpyPickles = [1, 2].flatMap((version): string[] => {
+  const { pickles } = JSON.parse(readFileSync(new URL(`pickle/fixtures/numpy-${version}.json`, sources), "utf8"));
+  return Object.values(pickles);
+});
+const plainPickles = [...Object.values(protocols), ...numpyPickles].map((base64) => Buffer.from(base64, "base64"));
 
 /** An archive whose pickle was mutated, with a right checksum and of equal length, so that nothing else moves. */
 function withMutatedPickle(archive: Buffer, random: Random): Buffer {
@@ -170,7 +174,7 @@ const pytorch: readonly Target[] = [
     name: "PyTorch state files",
     share: 0.5,
     make: from([...pthFiles, plainFile]),
-    parse: (_, path) => readStateFile(path),
+    parse: (_, path) => findState(path, new Set(["conv.weight", "bn.weight", "linear.bias"])),
     memory: pthMemory,
   },
   {

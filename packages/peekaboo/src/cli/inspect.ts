@@ -2,6 +2,8 @@ import { printable } from "@peekaboo/torch/errors";
 import type { Command } from "commander";
 import { trainOptions } from "../config/options.js";
 import type { PruningConfig } from "../config.js";
+import { minKeptInWords } from "../pruning/min-kept.js";
+import { thinLayersInWords } from "../pruning/thin-layers.js";
 import type { InspectReport } from "../training/inspect.js";
 import { addFlags, givenFlags } from "./flags.js";
 import { formatBytes, formatCount, formatPercent } from "./format.js";
@@ -25,7 +27,7 @@ export function addInspect(program: Command, io: Io): void {
 
 /** The report as a person reads it: facts, a table of the layers, and how small the network really is. */
 export function formatReport(report: InspectReport): string {
-  const lines = [...facts(report), "", ...layerTable(report), "", ...sizes(report)];
+  const lines = [...facts(report), "", ...layerTable(report), "", ...thinLayers(report), ...sizes(report)];
   return `${lines.join("\n")}\n`;
 }
 
@@ -47,8 +49,9 @@ function listed(names: readonly string[]): string {
   return `${names.slice(0, 3).join(", ")}${more}`;
 }
 
-function describePruning({ pruner, density, maskShuffle }: PruningConfig): string {
-  return `${pruner} at density ${density}${maskShuffle ? ", masks shuffled" : ""}`;
+function describePruning({ pruner, density, minKept, maskShuffle }: PruningConfig): string {
+  const least = minKept === null ? "" : `, at least ${minKeptInWords(minKept)} of each layer`;
+  return `${pruner} at density ${density}${least}${maskShuffle ? ", masks shuffled" : ""}`;
 }
 
 function layerTable({ layers, kept, total, flips }: InspectReport): string[] {
@@ -68,6 +71,12 @@ function layerTable({ layers, kept, total, flips }: InspectReport): string[] {
     ],
     "llrrrr",
   );
+}
+
+/** Latent scores, not a pruner, thin the layers of a network that isn't pruned. */
+function thinLayers({ layers, config: { pruning } }: InspectReport): string[] {
+  const words = pruning === null ? null : thinLayersInWords(layers, pruning.minKept);
+  return words === null ? [] : [`thin        ${words}`];
 }
 
 function sizes({ parameters, denseBytes, idealSize }: InspectReport): string[] {

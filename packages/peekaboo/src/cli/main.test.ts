@@ -10,7 +10,9 @@ import { parseConfig, type TrainConfig } from "../config.js";
 import { Interrupted } from "../training/interrupt.js";
 import { main } from "./main.js";
 
-const runTrain = vi.hoisted(() => vi.fn<(config: TrainConfig) => Promise<number>>());
+const runTrain = vi.hoisted(() =>
+  vi.fn<(config: TrainConfig, io: unknown, group: unknown, argv: readonly string[]) => Promise<number>>(),
+);
 vi.mock("../training/run.js", () => ({ runTrain }));
 const evaluateFile = vi.hoisted(() => vi.fn());
 vi.mock("../training/evaluate-file.js", () => ({ evaluateFile }));
@@ -110,6 +112,7 @@ describe("peekaboo train", () => {
         iterations: 100,
         schedule: "exponential",
         scope: "global",
+        minKept: null,
         maskShuffle: false,
         batchSize: 256,
         verbose: false,
@@ -264,11 +267,40 @@ describe("peekaboo train", () => {
     ["--device", "gpu", "cpu or cuda:N"],
     ["--seed", "-1", "an integer of at least 0"],
     ["--arch", "PsgResNet19", "did you mean PsgResNet18?"],
-    ["--epoch", "3", "unknown flag --epoch; did you mean --epochs?"],
+    ["--epohcs", "3", "unknown flag --epohcs; did you mean --epochs?"],
+    ["--prune-s", "3", "--prune-s is the beginning of several flags: --prune-shots, --prune-schedule, --prune-scope;"],
+    ["--seed", "9007199254740992", "the largest is 9007199254740991"],
+    ["--seed", "1e20", "the largest is 9007199254740991"],
+    ["--max-steps", "1e300", "the largest is 9007199254740991"],
+    ["--milestones", "3,1e17", "the largest is 9007199254740991"],
+    ["--seed", "1.5", "an integer of at least 0"],
+    ["--seed", "0x10", "an integer of at least 0"],
+    ["--exp-name", ".", "the name of one folder"],
+    ["--exp-name", "..", "the name of one folder"],
+    ["--exp-name", "a/b", "the name of one folder"],
+    ["--exp-name", "/a", "the name of one folder"],
+    ["--exp-name", "", "the name of one folder"],
+    ["--exp-name", "é".repeat(128), "at most 255 bytes"],
+    ["--savedir", "", "--savedir"],
     ["--prune-ration=0.3", "--json", "unknown flag --prune-ration; did you mean --prune-ratio?"],
     ["--learning-rate", "3", "unknown flag --learning-rate; see `peekaboo train --help`."],
   ])("refuses %s %j", async (flag, value, words) => {
     expect(await refused("train", flag, value)).toContain(words);
+  });
+
+  it("takes flags' beginnings, and passes them on in full", async () => {
+    const { config } = await trained(
+      "--prune-rat 0.25 --prune-it=7 --pruner Mag --tsb x --psg-no-t --arch PsgResNet18",
+    );
+    expect(config.pruning).toMatchObject({ density: 0.25, iterations: 7 });
+    expect(config.psg.takeSign).toBe(false);
+    const [, , , argv] = runTrain.mock.lastCall ?? [];
+    expect(argv).toEqual(
+      "train --prune-ratio 0.25 --prune-iters=7 --pruner Mag --tsbdir x --psg-no-take-sign --arch PsgResNet18".split(
+        " ",
+      ),
+    );
+    expect((await peekaboo("models", "--js", "ResNet20")).stdout).toMatch(/^\{/);
   });
 
   it("refuses a flag without its value, and arguments that belong to none", async () => {
@@ -313,6 +345,8 @@ describe("the exit status", () => {
     const stderr =
       "peekaboo: there is not enough memory: aten::ones could not get 64 bytes; free some, raise its limit, or lower --width.\n";
     expect(await peekaboo("train")).toEqual({ status: 2, stdout: "", stderr });
+    evaluateFile.mockRejectedValueOnce(new TorchError("memory", "aten::ones", undefined, text));
+    expect((await peekaboo("evaluate", "x")).stderr).toMatch(/raise its limit, or lower --bs\.$/m);
   });
 
   it("is 1 when another process is lost, which one sentence tells", async () => {

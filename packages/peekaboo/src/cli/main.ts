@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { version } from "../version.js";
+import { writtenOut } from "./abbreviations.js";
 import { addData } from "./data.js";
 import { addEvaluate } from "./evaluate.js";
 import { addExport } from "./export.js";
@@ -21,7 +22,7 @@ Example, a few minutes on two cores (npm run demo runs it):
       --msb-bits-weight 8 --msb-bits-grad 16 --psg-threshold 1e-7 --psg-no-take-sign --psg-sparsify
   $ peekaboo inspect results/Peek-a-Boo/best.safetensors
 
-\`peekaboo COMMAND --help\` explains a command's flags.
+\`peekaboo COMMAND --help\` explains a command's flags. Of a long flag, as much will do as no other begins with.
 
 Exit status: 0 done; 1 a fault of peekaboo, a lost process or, of reproduce, a difference; 2 a mistake in what was given, or
 a result that nothing could take; 129, 130 and 143 ended by SIGHUP, SIGINT and SIGTERM, with everything saved.
@@ -39,18 +40,28 @@ export async function main(argv: readonly string[], io?: Io): Promise<number> {
 
 async function run(argv: readonly string[], io: Io): Promise<number> {
   let status: number = EXIT.ok;
-  const program = createProgram(argv, io, (value) => {
-    status = value;
-  });
+  let words: readonly string[] = [];
+  const program = createProgram(
+    () => words,
+    io,
+    (value) => {
+      status = value;
+    },
+  );
   try {
-    await program.parseAsync(argv.length === 0 ? ["--help"] : argv, { from: "user" });
+    words = writtenOut(program, argv.length === 0 ? ["--help"] : argv);
+    await program.parseAsync(words, { from: "user" });
     return status;
   } catch (error) {
-    return reportFailure(error, io);
+    return reportFailure(
+      error,
+      io,
+      words.find((word) => !word.startsWith("-")),
+    );
   }
 }
 
-function createProgram(argv: readonly string[], io: Io, exit: (status: number) => void): Command {
+function createProgram(argv: () => readonly string[], io: Io, exit: (status: number) => void): Command {
   const program = strict(new Command("peekaboo"))
     .description("Peek-a-Boo: prune a random CNN, learn only the signs of what is left.")
     .version(version(), "-V, --version", "Print the version.")

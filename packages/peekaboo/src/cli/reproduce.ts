@@ -31,15 +31,20 @@ Example:
   $ peekaboo reproduce results/demo
 `;
 
-/** Adds `peekaboo reproduce RUN`, which may start processes with the same `argv`; `exit` gets the exit status. */
-export function addReproduce(program: Command, argv: readonly string[], io: Io, exit: (status: number) => void): void {
+/** Adds `peekaboo reproduce RUN`, which may start processes with the same command line `argv()`; `exit` gets the exit status. */
+export function addReproduce(
+  program: Command,
+  argv: () => readonly string[],
+  io: Io,
+  exit: (status: number) => void,
+): void {
   const command = subcommand(program, "reproduce <run>", "Run a finished run again and compare the two, bit for bit");
   addFlags(command, options);
   command.addHelpText("after", NOTES);
   command.action(async (run: string) => {
     const { savedir, json } = valuesFromFlags(options, givenFlags(command, options));
     const { reproduce } = await import("../training/reproduce.js");
-    const { status, reproduction } = await reproduce(run, { savedir }, argv, io);
+    const { status, reproduction } = await reproduce(run, { savedir }, argv(), io);
     exit(reproduction === null || reproduction.identical ? status : EXIT.different);
     if (reproduction === null) return;
     io.stdout.write(json ? `${JSON.stringify(reproduction)}\n` : formatReproduction(reproduction));

@@ -21,8 +21,13 @@ ImageNet example, where machine 0 has the address 10.0.0.1 (--rank 1 on the othe
 Under torchrun, srun or Kubernetes none of these flags is needed.
 `;
 
-/** Adds `peekaboo train`, which may start processes with the same `argv`; `exit` gets the exit status. */
-export function addTrain(program: Command, argv: readonly string[], io: Io, exit: (status: number) => void): void {
+/** Adds `peekaboo train`, which may start processes with the same command line `argv()`; `exit` gets the exit status. */
+export function addTrain(
+  program: Command,
+  argv: () => readonly string[],
+  io: Io,
+  exit: (status: number) => void,
+): void {
   const command = subcommand(program, "train [folder]", "Prune a random network, then learn the signs of what is left");
   for (const [heading, table] of Object.entries(trainHelp)) addFlags(command, table, heading);
   const ignored = ignoredFlags.map(({ flags, why }) => {
@@ -42,10 +47,10 @@ export function addTrain(program: Command, argv: readonly string[], io: Io, exit
       .map(({ option, why }) => `${option.long} is ignored: ${why}.`);
     notes.push(...notesOn(config, given));
     const { launch } = await import("../launch/start.js");
-    const status = await launch(config, argv, io, async (own, ownIo, group) => {
+    const status = await launch(config, argv(), io, async (own, ownIo, group) => {
       for (const text of notes) note(ownIo, text);
       const { runTrain } = await import("../training/run.js");
-      return runTrain(own, ownIo, group, argv);
+      return runTrain(own, ownIo, group, argv());
     });
     exit(status);
   });

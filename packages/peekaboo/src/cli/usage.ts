@@ -39,8 +39,10 @@ export function refuseExcess(command: Command): void {
 /**
  * Tells a failure on stderr and returns the exit status: 2 for the user's mistakes and too little memory, 1 for ours and for other processes
  * that are lost, 128 + n after signal n.
+ *
+ * @param command whose flags may help
  */
-export function reportFailure(error: unknown, { stderr }: Io): number {
+export function reportFailure(error: unknown, { stderr }: Io, command = ""): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   if (error instanceof Interrupted) return error.exitStatus;
   if (error instanceof UserError || error instanceof UsageError) {
@@ -48,7 +50,7 @@ export function reportFailure(error: unknown, { stderr }: Io): number {
     return EXIT.usage;
   }
   if (error instanceof TorchError && error.kind === "memory") {
-    stderr.write(`${outOfMemory(error)}\n`);
+    stderr.write(`${outOfMemory(error, command)}\n`);
     return EXIT.usage;
   }
   if (error instanceof DistributedError) {
@@ -61,7 +63,8 @@ export function reportFailure(error: unknown, { stderr }: Io): number {
   return EXIT.bug;
 }
 
-function commandPath(command: Command): string {
+/** A command's name after those of its parents. */
+export function commandPath(command: Command): string {
   return command.parent === null ? command.name() : `${commandPath(command.parent)} ${command.name()}`;
 }
 
@@ -70,7 +73,17 @@ function flagsOf(command: Command): string[] {
   return ["--help", ...flags.filter((flag) => flag !== undefined)].filter((flag) => flag.startsWith("--"));
 }
 
-function outOfMemory({ operation, message }: TorchError): string {
+/** The flag of each command by which it takes less memory. */
+const SMALLER: ReadonlyMap<string, string> = new Map([
+  ["train", "--width"],
+  ["prune", "--width"],
+  ["models", "--width"],
+  ["evaluate", "--bs"],
+]);
+
+function outOfMemory({ operation, message }: TorchError, command: string): string {
+  const flag = SMALLER.get(command);
+  const ways = flag === undefined ? "free some, or raise its limit" : `free some, raise its limit, or lower ${flag}`;
   const [asked = "more"] = /\d+ bytes/.exec(message) ?? [];
-  return `peekaboo: there is not enough memory: ${operation} could not get ${asked}; free some, raise its limit, or lower --width.`;
+  return `peekaboo: there is not enough memory: ${operation} could not get ${asked}; ${ways}.`;
 }

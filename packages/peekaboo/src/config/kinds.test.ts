@@ -4,6 +4,7 @@ import {
   choice,
   device,
   flag,
+  folderName,
   integer,
   magnitude,
   number,
@@ -86,6 +87,28 @@ describe("integers", () => {
     expect(integer(0).fromText("9007199254740991")).toBe(2 ** 53 - 1);
     expect(integer(0).fromText("9007199254740992")).toBeUndefined();
     expect(integer(0).fromJson(2 ** 53)).toBeUndefined();
+    expect(integer(0).remedy?.("9007199254740992")).toBe("the largest is 9007199254740991, which is 2^53 - 1");
+    expect(["-1", "1.5", "0x10", "abc", ""].map((written) => integer(0).remedy?.(written))).toEqual(
+      Array(5).fill(undefined),
+    );
+    expect(ascendingIntegers().remedy?.("[1,1e17]")).toContain("9007199254740991");
+    expect(number().remedy?.("1e999")).toBe("the largest magnitude is 1.7976931348623157e+308");
+    expect(device().remedy?.("cuda:1000")).toBe("the largest N is 999");
+  });
+});
+
+describe("a folder's name", () => {
+  it.each(["demo", "cifar10_resnet18_pab-psg", "a b", "...", ".hidden", "grüße", "é".repeat(127)])("is %j", (name) => {
+    expect(folderName().fromText(name)).toBe(name);
+    expect(folderName().fromJson(name)).toBe(name);
+  });
+
+  it.each(["", " ", ".", "..", "a/b", "/a", "a/", "a\0b", "a\nb", "é".repeat(128), "--json"])("is not %j", (name) =>
+    expect(folderName().fromText(name)).toBeUndefined(),
+  );
+
+  it("may be a path in the files of earlier versions, which only tell where a run was", () => {
+    expect(folderName().fromJson("group/run")).toBe("group/run");
   });
 });
 

@@ -8,7 +8,7 @@ export interface Kind<V> {
   fromText(text: string): V | undefined;
   /** `value`, come from JSON, if it is valid; else undefined. */
   fromJson(value: unknown): V | undefined;
-  /** What to advise somebody who wrote `text`. */
+  /** What to advise somebody who wrote `text`, on a command line or in JSON. */
   remedy?(text: string): string | undefined;
 }
 
@@ -53,6 +53,10 @@ export function number(range: Range = {}): Kind<number> {
     expected: `a number${describeRange(range)}`,
     fromText: (text) => accept(numeral(text)),
     fromJson: (value) => (typeof value === "number" ? accept(value) : undefined),
+    remedy: (text) =>
+      Number.isFinite(numeral(text)) || Number.isNaN(numeral(text))
+        ? undefined
+        : `the largest magnitude is ${Number.MAX_VALUE}`,
   };
 }
 
@@ -66,14 +70,22 @@ export function magnitude(): Kind<number> {
   };
 }
 
+/** The largest integer up to which a double holds each. */
+const LARGEST = Number.MAX_SAFE_INTEGER;
+
+/** What to advise somebody who wrote an integer beyond {@link LARGEST}. */
+function integerLimit(text: string): string | undefined {
+  return numeral(text) > LARGEST ? `the largest is ${LARGEST}, which is 2^53 - 1` : undefined;
+}
+
 /** A whole number from `least` to `most`. */
-export function integer(least: number, most: number = Number.MAX_SAFE_INTEGER): Kind<number> {
+export function integer(least: number, most: number = LARGEST): Kind<number> {
   const accept = (value: number) => (Number.isInteger(value) && value >= least && value <= most ? value : undefined);
   return {
-    expected:
-      most === Number.MAX_SAFE_INTEGER ? `an integer of at least ${least}` : `an integer from ${least} to ${most}`,
+    expected: most === LARGEST ? `an integer of at least ${least}` : `an integer from ${least} to ${most}`,
     fromText: (text) => accept(numeral(text)),
     fromJson: (value) => (typeof value === "number" ? accept(value) : undefined),
+    ...(most === LARGEST ? { remedy: integerLimit } : {}),
   };
 }
 
@@ -89,6 +101,7 @@ export function ascendingIntegers(): Kind<readonly number[]> {
     expected: "ascending positive integers with commas between",
     fromText: (text) => accept(text.split(",").map((part) => item.fromText(part))),
     fromJson: (value) => (Array.isArray(value) ? accept(value.map((part) => item.fromJson(part))) : undefined),
+    remedy: (text) => integerLimit(text.split(/[[\],]/).find((part) => integerLimit(part) !== undefined) ?? ""),
   };
 }
 
@@ -148,6 +161,27 @@ export function text(expected = "a name"): Kind<string> {
   };
 }
 
+/** Bytes of the longest name that Linux's and other file systems take. */
+const MAX_NAME_BYTES = 255;
+
+/**
+ * The name of one folder: neither a path, nor the folder that it is to lie in or the one above. What JSON of earlier versions
+ * holds is taken as any text: it only tells where a run was.
+ */
+export function folderName(): Kind<string> {
+  const one = (name: string) =>
+    !/[/\p{Cc}]/u.test(name) && name !== "." && name !== ".." && Buffer.byteLength(name) <= MAX_NAME_BYTES;
+  const { fromText, fromJson } = text();
+  return {
+    expected: `the name of one folder, without / and of at most ${MAX_NAME_BYTES} bytes`,
+    fromText: (value) => {
+      const name = fromText(value);
+      return name !== undefined && one(name) ? name : undefined;
+    },
+    fromJson,
+  };
+}
+
 /** `cpu` or `cuda:N`; `cuda` alone is `cuda:0`. */
 export function device(): Kind<string> {
   const accept = (value: string) => (/^(cpu|cuda:(0|[1-9]\d{0,2}))$/.test(value) ? value : undefined);
@@ -155,6 +189,7 @@ export function device(): Kind<string> {
     expected: "cpu or cuda:N",
     fromText: (value) => accept(value === "cuda" ? "cuda:0" : value),
     fromJson: (value) => (typeof value === "string" ? accept(value) : undefined),
+    remedy: (value) => (/^cuda:\d{4,}$/.test(value) ? "the largest N is 999" : undefined),
   };
 }
 

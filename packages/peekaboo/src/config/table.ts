@@ -73,18 +73,21 @@ export function valuesFromJson<T extends Table>(table: T, json: unknown, path = 
     if (!isOption(entry)) return [name, valuesFromJson(entry, field === undefined ? {} : field, prefix + name)];
     if (field === undefined) return [name, entry.default];
     const value = entry.kind.fromJson(field);
-    if (value === undefined) throw invalidJson(prefix + name, entry.kind.expected, field);
+    if (value === undefined) throw invalidJson(prefix + name, entry.kind.expected, field, entry.kind);
     return [name, value];
   });
   return Object.fromEntries(values);
 }
 
-function invalidJson(argument: string, expected: string, received: unknown): UserError {
+function invalidJson(argument: string, expected: string, received: unknown, kind?: Kind<unknown>): UserError {
+  const shown = JSON.stringify(received) ?? "nothing";
+  const remedy = kind?.remedy?.(typeof received === "string" ? received : shown);
   return new UserError({
     operation: "read the configuration",
     argument,
     expected,
-    received: printable(JSON.stringify(received) ?? "nothing", 80),
+    received: printable(shown, 80),
+    ...(remedy === undefined ? {} : { remedy }),
   });
 }
 

@@ -1,8 +1,8 @@
 import { UserError } from "@peekaboo/torch/errors";
+import { NumpyArray, numpyGlobals } from "../pickle/numpy.js";
 import { unpickle } from "../pickle/unpickle.js";
 import { isSequence, kindOf, type PickleDict, type PickleValue } from "../pickle/values.js";
 import { interleave } from "./cifar-binary.js";
-import { NumpyArray, numpyGlobals } from "./numpy-pickle.js";
 import type { DatasetArrays, Files, SplitArrays, SplitName } from "./source.js";
 
 /** The layout of a CIFAR "python version": pickled dictionaries of `data`, uint8 [N, C×H×W], and a list of labels. */
@@ -70,8 +70,9 @@ function readBatch(files: Files, name: string, size: number, labelsKey: string):
 function checkedPixels(name: string, batch: PickleDict, size: number): NumpyArray {
   const pixels = batch.get("data");
   if (!(pixels instanceof NumpyArray)) throw fault(name, 'an array under "data"', kindOf(pixels));
-  const { dtype, shape, data } = pixels;
+  const { dtype, shape, data, bigEndian } = pixels;
   const [count = 0, columns] = shape;
+  if (bigEndian) throw fault(name, 'a plain little-endian dtype under "data"', "a big-endian one");
   if (dtype !== "u1" || shape.length !== 2 || columns !== size)
     throw fault(name, `u1 [N, ${size}] under "data"`, `${dtype} [${shape.join(", ")}]`.slice(0, 80));
   if (data.byteLength !== count * size) throw fault(name, `${count * size} bytes of pixels`, `${data.byteLength}`);

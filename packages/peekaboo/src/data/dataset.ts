@@ -251,7 +251,7 @@ function folderFault(cause: Error, folder: string, source: DatasetSource): UserE
     argument: `the data folder ${quoted(folder)}`,
     expected: "a folder that can be written, with free space",
     received: printable(cause.message),
-    remedy: "set PEEKABOO_DATA to another folder, or free some space",
+    remedy: "set PEEKABOO_DATA to another folder, give another --data-folder, or free some space",
     cause,
   });
 }

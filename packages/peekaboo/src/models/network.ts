@@ -12,6 +12,8 @@ export interface NetworkOptions {
   /** E.g. "PsgResNet18". */
   arch: string;
   numClasses: number;
+  /** What the outputs stand for, in order, where that is known. */
+  classes?: readonly string[];
   /** Default: what the architecture was made for. */
   imageShape?: ImageShape;
   /** Factor on every layer's channels. */

@@ -1,4 +1,5 @@
 import { Tensor } from "@peekaboo/torch";
+import { raised } from "../pruning/min-kept.js";
 import { keptOf } from "../pruning/selection.js";
 import { shuffledMask } from "../pruning/shuffle.js";
 import type { Pruner } from "./pruner.js";
@@ -11,11 +12,12 @@ export const erk: Pruner = {
   name: "ERK",
   needsData: false,
   dividesLayers: true,
-  score: ({ network, density, seed }) => {
+  score: ({ network, density, seed, least = () => 0 }) => {
     const layers = [...network.prunable()];
     const shapes = layers.map(([, { weight }]) => weight.shape);
     const total = layers.reduce((sum, [, { weight }]) => sum + weight.numel, 0);
-    const counts = erdosRenyiKernelCounts(shapes, keptOf(density, total));
+    const minima = layers.map(([, { weight }]) => least(weight.numel));
+    const counts = raised(erdosRenyiKernelCounts(shapes, keptOf(density, total)), minima);
     return new Map(
       layers.map(([name, { weight }], i) => {
         const scores = new Float64Array(shuffledMask(seed, name, weight.shape, counts[i] ?? 0));

@@ -18,6 +18,8 @@ export interface ScoreContext {
   density: number;
   /** What random scores follow from. */
   seed: number;
+  /** How many of a layer's weights stay at least, for the pruners that divide the kept weights themselves. */
+  least?(size: number): number;
 }
 
 /** A way to tell which weights matter. */

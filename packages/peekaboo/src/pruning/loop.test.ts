@@ -1,12 +1,16 @@
-import { UserError } from "@peekaboo/torch";
+import { Tensor, UserError } from "@peekaboo/torch";
 import { afterEach, describe, expect, it } from "vitest";
 import { Network } from "../models/network.js";
+import * as all from "../pruners/all.js";
 import { magnitude } from "../pruners/magnitude.js";
 import type { Pruner } from "../pruners/pruner.js";
+import { random } from "../pruners/random.js";
 import { synFlow } from "../pruners/synflow.js";
 import { prune } from "./loop.js";
+import { keptOf } from "./selection.js";
 import { shuffledMask } from "./shuffle.js";
 
+const pruners: readonly Pruner[] = Object.values(all);
 const networks: Network[] = [];
 afterEach(() => {
   for (const network of networks.splice(0)) network.dispose();
@@ -91,6 +95,70 @@ describe("pruning loop", () => {
         expect(bit).toBeLessThanOrEqual(Number(first.get(name)?.[i] ?? 0));
       });
     }
+  });
+
+  describe.each(pruners)("with a minimum of each layer, $name", (pruner) => {
+    const batch = () => [
+      {
+        input: Tensor.from(
+          Float32Array.from({ length: 8 * 3 * 32 * 32 }, (_, i) => Math.sin(i * i)),
+          { shape: [8, 3, 32, 32] },
+        ),
+        target: Tensor.from(BigInt64Array.from({ length: 8 }, (_, i) => BigInt(i))),
+      },
+    ];
+    const scopes = (["global", "local"] as const).filter((how) => how === "global" || pruner.dividesLayers !== true);
+
+    it.each(scopes)("keeps it in each, and the whole's density, with %s scope", async (how) => {
+      const network = tinyNetwork();
+      const options = { ...base, scope: how, pruner, iterations: 3, batches: batch, seed: 3 };
+      const first = await prune(network, { ...options, density: 0.3, minKept: { fraction: 0.05 } });
+      const expected = (density: number) =>
+        how === "global"
+          ? keptOf(density, first.total)
+          : first.layers.reduce((sum, { total }) => sum + keptOf(density, total), 0);
+      expect(first.kept + first.tied).toBe(expected(0.3));
+      for (const { kept, total } of first.layers) expect(kept).toBeGreaterThanOrEqual(Math.ceil(0.05 * total));
+      const masks = new Map([...network.masks()].map(([name, mask]) => [name, mask.toFloat32Array()]));
+      // A later shot, with which small layers would be empty.
+      const report = await prune(network, { ...options, density: 0.06, minKept: { fraction: 0.05 } });
+      expect(report.kept + report.tied).toBe(expected(0.06));
+      for (const { kept, total } of report.layers) expect(kept).toBeGreaterThanOrEqual(Math.ceil(0.05 * total));
+      if (pruner !== synFlow && pruner !== magnitude && pruner !== random) return;
+      for (const [name, mask] of network.masks()) {
+        mask.toFloat32Array().forEach((bit, i) => {
+          expect(bit).toBeLessThanOrEqual(masks.get(name)?.[i] ?? 0);
+        });
+      }
+    });
+  });
+
+  it("with a minimum below what each layer keeps anyway prunes as without, and with shuffle keeps it too", async () => {
+    const [plain, floored, shuffled] = [tinyNetwork(), tinyNetwork(), tinyNetwork()];
+    const options = { ...base, pruner: synFlow, density: 0.3, iterations: 4 };
+    const { layers } = await prune(plain, options);
+    const least = Math.min(...layers.map(({ kept }) => kept));
+    await prune(floored, { ...options, minKept: { weights: least } });
+    for (const [name, mask] of plain.masks()) expect(floored.masks().get(name)?.toArray()).toEqual(mask.toArray());
+    const more = await prune(shuffled, { ...options, minKept: { weights: 2 * least }, shuffle: true });
+    for (const { kept } of more.layers) expect(kept).toBeGreaterThanOrEqual(2 * least);
+    expect(more.kept).toBe(keptOf(0.3, more.total));
+  });
+
+  it("refuses minima that don't fit together before it begins", async () => {
+    const network = tinyNetwork();
+    const pruning = prune(network, {
+      ...base,
+      pruner: synFlow,
+      density: 0.01,
+      iterations: 100,
+      minKept: { fraction: 0.02 },
+    });
+    await expect(pruning).rejects.toThrow(UserError);
+    await expect(pruning).rejects.toThrow(
+      /--min-kept 2%.*give --prune-ratio 0\.0\d+ or more, or --min-kept 0\.\d+% or less/,
+    );
+    expect(network.masks().size).toBe(0);
   });
 
   it("tells how many weights went beyond the target for tied scores", async () => {

@@ -1,9 +1,11 @@
 import { noGrad, scope, Tensor, UserError } from "@peekaboo/torch";
 import type { Network } from "../models/network.js";
 import { pabOps } from "../native/library.js";
-import type { Batch, Pruner } from "../pruners/pruner.js";
+import type { Batch, Pruner, ScoreContext } from "../pruners/pruner.js";
+import { leastOf, type MinKept } from "./min-kept.js";
+import { refuseLargeMinimum } from "./min-kept-fit.js";
 import { densityOfRound, type PruneSchedule } from "./schedule.js";
-import { findCuts, type Group, type PruneScope, type Selected, selectMasks } from "./selection.js";
+import { type Floor, findCuts, type Group, type PruneScope, type Selected, selectMasks } from "./selection.js";
 import { shuffledMask } from "./shuffle.js";
 
 export interface PruneOptions {
@@ -13,6 +15,8 @@ export interface PruneOptions {
   iterations: number;
   schedule: PruneSchedule;
   scope: PruneScope;
+  /** What each layer keeps at least, of its best scores, in each round; default: nothing. */
+  minKept?: MinKept | null;
   /** [C, H, W] of an image. */
   imageShape: readonly number[];
   /** What random scores and shuffled masks follow from; default: 0. */
@@ -46,12 +50,15 @@ export interface PruneReport {
  * Prunes in rounds of scoring and masking (ALGORITHM §2), in float64 and evaluation mode on a plain copy of the network,
  * and sets the network's masks.
  *
- * Throws UserError when nothing is left, when a score is not finite, or when the kept count is off by 5 or more for a
- * reason other than ties.
+ * Throws UserError when nothing is left, when a score is not finite, when the layers' minima are more than what is kept, or
+ * when the kept count is off by 5 or more for a reason other than ties.
  */
 export async function prune(network: Network, options: PruneOptions): Promise<PruneReport> {
   const { pruner, density, iterations, schedule, imageShape, seed = 0, shuffle = false, onRound } = options;
+  const { minKept = null } = options;
+  refuseMinimum(network, minKept, density);
   const copy = network.plainTwin();
+  const floor = minKept === null ? null : floorOf(copy, minKept);
   try {
     const [first] = network.module.stateDict().values();
     copy.module.loadStateDict(stateFor(copy, network));
@@ -64,18 +71,10 @@ export async function prune(network: Network, options: PruneOptions): Promise<Pr
     let tied = 0;
     for (let i = 0; i < iterations; i++) {
       const goal = densityOfRound(schedule, density, i, iterations);
-      scope(() => {
-        const context = { network: copy, imageShape, batches, density: goal, seed };
-        const last = i === iterations - 1;
-        if (pruner.derivatives && !last) {
-          cutBelow(copy, pruner.derivatives(context), goal, options.scope);
-          return;
-        }
-        const { masks, groups } = selectMasks(pruner.score(context), goal, options.scope);
-        if (last) tied = checkCounts(groups);
-        if (pruner.derivatives) copy.setMasks(network.masks());
-        copy.setMasks(masks);
-      });
+      const least = floor === null ? {} : { least: floor.least };
+      const context = { network: copy, imageShape, batches, density: goal, seed, ...least };
+      const last = i === iterations - 1;
+      tied = scope(() => pruneOnce(pruner, context, { network, how: options.scope, floor, last }));
       await onRound?.(i + 1);
     }
     if (shuffle) shuffleMasks(copy, seed);
@@ -84,6 +83,49 @@ export async function prune(network: Network, options: PruneOptions): Promise<Pr
   } finally {
     copy.dispose();
   }
+}
+
+interface Round {
+  network: Network;
+  how: PruneScope;
+  floor: Floor | null;
+  last: boolean;
+}
+
+/** One round on the copy; how many weights are gone beyond the last round's target. */
+function pruneOnce(pruner: Pruner, context: ScoreContext, { network, how, floor, last }: Round): number {
+  const { network: copy, density } = context;
+  if (pruner.derivatives && !last && floor === null) {
+    cutBelow(copy, pruner.derivatives(context), density, how);
+    return 0;
+  }
+  const { masks, groups } = selectMasks(pruner.score(context), density, how, floor);
+  if (pruner.derivatives && !last) {
+    cut(copy, masks);
+    return 0;
+  }
+  const tied = last ? checkCounts(groups) : 0;
+  if (pruner.derivatives) copy.setMasks(network.masks());
+  copy.setMasks(masks);
+  return tied;
+}
+
+/** Throws UserError when the network's layers can't each keep so much at a density. */
+export function refuseMinimum(network: Network, least: MinKept | null, density: number): void {
+  const sizes = [...network.prunable().values()].map(({ weight }) => weight.numel);
+  if (least !== null) refuseLargeMinimum(least, sizes, density);
+}
+
+function floorOf(copy: Network, minKept: MinKept): Floor {
+  const layers = copy.prunable();
+  return {
+    least: (size) => leastOf(minKept, size),
+    kept: (name) => {
+      const layer = layers.get(name);
+      if (layer === undefined) throw new TypeError(`prune: expected scores of prunable layers, received ${name}'s`);
+      return layer.effectiveWeight().detach();
+    },
+  };
 }
 
 /** Sets the weights to zero that the masks cut, as far as there are masks. */

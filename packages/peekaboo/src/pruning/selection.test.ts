@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { scope, Tensor, UserError } from "@peekaboo/torch";
 import { describe, expect, it } from "vitest";
 import { pabOps } from "../native/library.js";
-import { selectMasks } from "./selection.js";
+import { keptOf, selectMasks } from "./selection.js";
 
 const double = (values: number[]) => Tensor.from(Float64Array.from(values));
 
@@ -132,5 +132,89 @@ describe("selecting masks", () => {
     const [found, sorted] = run();
     expect(found.map(([smallest]: number[]) => smallest)).toEqual(sorted);
     expect(run("default")).toEqual([found, sorted]);
+  });
+});
+
+/** The masks that keep at least so many of each tensor; `before` has what was kept so far. */
+function flooredMasks(
+  scores: Record<string, number[]>,
+  density: number,
+  how: "global" | "local",
+  least: (size: number) => number,
+  before: Record<string, number[]> = {},
+) {
+  return scope(() => {
+    const tensors = new Map(Object.entries(scores).map(([name, values]) => [name, double(values)]));
+    const kept = (name: string) => double(before[name] ?? (scores[name] ?? []).map(() => 1));
+    const { masks, groups } = selectMasks(tensors, density, how, { least, kept });
+    return { masks: Object.fromEntries([...masks].map(([name, mask]) => [name, mask.toArray()])), groups };
+  });
+}
+
+describe("selecting masks with a floor", () => {
+  it("keeps a tensor's best scores where it would keep fewer, and takes as many of the others' smallest", () => {
+    const scores = { a: [1, 3, 2], b: [10, 40, 30, 20], c: [50, 60, 70, 80] };
+    // Without: the six best of all are 80 70 60 50 40 30; a has none.
+    expect(masksOf(scores, 0.5, "global").masks).toEqual({ a: [0, 0, 0], b: [0, 1, 1, 0], c: [1, 1, 1, 1] });
+    const { masks, groups } = flooredMasks(scores, 0.5, "global", () => 2);
+    // b gives until it is at its own two; then c gives.
+    expect(masks).toEqual({ a: [0, 1, 1], b: [0, 1, 1, 0], c: [0, 0, 1, 1] });
+    expect(groups.reduce((sum, { kept }) => sum + kept, 0)).toBe(6);
+  });
+
+  it("is as without where no tensor falls below", () => {
+    const scores = { a: [5, 1, 4], b: [2, 6, 3, 0] };
+    expect(flooredMasks(scores, 0.5, "global", () => 2)).toEqual(masksOf(scores, 0.5, "global"));
+    expect(flooredMasks(scores, 0.5, "local", () => 1)).toEqual(masksOf(scores, 0.5, "local"));
+  });
+
+  it("with local scope lets the larger tensors give", () => {
+    const scores = { a: [1, 2, 3, 4], b: [8, 7, 6, 5, 4, 3, 2, 1, 0, -1, -2, -3] };
+    expect(masksOf(scores, 0.25, "local").masks).toEqual({ a: [0, 0, 0, 1], b: [1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0] });
+    expect(flooredMasks(scores, 0.25, "local", () => 2).masks).toEqual({
+      a: [0, 0, 1, 1],
+      b: [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+    });
+  });
+
+  it("of equal scores keeps those that were kept before, then the first", () => {
+    const scores = { a: [0, 0, 0, 0], b: [1, 2, 3, 4] };
+    expect(flooredMasks(scores, 0.5, "global", () => 2).masks.a).toEqual([1, 1, 0, 0]);
+    expect(flooredMasks(scores, 0.5, "global", () => 2, { a: [0, 0.5, 0, -3] }).masks.a).toEqual([0, 1, 0, 1]);
+    expect(flooredMasks(scores, 0.5, "global", () => 2, { a: [0, 0, 0, 1] }).masks.a).toEqual([1, 0, 0, 1]);
+  });
+
+  it.each(["global", "local"] as const)("holds every minimum and the whole's number on random scores, %s", (how) => {
+    let state = 99;
+    const draw = () => {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+      return state / 2 ** 32;
+    };
+    for (let trial = 0; trial < 40; trial++) {
+      const sizes = Array.from({ length: 6 }, () => 1 + Math.floor(draw() * 400));
+      const scores = Object.fromEntries(
+        sizes.map((size, i) => [`t${i}`, Array.from({ length: size }, () => draw() * 10 ** (-3 * draw() * i))]),
+      );
+      const density = 0.02 + 0.4 * draw();
+      const fraction = 0.5 * density;
+      const least = (size: number) => Math.ceil(fraction * size);
+      const total = sizes.reduce((sum, size) => sum + size, 0);
+      const budget =
+        how === "global"
+          ? keptOf(density, total)
+          : sizes.map((size) => keptOf(density, size)).reduce((sum, kept) => sum + kept, 0);
+      if (sizes.map(least).reduce((sum, kept) => sum + kept, 0) > budget) continue;
+      const { masks } = flooredMasks(scores, density, how, least);
+      let all = 0;
+      for (const [name, values] of Object.entries(scores)) {
+        const mask = (masks[name] ?? values.map(() => 1)) as number[];
+        const kept = mask.reduce((sum, bit) => sum + bit, 0);
+        expect(kept).toBeGreaterThanOrEqual(least(values.length));
+        const best = [...values].sort((a, b) => b - a).slice(0, kept);
+        expect(values.filter((_, i) => mask[i] === 1).sort((a, b) => b - a)).toEqual(best);
+        all += kept;
+      }
+      expect(all).toBe(budget);
+    }
   });
 });

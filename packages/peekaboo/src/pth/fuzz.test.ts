@@ -36,6 +36,14 @@ const PIECES = [
   "cos\nsystem\n",
   "ctorch._utils\n_rebuild_tensor_v2\n",
   "ccollections\nOrderedDict\n",
+  "ccollections\ndeque\n",
+  "cbuiltins\nset\n",
+  "cargparse\nNamespace\n",
+  "cnumpy.core.multiarray\nscalar\n",
+  "cnumpy._core.multiarray\n_reconstruct\n",
+  "cnumpy._core.numeric\n_frombuffer\n",
+  "cnumpy\nndarray\n",
+  "cnumpy\ndtype\n(Vf8\nI0\nI1\ntR",
   "h\0",
   "h\x02q\x03",
 ].map((piece) => Buffer.from(piece, "latin1"));
@@ -143,6 +151,24 @@ describe("mutated files are refused by a UserError or wholly valid, in little ti
     expect(accepted).toBeGreaterThan(200);
     expect(accepted).toBeLessThan(3000);
     expect(slowest).toBeLessThan(TOO_LONG);
+  });
+
+  it("as pickles of numpy's and other plain data", async () => {
+    const { pickles } = JSON.parse(readFileSync(new URL("../pickle/fixtures/numpy-2.json", import.meta.url), "utf8"));
+    const archive = fixture("training");
+    const { start, length } = pickleIn(archive);
+    const originals = [archive.subarray(start, start + length)].concat(
+      ["2", "5"].map((protocol) => Buffer.from(pickles[protocol], "base64")),
+    );
+    const options = { source: "mutated", globals: torchGlobals, persistentLoad: storageOf };
+    const read = (bytes: Buffer) => unpickle(bytes, options);
+    for (const original of originals) {
+      expect(read(original).end).toBe(original.length);
+      const { reasons, accepted, slowest } = await fuzz(3000, (random) => mutated(original, random), read);
+      expect(reasons.size).toBeGreaterThan(30);
+      expect(accepted).toBeGreaterThan(100);
+      expect(slowest).toBeLessThan(TOO_LONG);
+    }
   });
 
   it("as archives with a mutated pickle and a right checksum", async () => {

@@ -1,14 +1,8 @@
 import { quoted } from "@peekaboo/torch/errors";
 import { MAX_RANK, type SafetensorsDtype } from "@peekaboo/torch/safetensors";
-import {
-  isSequence,
-  isTuple,
-  kindOf,
-  OrderedDict,
-  PickleFault,
-  PickleGlobal,
-  type PickleValue,
-} from "../pickle/values.js";
+import { numpyGlobals } from "../pickle/numpy.js";
+import { plainGlobals } from "../pickle/plain.js";
+import { isSequence, isTuple, kindOf, PickleFault, PickleGlobal, type PickleValue } from "../pickle/values.js";
 import { Storage, StorageType, StoredTensor } from "./tensor.js";
 
 /** PyTorch's storage class of each dtype. */
@@ -25,31 +19,46 @@ export const STORAGE_CLASSES: Readonly<Record<SafetensorsDtype, string>> = {
   BOOL: "BoolStorage",
 };
 
-/** Everything that a file of PyTorch's may name: tensors and ordered dictionaries, no more. */
-export const torchGlobals: ReadonlyMap<string, PickleGlobal> = new Map(
-  [
-    new PickleGlobal("collections.OrderedDict", orderedDict),
+/** The names of PyTorch's dtypes, which a file may mention. */
+const DTYPES = [
+  ...["float64", "float32", "float16", "bfloat16", "complex32", "complex64", "complex128", "int64", "int32", "int16"],
+  ...["int8", "uint8", "uint16", "uint32", "uint64", "bool", "float8_e4m3fn", "float8_e5m2"],
+];
+
+/** Everything that a file of PyTorch's may name: tensors, and beside them plain data, numpy's included. */
+export const torchGlobals: ReadonlyMap<string, PickleGlobal> = new Map([
+  ...plainGlobals,
+  ...numpyGlobals,
+  ...[
+    new PickleGlobal("torch.Size", size),
+    new PickleGlobal("torch.device", device),
+    new PickleGlobal("torch.torch_version.TorchVersion", text),
+    ...DTYPES.map((name) => new PickleGlobal(`torch.${name}`)),
     new PickleGlobal("torch._utils._rebuild_tensor", (args) => rebuildTensor(args, 4)),
     new PickleGlobal("torch._utils._rebuild_tensor_v2", (args) => rebuildTensor(args, 6)),
     new PickleGlobal("torch._utils._rebuild_parameter", rebuildParameter),
     ...Object.entries(STORAGE_CLASSES).map(
       ([dtype, name]) => new StorageType(`torch.${name}`, dtype as SafetensorsDtype),
     ),
-  ].map((known) => [known.name, known]),
-);
+  ].map((known) => [known.name, known] as const),
+]);
 
-/** OrderedDict() or OrderedDict([[key, value], …]). */
-function orderedDict(args: readonly PickleValue[]): PickleValue {
-  const [pairs = [], ...rest] = args;
-  if (!isSequence(pairs) || rest.length > 0) throw new PickleFault("OrderedDict of a list of pairs", kindOf(args));
-  const dict = new OrderedDict();
-  for (const pair of pairs) {
-    if (!isSequence(pair)) throw new PickleFault("a pair of key and value", kindOf(pair));
-    const [key, value] = pair;
-    if (key === undefined || value === undefined) throw new PickleFault("a pair of key and value", kindOf(pair));
-    dict.set(key, value);
-  }
-  return dict;
+/** torch.Size((2, 3)): a tuple. */
+function size([sizes = []]: readonly PickleValue[]): PickleValue {
+  if (!isSequence(sizes)) throw new PickleFault("a tuple of sizes", kindOf(sizes));
+  return sizes;
+}
+
+/** torch.device("cuda", 0): its name, "cuda:0". */
+function device([type, index]: readonly PickleValue[]): PickleValue {
+  if (typeof type !== "string") throw new PickleFault("a device's type", kindOf(type));
+  return index === undefined || index === null ? type : `${type}:${natural(index, "a device's number")}`;
+}
+
+/** torch.torch_version.TorchVersion("2.0"): its text. */
+function text([value]: readonly PickleValue[]): PickleValue {
+  if (typeof value !== "string") throw new PickleFault("a version's text", kindOf(value));
+  return value;
 }
 
 /** (storage, offset, sizes, strides[, requires_grad, backward_hooks[, metadata]]): PyTorch's torch/_utils.py. */

@@ -4,7 +4,8 @@ import { deflateRawSync } from "node:zlib";
 import { UserError } from "@peekaboo/torch/errors";
 import { asTypedArray } from "@peekaboo/torch/safetensors";
 import { describe, expect, it } from "vitest";
-import type { PickleDict, PickleValue } from "../pickle/values.js";
+import { Inert } from "../pickle/plain.js";
+import { type PickleDict, PickleGlobal, type PickleValue } from "../pickle/values.js";
 import { isPth, type PthFile, parsePth, readPth } from "./read.js";
 import { StoredTensor } from "./tensor.js";
 
@@ -101,6 +102,36 @@ describe("files that torch.save wrote", () => {
       list: [1, 2.5, null, true, "text", 2n ** 70n],
       tuple: [1, [2]],
     });
+  });
+
+  it("give the plain data that training scripts put beside the weights, numpy's included", async () => {
+    const file = await readPth(path("training"));
+    const { model, args, history, when, took, slice, decimal, dtype, ...rest } = Object.fromEntries(
+      dictionary(file.value),
+    ) as Record<string, PickleValue>;
+    expect(Object.keys(tensorsIn(file, dictionary(model)))).toEqual(
+      Object.keys(STATE).map((name) => `_orig_mod.module.${name}`),
+    );
+    expect(rest).toMatchObject({
+      best_acc: 91.25,
+      epoch: 7,
+      best: new Map([["top1", [1]]]),
+      counts: new Map(Object.entries({ a: 2, b: 1 })),
+      recent: [1, 2],
+      seen: new Set([1, 2]),
+      frozen: new Set([3]),
+      size: [2, 3],
+      device: "cuda:0",
+      complex: { re: 1, im: -2 },
+    });
+    expect(rest.version).toMatch(/^\d+\.\d+\.\d+/);
+    expect(args).toMatchObject({ name: "argparse.Namespace" });
+    expect((args as Inert).state).toEqual(
+      new Map(Object.entries({ lr: 0.1, data: "/data/cifar", betas: [0.9, 0.999] })),
+    );
+    expect(history).toMatchObject({ dtype: "f4", shape: [2, 3] });
+    for (const value of [when, took, slice, decimal]) expect(value).toBeInstanceOf(Inert);
+    expect(dtype).toBeInstanceOf(PickleGlobal);
   });
 
   it("are told by their beginnings", () => {

@@ -18,6 +18,8 @@ export interface RunSummary {
   /** Prunable weights kept, and all of them. */
   kept: number;
   total: number;
+  /** Words on layers of which hardly anything is left, if there are any. */
+  thin?: string | null;
   /** Sign changes over the whole run. */
   flips: number;
   /** Bytes of the network as dense float32. */
@@ -45,7 +47,8 @@ export function summariseRun(run: RunSummary): string[] {
   ];
 }
 
-function results({ accuracy, bestAccuracy, bestEpoch, kept, total, flips, steps, idealSize }: RunSummary): string[][] {
+function results(run: RunSummary): string[][] {
+  const { accuracy, bestAccuracy, bestEpoch, kept, total, thin = null, flips, steps, idealSize } = run;
   const best =
     accuracy === bestAccuracy
       ? "the best of the run"
@@ -55,6 +58,7 @@ function results({ accuracy, bestAccuracy, bestEpoch, kept, total, flips, steps,
     ["accuracy", `${accuracy.toFixed(2)} % on the test images (${best})`],
     ["kept", kept === total ? `all ${formatCount(total)} weights` : weights],
   ];
+  if (thin !== null) rows.push(["", thin]);
   const pace = `${formatCount(share(flips, steps))} a step, ${share(flips, kept).toFixed(2)} per kept weight`;
   // Without signs to store, none were learned.
   if (idealSize.signs > 0) rows.push(["flips", `${formatCount(flips)} (${pace})`]);

@@ -5,6 +5,7 @@ const kind = checkpointInterval();
 
 it.each([
   ["500", { steps: 500 }],
+  ["9007199254740991", { steps: 9007199254740991 }],
   ["90s", { seconds: 90 }],
   ["5m", { seconds: 300 }],
   ["2H", { seconds: 7200 }],
@@ -14,8 +15,17 @@ it.each([
   expect(kind.fromJson(JSON.parse(JSON.stringify(interval)))).toEqual(interval);
 });
 
-it.each(["", "0", "0s", "-3", "1.5m", "5d", "m", "999h", "1e3"])("%j is none", (text) => {
-  expect(kind.fromText(text)).toBeUndefined();
+it.each(["", "0", "0s", "-3", "1.5m", "5d", "m", "999h", "1e3", "9007199254740992", "9".repeat(30)])(
+  "%j is none",
+  (text) => {
+    expect(kind.fromText(text)).toBeUndefined();
+  },
+);
+
+it("beyond the limits, these are told", () => {
+  expect(kind.expected).toContain("at most seven days");
+  expect(kind.remedy?.("9".repeat(30))).toContain("9007199254740991");
+  expect(kind.remedy?.("5d")).toBeUndefined();
 });
 
 it.each([[{}], [{ steps: 0 }], [{ steps: 1, seconds: 1 }], [{ hours: 1 }], ["5m"], [7], [[]]])(

@@ -13,15 +13,17 @@ const LONGEST_SECONDS = 7 * 24 * 3600;
 /** Steps as `500`, a time as `90s`, `5m` or `1h`, and `epoch`, which is null: only between epochs. */
 export function checkpointInterval(): Kind<CheckpointInterval | null> {
   return {
-    expected: "steps (500), a time (90s, 5m, 1h) or epoch",
+    expected: "steps (500), a time of at most seven days (90s, 5m, 1h) or epoch",
     fromText(text) {
       const trimmed = text.trim().toLowerCase();
       if (trimmed === "epoch") return null;
-      const [, digits, unit = ""] = /^(\d{1,9})([smh]?)$/.exec(trimmed) ?? [];
+      const [, digits, unit = ""] = /^(\d{1,16})([smh]?)$/.exec(trimmed) ?? [];
       if (digits === undefined) return undefined;
       const factor = SECONDS.get(unit);
       return factor === undefined ? accepted("steps", Number(digits)) : accepted("seconds", Number(digits) * factor);
     },
+    remedy: (text) =>
+      /^\s*\d{16,}\s*$/.test(text) ? `the most steps are ${Number.MAX_SAFE_INTEGER}, 2^53 - 1` : undefined,
     fromJson(value) {
       if (value === null) return null;
       if (typeof value !== "object") return undefined;

@@ -1,8 +1,10 @@
+import { resolve } from "node:path";
 import { nn, scope, type Tensor, tensorOf } from "@peekaboo/torch";
 import { writeFileInBackground } from "@peekaboo/torch/background-files";
 import { parseJson, printable, quoted, UserError } from "@peekaboo/torch/errors";
 import { readSafetensors, type SafetensorsFile, type TensorEntry } from "@peekaboo/torch/safetensors";
 import { z } from "zod";
+import { IMAGE_FOLDER } from "../config/options.js";
 import { parseConfig, type TrainConfig } from "../config.js";
 import { issueInWords } from "../issue.js";
 import type { ImageShape } from "../models/architecture.js";
@@ -12,6 +14,7 @@ import { CheckpointContents } from "./checkpoint-contents.js";
 import { verifyChecksums } from "./checksums.js";
 import { isOutOfMemory } from "./memory.js";
 import { BEGINNING, type Progress, progressSchema } from "./progress.js";
+import type { RecordedImages } from "./recorded-images.js";
 import type { Trainer } from "./trainer.js";
 
 /** The mark of a checkpoint's layout, in its metadata. */
@@ -60,17 +63,25 @@ function stateOf(network: Network): [string, Tensor][] {
 }
 
 function metadataOf(network: Network, config: TrainConfig, progress: Progress): Record<string, string> {
+  const { numClasses, classes } = network.options;
   return {
     format: CHECKPOINT_FORMAT,
     config: JSON.stringify(config),
     progress: JSON.stringify(progress),
-    numClasses: String(network.options.numClasses),
+    numClasses: String(numClasses),
+    ...(classes === undefined ? {} : { classes: JSON.stringify(classes) }),
     imageShape: JSON.stringify(network.imageShape),
+    ...(config.dataset === IMAGE_FOLDER && config.data !== null ? { folder: resolve(config.data) } : {}),
   };
 }
 
 /** How a configuration builds its network for images of a data set. */
-export function networkOptions(config: TrainConfig, numClasses: number, imageShape: ImageShape): NetworkOptions {
+export function networkOptions(
+  config: TrainConfig,
+  numClasses: number,
+  imageShape: ImageShape,
+  classes: readonly string[] | null = null,
+): NetworkOptions {
   const { arch, width, dropout, psg, hiddenAct, hiddenDensity, scalingInput } = config;
   return {
     arch,
@@ -80,19 +91,16 @@ export function networkOptions(config: TrainConfig, numClasses: number, imageSha
     dropout,
     psg,
     scalingInput,
+    ...(classes === null ? {} : { classes }),
     ...(hiddenAct === null ? {} : { hiddenAct }),
     ...(hiddenDensity === null ? {} : { hiddenDensity }),
   };
 }
 
 /** A checkpoint as read: its tensors are still in the file's bytes. */
-export interface Checkpoint {
-  path: string;
-  config: TrainConfig;
+export interface Checkpoint extends RecordedImages {
   /** Whether a training is to begin from it, or to go on. */
   stage: "pruned" | "training";
-  numClasses: number;
-  imageShape: ImageShape;
   progress: Progress;
   tensors: SafetensorsFile["tensors"];
 }
@@ -101,24 +109,38 @@ export interface Checkpoint {
 export function readCheckpoint(path: string): Checkpoint {
   const file = readSafetensors(path);
   verifyChecksums(path, file);
-  const config = configOf(path, file);
   const { metadata, tensors } = file;
-  const numClasses = Number(metadata.numClasses ?? Number.NaN);
-  if (!Number.isSafeInteger(numClasses) || numClasses < 1) {
-    throw damaged(path, "a number of classes", String(numClasses));
-  }
+  const images = recordedImages(path, file);
   const progress = progressSchema.safeParse(jsonOf(path, "where the run stood", metadata.progress ?? ""));
   if (!progress.success) {
     throw damaged(path, "where the run stood", issueInWords(progress.error));
   }
   const stage = metadata.stage === "pruned" ? "pruned" : "training";
-  return { path, config, stage, numClasses, imageShape: imageShapeOf(path, file), progress: progress.data, tensors };
+  return { ...images, stage, progress: progress.data, tensors };
+}
+
+/** What a checkpoint's metadata tells of the images. Throws UserError when the file is no checkpoint, or is damaged. */
+export function recordedImages(path: string, file: Pick<SafetensorsFile, "metadata">): RecordedImages {
+  const { metadata } = file;
+  const config = configOf(path, file);
+  const numClasses = Number(metadata.numClasses ?? Number.NaN);
+  if (!Number.isSafeInteger(numClasses) || numClasses < 1) {
+    throw damaged(path, "a number of classes", String(numClasses));
+  }
+  const classes = classesSchema.safeParse(jsonOf(path, "the classes", metadata.classes ?? "null"));
+  if (!classes.success || (classes.data !== null && classes.data.length !== numClasses)) {
+    throw damaged(path, `the names of ${numClasses} classes`, "something else");
+  }
+  const { folder = null } = metadata;
+  return { path, config, numClasses, classes: classes.data, imageShape: imageShapeOf(path, file), folder };
 }
 
 /** A checkpoint's network, in evaluation mode. */
 export interface LoadedNetwork {
   network: Network;
   config: TrainConfig;
+  /** What it was trained on. */
+  images: RecordedImages;
 }
 
 /**
@@ -137,17 +159,18 @@ export function loadNetwork(path: string): LoadedNetwork {
     throw error;
   }
   network.module.eval();
-  return { network, config };
+  const { numClasses, classes, imageShape, folder } = checkpoint;
+  return { network, config, images: { path, config, numClasses, classes, imageShape, folder } };
 }
 
 /** The network that a checkpoint tells of; throws UserError when that is far from what the file holds. */
-function buildNetwork({ path, config, numClasses, imageShape, tensors }: Checkpoint): Network {
+function buildNetwork({ path, config, numClasses, classes, imageShape, tensors }: Checkpoint): Network {
   const { arch, width } = config;
   // Before memory is asked for: each network has an output for each class.
   const hasOutputs = [...tensors.values()].some(({ shape }) => shape[0] === numClasses && !shape.includes(0));
   if (!hasOutputs) throw damaged(path, `a network with ${numClasses} outputs, as it says`, "none");
   try {
-    return new Network(networkOptions(config, numClasses, imageShape));
+    return new Network(networkOptions(config, numClasses, imageShape, classes));
   } catch (error) {
     if (!isOutOfMemory(error)) throw error;
     throw damaged(path, "a network that fits in memory", `${arch} of width ${width} with ${numClasses} classes`);
@@ -211,17 +234,18 @@ function withPrefix(tensors: SafetensorsFile["tensors"], prefix: string): Map<st
   return new Map(own.map(([name, entry]) => [name.slice(prefix.length), entry]));
 }
 
+const classesSchema = z.array(z.string().max(255)).nullable();
 const SIDE = z.int().positive().max(4096);
 const imageShapeSchema = z.tuple([z.union([z.literal(1), z.literal(3)]), SIDE, SIDE]);
 
 /** [C, H, W] of the images; a file that tells none is for CIFAR. */
-function imageShapeOf(path: string, { metadata }: SafetensorsFile): ImageShape {
+function imageShapeOf(path: string, { metadata }: Pick<SafetensorsFile, "metadata">): ImageShape {
   const shape = imageShapeSchema.safeParse(jsonOf(path, "an image shape", metadata.imageShape ?? "[3,32,32]"));
   if (!shape.success) throw damaged(path, "an image shape [C, H, W]", printable(metadata.imageShape ?? "none"));
   return shape.data;
 }
 
-function configOf(path: string, { metadata }: SafetensorsFile): TrainConfig {
+function configOf(path: string, { metadata }: Pick<SafetensorsFile, "metadata">): TrainConfig {
   if (metadata.format !== CHECKPOINT_FORMAT) {
     throw damaged(
       path,

@@ -20,7 +20,7 @@ export class EpochDisplay {
     this.#printFreq = config.printFreq;
     const title = `epoch ${state.epoch + 1}/${state.epochs}`;
     this.#bar = createProgress({ total: state.epochSteps, start: state.epochStep, title, stream });
-    this.#warnings = new EpochWarnings(network, config.bop, (text) => this.#bar.log(text));
+    this.#warnings = new EpochWarnings(network, config, (text) => this.#bar.log(text));
   }
 
   /** After a step, which is counted already and took so many seconds. */

@@ -86,12 +86,12 @@ function countStep({ metrics, state }: Parts, result: StepResult, seconds: numbe
 }
 
 /** Counts a step that left the network as it was. Throws UserError when there were too many. */
-function countSkipped({ metrics, state }: Parts, skipped: NonfiniteError): void {
+function countSkipped({ config, metrics, state }: Parts, skipped: NonfiniteError): void {
   const { what, where } = skipped;
   state.skip();
   metrics?.write({ kind: "skip", epoch: state.epoch, step: state.step, what, where });
   const { skippedInARow, steps } = state.means;
-  if (skippedInARow >= MOST_SKIPPED) throw tooManySkipped(skippedInARow, skipped);
+  if (skippedInARow >= MOST_SKIPPED) throw tooManySkipped(skippedInARow, skipped, config);
   // An epoch of which nothing is left has no means.
-  if (steps === 0 && state.epochIsOver) throw tooManySkipped(skippedInARow, skipped);
+  if (steps === 0 && state.epochIsOver) throw tooManySkipped(skippedInARow, skipped, config);
 }

@@ -1,7 +1,7 @@
 import { quoted, UserError } from "@peekaboo/torch/errors";
 import type { Io } from "../cli/io.js";
 import { IMAGE_FOLDER } from "../config/options.js";
-import type { EvaluateOptions, TrainConfig } from "../config.js";
+import type { EvaluateOptions } from "../config.js";
 import type { Network } from "../models/network.js";
 import { loadNetwork } from "./checkpoint.js";
 import { prepareDevice } from "./device.js";
@@ -10,6 +10,7 @@ import type { Evaluation } from "./evaluation.js";
 import { type Origin, originInWords, refuseNonfinite } from "./first-nonfinite.js";
 import { InterruptGuard } from "./interrupt.js";
 import { alone, type Ranks } from "./ranks.js";
+import { findImageFolder, type RecordedImages, refuseOtherImages } from "./recorded-images.js";
 import { openSources, type Sources } from "./sources.js";
 
 /** What `peekaboo evaluate` found. */
@@ -32,15 +33,16 @@ export interface FileEvaluation {
  */
 export async function evaluateFile(file: string, options: EvaluateOptions, io: Io): Promise<FileEvaluation> {
   using guard = new InterruptGuard();
-  const device = prepareDevice(options, (text) => io.stderr.write(`Note: ${text}\n`));
-  const { network, config } = loadNetwork(file);
+  const note = (text: string) => void io.stderr.write(`Note: ${text}\n`);
+  const device = prepareDevice(options, note);
+  const { network, config, images } = loadNetwork(file);
   try {
     refuseNonfinite(network.module.stateDict(), "evaluate", file);
     network.module.to({ device });
     const { data, testLimit, dataFolder, workers, onBadImage, batchSize } = options;
-    const own = { ...config, data: data ?? folderOf(config), trainLimit: null, testLimit };
+    const own = { ...config, data: data ?? folderOf(images, note), trainLimit: null, testLimit };
     const sources = await openSources({ ...own, dataFolder, workers, onBadImage }, device, io, guard.signal);
-    const tested = { file, batchSize, network, sources, guard, stream: io.stderr };
+    const tested = { file, images, batchSize, network, sources, guard, stream: io.stderr };
     return { file, arch: config.arch, dataset: config.dataset, ...(await testSources("evaluate", tested)) };
   } finally {
     network.dispose();
@@ -50,6 +52,8 @@ export async function evaluateFile(file: string, options: EvaluateOptions, io: I
 interface Tested {
   /** Where the network comes from. */
   file: string;
+  /** What it was trained on, unless the sources are known to be like that. */
+  images?: RecordedImages;
   batchSize: number;
   network: Network;
   sources: Sources;
@@ -58,9 +62,12 @@ interface Tested {
   ranks?: Ranks;
 }
 
-/** Tests a network that isn't being trained, and ends the use of the images. Throws UserError when the loss is not finite. */
+/**
+ * Tests a network that isn't being trained, and ends the use of the images. Throws UserError when these aren't like those that
+ * it was trained on, and when the loss is not finite.
+ */
 export async function testSources(operation: string, tested: Tested): Promise<Evaluation> {
-  const { file, batchSize, network, sources, guard, stream, ranks = alone } = tested;
+  const { file, images, batchSize, network, sources, guard, stream, ranks = alone } = tested;
   const nonfinite = (loss: number, origin: Origin | null) =>
     new UserError({
       operation,
@@ -70,13 +77,17 @@ export async function testSources(operation: string, tested: Tested): Promise<Ev
       remedy: "the network's outputs overflow: give an earlier checkpoint, or train anew with a lower --lr",
     });
   try {
+    if (images !== undefined) refuseOtherImages(images, sources, { operation });
     return await testNetwork(batchSize, { network, test: sources.test, guard, stream, ranks, nonfinite });
   } finally {
     await sources.dispose();
   }
 }
 
-/** An archive that was imported is in the cache; a folder of images is where it was. */
-function folderOf({ dataset, data }: TrainConfig): string | null {
-  return dataset === IMAGE_FOLDER ? data : null;
+/** An archive that was imported is in the cache; a folder of images is where it was, or beside the run. */
+function folderOf(images: RecordedImages, note: (text: string) => void): string | null {
+  if (images.config.dataset !== IMAGE_FOLDER) return null;
+  const found = findImageFolder(images, "give it by --data");
+  if (found !== images.config.data) note(`the images are those of ${quoted(found)}.`);
+  return found;
 }

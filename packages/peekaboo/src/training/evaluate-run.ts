@@ -20,6 +20,7 @@ type TestParts = Pick<SessionParts, "network" | "test" | "guard" | "stream" | "r
 };
 
 type RunParts = Omit<TestParts, "nonfinite"> & {
+  config: SessionParts["config"];
   state: Pick<RunState, "epoch" | "step">;
   /** Images of a training batch on this rank. */
   batchShare: number;
@@ -37,8 +38,8 @@ export function testBatchSize(trainingBatch: number, [, height, width]: ImageSha
  * Throws NonfiniteError when the loss is not finite, and Interrupted after a signal.
  */
 export async function evaluateRun(parts: RunParts): Promise<Evaluation> {
-  const { test, ranks, batchShare, state } = parts;
-  const nonfinite: TestParts["nonfinite"] = (loss, origin) => NonfiniteError.test(loss, origin, state);
+  const { test, ranks, batchShare, state, config } = parts;
+  const nonfinite: TestParts["nonfinite"] = (loss, origin) => NonfiniteError.test(loss, origin, state, config);
   for (let images = testBatchSize(batchShare, test.imageShape); ; images = Math.ceil(images / 2)) {
     try {
       return await testNetwork(images, { ...parts, nonfinite });

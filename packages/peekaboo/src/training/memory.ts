@@ -50,16 +50,19 @@ async function fits(images: number, { batches, step }: Attempt): Promise<boolean
  * What the user is told when a batch of `images` does not fit in memory.
  *
  * @param fitting a batch that does; 0 when none was found, undefined when none was looked for
+ * @param least the smallest batch there can be: an image for each process
  */
-export function batchTooLarge(cause: Error, images: number, fitting?: number): UserError {
+export function batchTooLarge(cause: Error, images: number, fitting?: number, least = 1): UserError {
+  const smaller = images > least ? "give a smaller one" : "lower --width, or train in fewer processes";
   const [asked] = /\d+ bytes/.exec(cause.message) ?? ["more memory"];
-  const fewer = fitting === 0 ? "a batch of 1 doesn't fit either: lower --width" : `give --bs ${fitting}, which fits`;
+  const none = images === 1 ? "lower --width" : "a batch of 1 doesn't fit either: lower --width";
+  const fewer = fitting === 0 ? none : `give --bs ${fitting}, which fits`;
   return new UserError({
     operation: "train",
     argument: "--bs",
     expected: "a batch that fits in memory",
     received: `${images}, for which ${asked} could not be had`,
-    remedy: fitting === undefined ? "give a smaller one" : fewer,
+    remedy: fitting === undefined ? smaller : fewer,
     cause,
   });
 }

@@ -3,8 +3,19 @@ import { type Origin, originInWords } from "./first-nonfinite.js";
 import type { Position } from "./rates.js";
 
 const INTACT = "the run stopped there and the last checkpoint is intact";
-const LOWER = "lower --lr, or choose another --init-method";
 const SKIP = "--on-nan skip-batch passes over single batches";
+
+/** The settings that the advice depends on: what is zero can't be lowered, and what isn't used not chosen. */
+export interface AdvisedSettings {
+  readonly sgd: { readonly lr: number };
+  readonly loadPretrained?: string | null;
+}
+
+/** What may keep numbers finite. */
+function steadier({ sgd, loadPretrained = null }: AdvisedSettings): string {
+  const weights = loadPretrained === null ? "choose another --init-method" : "load other weights";
+  return sgd.lr > 0 ? `lower --lr, or ${weights}` : weights;
+}
 
 /** What in a step was NaN or infinite. */
 export interface Nonfinite {
@@ -25,52 +36,58 @@ export class NonfiniteError extends UserError implements Nonfinite {
   }
 
   /** The loss `value`; NaN or infinity came from `origin`. */
-  static loss(value: number, origin: Origin, { epoch, step }: Position): NonfiniteError {
+  static loss(value: number, origin: Origin, { epoch, step }: Position, settings: AdvisedSettings): NonfiniteError {
     const where = originInWords(origin);
     const argument = `the loss of step ${step + 1} (epoch ${epoch})`;
     const received = `${Number.isNaN(value) ? "NaN" : "infinity"}, first in ${where}`;
-    return new NonfiniteError({ what: "loss", where }, argument, "a finite number", received, cureOf(origin));
+    return new NonfiniteError({ what: "loss", where }, argument, "a finite number", received, cureOf(origin, settings));
   }
 
   /** The loss on another rank. */
-  static elsewhere({ epoch, step }: Position): NonfiniteError {
+  static elsewhere({ epoch, step }: Position, settings: AdvisedSettings): NonfiniteError {
     const where = "another process";
     const argument = `the loss of step ${step + 1} (epoch ${epoch})`;
     const received = `NaN or infinity on ${where}`;
-    return new NonfiniteError({ what: "loss", where }, argument, "a finite number", received, `${LOWER}; ${SKIP}`);
+    const cure = `${steadier(settings)}; ${SKIP}`;
+    return new NonfiniteError({ what: "loss", where }, argument, "a finite number", received, cure);
   }
 
   /** The loss of the test after `step` steps; null for an origin on another rank. */
-  static test(value: number, origin: Origin | null, { epoch, step }: Pick<Position, "epoch" | "step">): NonfiniteError {
+  static test(
+    value: number,
+    origin: Origin | null,
+    { epoch, step }: Pick<Position, "epoch" | "step">,
+    settings: AdvisedSettings,
+  ): NonfiniteError {
     const where = origin === null ? "another process" : originInWords(origin);
     const argument = `the test loss after step ${step} (epoch ${epoch})`;
     const received = `${Number.isNaN(value) ? "NaN" : "infinity"}, first in ${where}`;
-    return new NonfiniteError({ what: "loss", where }, argument, "a finite number", received, LOWER);
+    return new NonfiniteError({ what: "loss", where }, argument, "a finite number", received, steadier(settings));
   }
 
   /** The gradient of the parameter `name`, of those that are not finite the first in the backward pass. */
-  static gradient(name: string, { epoch, step }: Position): NonfiniteError {
+  static gradient(name: string, { epoch, step }: Position, settings: AdvisedSettings): NonfiniteError {
     const where = `the gradient of ${name}`;
     const argument = `${where} in step ${step + 1} (epoch ${epoch})`;
-    const cure = `${LOWER}; ${SKIP}`;
+    const cure = `${steadier(settings)}; ${SKIP}`;
     return new NonfiniteError({ what: "gradient", where }, argument, "finite numbers", "NaN or infinity", cure);
   }
 }
 
 /** So many batches in a row were skipped, `last` the last, that the run makes no sense. */
-export function tooManySkipped(inARow: number, last: NonfiniteError): UserError {
+export function tooManySkipped(inARow: number, last: NonfiniteError, settings: AdvisedSettings): UserError {
   return new UserError({
     operation: "train",
     argument: `${inARow} batches in a row`,
     expected: "one whose loss and gradient are finite",
     received: `none, lately for ${last.where}`,
-    remedy: `${INTACT}: ${LOWER}`,
+    remedy: `${INTACT}: ${steadier(settings)}`,
     cause: last,
   });
 }
 
-function cureOf({ kind }: Origin): string {
+function cureOf({ kind }: Origin, settings: AdvisedSettings): string {
   if (kind === "input") return `look for damaged images, of which the data set seems to have some; ${SKIP}`;
   // Weights that are not finite stay so: to skip the batch is no help.
-  return kind === "parameter" ? LOWER : `${LOWER}; ${SKIP}`;
+  return kind === "parameter" ? steadier(settings) : `${steadier(settings)}; ${SKIP}`;
 }

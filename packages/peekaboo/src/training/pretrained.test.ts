@@ -14,7 +14,7 @@ import { writePth } from "../pth/write.js";
 import { writeCheckpoint } from "./checkpoint.js";
 import { loadPretrained } from "./pretrained.js";
 import { BEGINNING } from "./progress.js";
-import { readStateFile } from "./state-file.js";
+import { findState, readStateFile } from "./state-file.js";
 import { Trainer } from "./trainer.js";
 
 type Entries = [string, TensorEntry][];
@@ -72,7 +72,52 @@ describe("loadPretrained", () => {
       path,
       mapped(entriesOf(source), (name, entry) => [`module.${name}`, entry]),
     );
-    expect(await loaded()).toBe(`${path}: loaded 107 tensors.`);
+    expect(await loaded()).toBe(`${path}: loaded 107 tensors, without the "module." before their names.`);
+  });
+
+  it.each(["model.", "net.", "_orig_mod.", "module._orig_mod.", "backbone.encoder.", "layer1.0."])(
+    "takes a state with %s before every name, of either kind of file",
+    async (prefix) => {
+      const count: TensorEntry = { dtype: "I64", shape: [], data: new Uint8Array(8) };
+      const entries = mapped([...entriesOf(source), ["bn1.num_batches_tracked", count]], (name, entry) => [
+        prefix + name,
+        entry,
+      ]);
+      writeSafetensors(path, entries);
+      const told = `${path}: loaded 107 tensors, without the "${prefix}" before their names, ignored 1 num_batches_tracked.`;
+      expect(await loaded()).toBe(told);
+      network.dispose();
+      network = new Network(OPTIONS);
+      network.initialise("kaiming_normal", 1);
+      await writePth(path, entries);
+      expect(await loaded()).toBe(told);
+    },
+  );
+
+  it("refuses two states that fit alike, and names beside the prefix, telling them", async () => {
+    const twice = ["student.", "teacher."].flatMap((prefix) =>
+      mapped(entriesOf(source), (name, entry) => [prefix + name, entry]),
+    );
+    writeSafetensors(path, twice);
+    await refused(
+      "one state that fits the network",
+      '2 (with "student." before its names, with "teacher." before its names)',
+    );
+    const beside: Entries = [["criterion.weight", { dtype: "F32", shape: [1], data: new Uint8Array(4) }]];
+    writeSafetensors(path, [...mapped(entriesOf(source), (name, entry) => [`model.${name}`, entry]), ...beside]);
+    await refused('"model." before every name', '"criterion.weight" without it');
+  });
+
+  it("compares what is behind a prefix where it doesn't fit", async () => {
+    const some = mapped(entriesOf(source), (name, entry) => [`model.${name}`, entry]).slice(1);
+    writeSafetensors(path, some);
+    await refused("1 missing (conv1.weight)");
+    const mixed = mapped(entriesOf(source), (name, entry) => [
+      name.startsWith("layer") ? `module.${name}` : name,
+      entry,
+    ]);
+    writeSafetensors(path, mixed);
+    await refused("missing", "unexpected (module.layer");
   });
 
   it("ignores, and tells, counters and masks in both spellings", async () => {
@@ -166,8 +211,17 @@ describe("readStateFile", () => {
     ...["linear.weight", "linear.bias"],
   ];
 
+  const WANTED = NAMES.filter((name) => !name.endsWith("num_batches_tracked"));
+
   it.each(["state", "checkpoint", "parallel", "legacy"])("finds the state in PyTorch's %s.pth", async (name) => {
     expect([...(await readStateFile(fixture(name))).keys()]).toEqual(NAMES);
+  });
+
+  it("finds the state among what a training script saves", async () => {
+    const { entries, place, prefix } = await findState(fixture("training"), new Set(WANTED));
+    expect([place, prefix]).toEqual(["model", "_orig_mod.module."]);
+    expect([...entries.keys()]).toEqual(NAMES);
+    await expect(findState(fixture("two"), new Set(WANTED))).rejects.toThrow('with "student." before its names');
   });
 
   it("says what is there instead of a state", async () => {

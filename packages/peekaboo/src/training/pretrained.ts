@@ -1,12 +1,18 @@
 import { nn, Tensor } from "@peekaboo/torch";
 import { printable, quoted, UserError } from "@peekaboo/torch/errors";
-import type { TensorEntry } from "@peekaboo/torch/safetensors";
+import { withFile } from "@peekaboo/torch/files";
+import { readSafetensorsHeader, type TensorEntry } from "@peekaboo/torch/safetensors";
 import type { Network } from "../models/network.js";
+import { isPth } from "../pth/read.js";
+import { CHECKPOINT_FORMAT, recordedImages } from "./checkpoint.js";
 import { refuseNonfinite } from "./first-nonfinite.js";
 import { toFloat32 } from "./float32.js";
-import { readStateFile } from "./state-file.js";
+import type { RecordedImages } from "./recorded-images.js";
+import { findState } from "./state-file.js";
 
 const OPERATION = "load pretrained weights";
+/** Of a file, what tells its kind. */
+const BEGINNING = 32;
 
 /** What a file may hold beside a network's own state, and how a note calls it. */
 const EXTRAS: readonly { what: string; pattern: RegExp }[] = [
@@ -17,7 +23,7 @@ const EXTRAS: readonly { what: string; pattern: RegExp }[] = [
 
 /**
  * Replaces the whole state of a network by a file's: a safetensors file, a checkpoint of ours (without its masks and
- * optimisers) or a .pth file. Floating-point tensors are converted to float32.
+ * optimisers) or a .pth file, in which it may stand under a key, each name with the same prefix. Floating-point tensors are converted to float32.
  *
  * @param note is told in one sentence what was loaded and what of the file was not.
  * @throws UserError when the file can't be read, is for another number of classes, differs in names, shapes or kind of
@@ -28,7 +34,7 @@ export async function loadPretrained(
   path: string,
   note: (text: string) => void = () => {},
 ): Promise<void> {
-  const entries = await readStateFile(path);
+  const { entries, place, prefix } = await findState(path, new Set(network.module.stateDict().keys()));
   const { own, ignored } = separate(network.module, entries);
   refuseOtherClasses(network, own, path);
   nn.refuseDifference(network.module.compareState(own), `${OPERATION} from ${quoted(path)}`);
@@ -41,7 +47,17 @@ export async function loadPretrained(
     for (const tensor of state.values()) tensor.dispose();
   }
   const rest = [...ignored].map(([what, count]) => `${count} ${what}`).join(", ");
-  note(`${printable(path)}: loaded ${own.size} tensors${rest === "" ? "" : `, ignored ${rest}`}.`);
+  const under = place === "" ? "" : ` of ${quoted(place)}`;
+  const before = prefix === "" ? "" : `, without the ${quoted(prefix)} before their names`;
+  note(`${printable(path)}: loaded ${own.size} tensors${under}${before}${rest === "" ? "" : `, ignored ${rest}`}.`);
+}
+
+/** What images a file's network was trained on; null for a file that isn't one of our checkpoints. */
+export function trainedOn(path: string): RecordedImages | null {
+  const beginning = withFile(OPERATION, path, (file) => file.read(0, Math.min(BEGINNING, file.size)));
+  if (isPth(beginning)) return null;
+  const { metadata } = readSafetensorsHeader(path);
+  return metadata.format === CHECKPOINT_FORMAT ? recordedImages(path, { metadata }) : null;
 }
 
 function separate(module: nn.Module, entries: ReadonlyMap<string, TensorEntry>) {

@@ -42,7 +42,8 @@ export async function pruneToFile(config: TrainConfig, file: string, io: Io): Pr
   const guard = new InterruptGuard();
   const device = prepareDevice(config, note);
   const sources = await openSources(config, device, io, guard.signal);
-  const network = new Network(networkOptions(config, sources.classes.length, sources.imageShape));
+  const { classes, imageShape } = sources;
+  const network = new Network(networkOptions(config, classes.length, imageShape, classes));
   try {
     network.initialise(config.initMethod, seed);
     if (config.loadPretrained !== null) await loadPretrained(network, config.loadPretrained, note);

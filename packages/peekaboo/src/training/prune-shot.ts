@@ -7,6 +7,8 @@ import type { Network } from "../models/network.js";
 import type { Batch } from "../pruners/pruner.js";
 import { findPruner } from "../pruners/registry.js";
 import { type PruneReport, prune } from "../pruning/loop.js";
+import { thinLayersInWords } from "../pruning/thin-layers.js";
+import { againstEmptyLayers, againstTies } from "./pruning-advice.js";
 
 /** Training images that the data-dependent pruners see. */
 const SAMPLE = 100;
@@ -28,7 +30,7 @@ export interface PruneShot {
 /** Prunes a network once and tells what it kept; returns that and the seconds it took. Throws UserError as `prune` does. */
 export async function pruneShot(shot: PruneShot): Promise<{ report: PruneReport; seconds: number }> {
   const { pruning, density, network, source, seed, stream, onRound } = shot;
-  const { pruner: name, iterations, schedule, scope, maskShuffle } = pruning;
+  const { pruner: name, iterations, schedule, scope, minKept, maskShuffle } = pruning;
   const pruner = findPruner(name);
   const begun = performance.now();
   const batches = pruner.needsData ? await sampleBatches(shot) : [];
@@ -40,6 +42,7 @@ export async function pruneShot(shot: PruneShot): Promise<{ report: PruneReport;
       iterations,
       schedule,
       scope,
+      minKept,
       imageShape: source.imageShape,
       seed,
       shuffle: maskShuffle,
@@ -88,11 +91,13 @@ function tell(
   }
   if (tied >= 5) {
     say(
-      `Warning: ${formatCount(tied)} more are gone than asked for, since their scores equal the threshold. Give --prune-iters 1 and --prune-shots 1.`,
+      `Warning: ${formatCount(tied)} more are gone than asked for, since their scores equal the threshold. ${againstTies(pruning)}`,
     );
   }
-  if (emptied.length === 0) return;
-  say(
-    `Warning: nothing is left of ${emptied.join(", ")}: no signal passes there. Give a higher --prune-ratio, or --pruner SynFlow with --prune-iters 100.`,
-  );
+  if (emptied.length > 0) {
+    say(`Warning: nothing is left of ${emptied.join(", ")}: no signal passes there. ${againstEmptyLayers(pruning)}`);
+  }
+  const alive = layers.filter((layer) => layer.kept > 0);
+  const thin = thinLayersInWords(alive, pruning.minKept);
+  if (thin !== null) say(`Note: ${thin}.`);
 }

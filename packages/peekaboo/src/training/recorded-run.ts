@@ -1,11 +1,13 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { quoted, UserError } from "@peekaboo/torch/errors";
+import { readSafetensorsHeader } from "@peekaboo/torch/safetensors";
 import { IMAGE_FOLDER } from "../config/options.js";
 import type { TrainConfig } from "../config.js";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.js";
 import { differences, inJson } from "./differences.js";
 import { type Metrics, readMetrics } from "./metrics.js";
 import type { Progress } from "./progress.js";
+import { findImageFolder } from "./recorded-images.js";
 import { type RunFolder, runFolder } from "./run-folder.js";
 import { type RunRecord, readRecord } from "./run-record.js";
 
@@ -115,13 +117,19 @@ export function settingsToRepeat(run: RecordedRun, { savedir }: Place): TrainCon
     expName: `${basename(folder.path)}-reproduced`,
     resume: resumedFromItself(config, folder) ? "never" : config.resume,
     // What was imported is in the data folder.
-    data: config.dataset === IMAGE_FOLDER ? config.data : null,
+    data: config.dataset === IMAGE_FOLDER ? imagesOf(folder, config) : null,
     threads: config.threads ?? environment.threads ?? null,
     // A restart would add flags of train's to the command line.
     distributed: { ...config.distributed, maxRestarts: 0 },
     evaluate: false,
     json: false,
   };
+}
+
+/** Where the run's image folder is now. Throws UserError when it isn't found. */
+function imagesOf({ checkpoint: path }: RunFolder, config: TrainConfig): string {
+  const { folder = null } = readSafetensorsHeader(path).metadata;
+  return findImageFolder({ path, config, folder }, "put it at one of them");
 }
 
 /** A run that went on from its own checkpoint began without one. */

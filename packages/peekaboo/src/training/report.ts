@@ -1,6 +1,7 @@
 import { existsSync, statSync } from "node:fs";
 import type { Io } from "../cli/io.js";
 import type { TrainConfig } from "../config.js";
+import { thinLayersInWords } from "../pruning/thin-layers.js";
 import { summariseRun } from "../report/summary.js";
 import { inspectFile } from "./inspect.js";
 import type { RunFolder } from "./run-folder.js";
@@ -25,7 +26,7 @@ export async function reportRun({ config, title, folder, outcome, unchanged, io 
     const { writeRunPicture } = await import("../report/picture.js");
     writeRunPicture(folder.path, { title: `${config.arch} on ${title}` });
   }
-  const { kept, total, idealSize, denseBytes } = inspectFile(folder.checkpoint);
+  const { kept, total, layers, idealSize, denseBytes, config: settings } = inspectFile(folder.checkpoint);
   const summary = {
     arch: config.arch,
     width: config.width,
@@ -55,6 +56,8 @@ export async function reportRun({ config, title, folder, outcome, unchanged, io 
     metrics: folder.metrics,
     picture,
   };
-  const told = summariseRun({ ...summary, dataset: title, idealSize });
+  const { pruning } = settings;
+  const thin = pruning === null ? null : thinLayersInWords(layers, pruning.minKept);
+  const told = summariseRun({ ...summary, dataset: title, idealSize, thin });
   io.stdout.write(config.json ? `${JSON.stringify(summary)}\n` : `\n${told.join("\n")}\n`);
 }

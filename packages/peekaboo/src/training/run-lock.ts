@@ -181,7 +181,7 @@ function refusal(path: string, text: string, folder: string): UserError {
     argument: quoted(folder),
     expected: "a run folder that no other run is using",
     received: `one in use by ${who}`,
-    remedy: `wait for its end, choose another --exp-name, or, if it is surely gone, remove ${quoted(path)}`,
+    remedy: `wait for its end, choose another folder, or, if it is surely gone, remove ${quoted(path)}`,
   });
 }
 

@@ -11,8 +11,9 @@ import { testSources } from "./evaluate-file.js";
 import { refuseNonfinite } from "./first-nonfinite.js";
 import { Interrupted, InterruptGuard } from "./interrupt.js";
 import { MetricsWriter } from "./metrics.js";
-import { loadPretrained } from "./pretrained.js";
+import { loadPretrained, trainedOn } from "./pretrained.js";
 import { type Ranks, ranksOf } from "./ranks.js";
+import { refuseOtherImages } from "./recorded-images.js";
 import { reportRun } from "./report.js";
 import { findStart, isOwn } from "./resume.js";
 import { openRunFolder, type RunFolder, removeEarlier, removeUnfinished, runFolder } from "./run-folder.js";
@@ -77,6 +78,7 @@ async function trainIn(folder: RunFolder, training: Training): Promise<void> {
   if (start !== null) say(startInWords(start));
   const sources = await openSources(config, device, io, guard.signal);
   const { train, test, title } = sources;
+  if (start !== null) refuseOtherImages(start, sources, { operation: "resume", stage: start.stage });
   const network = await buildNetwork(config, sources, start, device, say);
   const prepared = prepare({ config, network, train, start, ranks }, pauses);
   const own = start !== null && isOwn(start, folder) ? start : null;
@@ -151,6 +153,8 @@ async function testOnly(
   }
   const file = start?.path ?? pretrained ?? "";
   const sources = await openSources(config, device, io, guard.signal);
+  const recorded = start ?? (pretrained === null ? null : trainedOn(pretrained));
+  if (recorded !== null) refuseOtherImages(recorded, sources, { operation: "train --evaluate" });
   const network = await buildNetwork(config, sources, start, device, say);
   refuseNonfinite(network.module.stateDict(), "train --evaluate", file);
   const { batchSize } = config;
@@ -217,7 +221,7 @@ async function buildNetwork(
   device: string,
   say: (text: string) => void,
 ): Promise<Network> {
-  const network = new Network(networkOptions(config, classes.length, imageShape));
+  const network = new Network(networkOptions(config, classes.length, imageShape, classes));
   network.initialise(config.initMethod, config.seed);
   if (start !== null) restoreNetwork(network, start);
   else if (config.loadPretrained !== null) {

@@ -1,3 +1,4 @@
+import { refuseMinimum } from "../pruning/loop.js";
 import { restoreOptimizers } from "./checkpoint.js";
 import { trainEpoch } from "./epoch-training.js";
 import { epochInWords } from "./epoch-words.js";
@@ -141,6 +142,9 @@ export function prepare(
   planned: readonly number[] = [],
 ): Prepared {
   shareOfBatch(config.batchSize, ranks.size);
+  const { pruning } = config;
+  // Not only at the shot, which may be epochs away.
+  if (pruning !== null) refuseMinimum(network, pruning.minKept, pruning.density);
   const trainer = new Trainer(network, config, ranks);
   if (start !== null) restoreOptimizers(trainer, start);
   return { trainer, state: new RunState(runLength(config, train.count), start?.progress, planned) };

@@ -19,7 +19,7 @@ const RESULT: StepResult = {
   lr: 0.1,
   ar: undefined,
 };
-const NONFINITE = NonfiniteError.gradient("conv1.weight", POSITION);
+const NONFINITE = NonfiniteError.gradient("conv1.weight", POSITION, { sgd: { lr: 0.1 } });
 
 const guards: InterruptGuard[] = [];
 afterEach(() => {

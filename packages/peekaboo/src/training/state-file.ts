@@ -1,32 +1,58 @@
 import { quoted, UserError } from "@peekaboo/torch/errors";
 import { withFile } from "@peekaboo/torch/files";
 import { readSafetensors, type TensorEntry } from "@peekaboo/torch/safetensors";
-import { kindOf, type PickleDict } from "../pickle/values.js";
+import { NumpyArray, NumpyScalar } from "../pickle/numpy.js";
+import { Complex, Inert } from "../pickle/plain.js";
+import { kindOf, type PickleDict, type PickleValue } from "../pickle/values.js";
 import { isPth, type PthFile, readPth } from "../pth/read.js";
 import { StoredTensor } from "../pth/tensor.js";
+import { chooseState, type FoundState, type StateCandidate, withoutPrefix } from "./state-choice.js";
 
 const OPERATION = "load pretrained weights";
-/** Where a training script puts the state among other things, in the order looked at. */
+/** Where a training script puts the state among other things; the first of them that fits is taken. */
 const STATE_KEYS = ["state_dict", "net", "model", "model_state_dict"];
 /** What DataParallel and DistributedDataParallel put before every name. */
 const PARALLEL_PREFIX = "module.";
+/** How far down dictionaries are looked at. */
+const DEPTH = 3;
+/** How many dictionaries are looked at: a hostile file's could be without end. */
+const MOST_DICTIONARIES = 1000;
 const BEGINNING = 32;
 
 /**
  * A network's state by name, from a safetensors file or one that torch.save wrote; which, its contents tell.
  *
- * In the latter the state is the saved dictionary itself, or stands in it under state_dict, net, model or
- * model_state_dict. A `module.` before every name is taken off. Nothing is executed.
+ * In the latter the state is the saved dictionary itself, or one in it, under state_dict, net, model, model_state_dict or
+ * another key. A `module.` before every name is taken off. Nothing is executed.
  *
  * @throws UserError when the file is of neither kind, damaged, or holds no state.
  */
 export async function readStateFile(path: string): Promise<Map<string, TensorEntry>> {
+  const [first] = await statesIn(path);
+  return withoutPrefix(first, PARALLEL_PREFIX).entries;
+}
+
+/**
+ * As {@link readStateFile}, for a network whose names are `wanted`: of several states the one that fits, without what one
+ * and the same text, be it `module.`, `_orig_mod.` or another, adds before every name.
+ *
+ * @throws UserError for several that fit alike, too.
+ */
+export async function findState(path: string, wanted: ReadonlySet<string>): Promise<FoundState> {
+  return chooseState(path, await statesIn(path), wanted, STATE_KEYS);
+}
+
+async function statesIn(path: string): Promise<[StateCandidate, ...StateCandidate[]]> {
   const beginning = withFile(OPERATION, path, (file) => file.read(0, Math.min(BEGINNING, file.size)));
-  const state = isPth(beginning) ? stateOf(await readPth(path), path) : readTensors(path, beginning);
-  if (state.size === 0) throw fault(path, "tensors by name", "none");
-  const names = [...state.keys()];
-  if (!names.every((name) => name.startsWith(PARALLEL_PREFIX))) return state;
-  return new Map([...state].map(([name, entry]) => [name.slice(PARALLEL_PREFIX.length), entry]));
+  const states = isPth(beginning) ? statesOf(await readPth(path), path) : [tensorsOf(path, beginning)];
+  const [first, ...more] = states;
+  if (first === undefined || first.names.length === 0) throw fault(path, "tensors by name", "none");
+  return [first, ...more];
+}
+
+function tensorsOf(path: string, beginning: Uint8Array): StateCandidate {
+  const tensors = readTensors(path, beginning);
+  return { place: "", names: [...tensors.keys()], read: () => tensors };
 }
 
 function readTensors(path: string, beginning: Uint8Array): Map<string, TensorEntry> {
@@ -35,26 +61,79 @@ function readTensors(path: string, beginning: Uint8Array): Map<string, TensorEnt
   throw fault(path, "a safetensors file or a .pth file that torch.save wrote", "neither");
 }
 
-function stateOf(file: PthFile, path: string): Map<string, TensorEntry> {
+/** The dictionaries of tensors: those under well-known keys first, then from the outermost in. */
+function statesOf(file: PthFile, path: string): StateCandidate[] {
+  const found = dictionariesIn(file, path).filter(({ dict }) => holdsTensors(dict));
+  const rank = ({ place }: Place) => (STATE_KEYS.includes(place) ? STATE_KEYS.indexOf(place) : STATE_KEYS.length);
+  const candidates = found
+    .sort((a, b) => rank(a) - rank(b))
+    .map(({ place, dict }) => ({ place, names: namesIn(dict, path), read: () => entriesOf(file, dict) }));
+  const states = candidates.flatMap(({ place, names, read }) => (Array.isArray(names) ? [{ place, names, read }] : []));
+  const [wrong] = candidates.flatMap(({ names }) => (Array.isArray(names) ? [] : [names]));
+  if (states.length > 0) return states;
+  throw wrong ?? nothingFound(file, path);
+}
+
+interface Place {
+  /** The key, or keys with dots between; "" for the outermost. */
+  place: string;
+  dict: PickleDict;
+}
+
+function dictionariesIn({ value }: PthFile, path: string): Place[] {
+  if (!(value instanceof Map)) throw fault(path, "a dictionary of tensors", kindOf(value));
+  const found: Place[] = [{ place: "", dict: value }];
+  const seen = new Set<PickleValue>([value]);
+  let [from, to] = [0, 1];
+  for (let depth = 1; depth < DEPTH; depth++) {
+    for (const { place, dict } of found.slice(from, to)) {
+      for (const [key, inner] of dict) {
+        if (typeof key !== "string" || !(inner instanceof Map) || seen.has(inner)) continue;
+        if (seen.size === MOST_DICTIONARIES) return found;
+        seen.add(inner);
+        found.push({ place: place === "" ? key : `${place}.${key}`, dict: inner });
+      }
+    }
+    [from, to] = [to, found.length];
+  }
+  return found;
+}
+
+/** Whether it could be a state: an optimiser's has numbers as keys. */
+function holdsTensors(dict: PickleDict): boolean {
+  return [...dict].some(([name, value]) => typeof name === "string" && value instanceof StoredTensor);
+}
+
+/** The tensors' names; the error that tells why it is no state, where something else stands among them. */
+function namesIn(dict: PickleDict, path: string): string[] | UserError {
+  const names: string[] = [];
+  for (const [name, value] of dict) {
+    if (typeof name !== "string") return fault(path, "a state with names as keys", kindOf(name));
+    if (value instanceof StoredTensor) names.push(name);
+    else if (!isPlain(value)) return fault(path, `a tensor under ${quoted(name)}`, kindOf(value));
+  }
+  return names;
+}
+
+function entriesOf(file: PthFile, dict: PickleDict): Map<string, TensorEntry> {
   const state = new Map<string, TensorEntry>();
-  for (const [name, tensor] of findState(file, path)) {
-    if (typeof name !== "string") throw fault(path, "a state with names as keys", kindOf(name));
-    if (!(tensor instanceof StoredTensor)) throw fault(path, `a tensor under ${quoted(name)}`, kindOf(tensor));
-    state.set(name, file.entryOf(tensor));
+  for (const [name, value] of dict) {
+    if (typeof name === "string" && value instanceof StoredTensor) state.set(name, file.entryOf(value));
   }
   return state;
 }
 
-function findState({ value }: PthFile, path: string): PickleDict {
-  if (!(value instanceof Map)) throw fault(path, "a dictionary of tensors", kindOf(value));
-  for (const key of STATE_KEYS) {
-    const inner = value.get(key);
-    if (inner instanceof Map) return inner;
-  }
-  if ([...value.values()].some((item) => item instanceof StoredTensor)) return value;
+/** A number, a text or the like, which a script put beside the tensors. */
+function isPlain(value: PickleValue): boolean {
+  const inert = [NumpyArray, NumpyScalar, Complex, Inert].some((kind) => value instanceof kind);
+  return value === null || typeof value !== "object" || inert;
+}
+
+function nothingFound({ value }: PthFile, path: string): UserError {
+  const keys = value instanceof Map ? [...value.keys()].slice(0, 5) : [];
+  const told = keys.map((key) => (typeof key === "string" ? quoted(key, 24) : kindOf(key)));
   const places = `tensors, or a dictionary of them under ${STATE_KEYS.join(", ")}`;
-  const keys = [...value.keys()].slice(0, 5).map((key) => (typeof key === "string" ? quoted(key, 24) : kindOf(key)));
-  throw fault(path, places, keys.length === 0 ? "an empty dictionary" : `only ${keys.join(", ")}`);
+  return fault(path, places, told.length === 0 ? "an empty dictionary" : `only ${told.join(", ")}`);
 }
 
 function fault(path: string, expected: string, received: string): UserError {

@@ -43,7 +43,7 @@ it.each([
   [
     "not finite",
     () => {
-      throw NonfiniteError.gradient("conv1.weight", POSITION);
+      throw NonfiniteError.gradient("conv1.weight", POSITION, { sgd: { lr: 0.1 } });
     },
   ],
 ])(

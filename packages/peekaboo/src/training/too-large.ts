@@ -22,7 +22,7 @@ export async function tooLarge(
   say: (text: string) => void,
 ): Promise<UserError> {
   const { batchSize, seed } = config;
-  if (ranks.size > 1) return batchTooLarge(cause, batchSize);
+  if (ranks.size > 1) return batchTooLarge(cause, batchSize, undefined, ranks.size);
   say(`Note: a batch of ${batchSize} images doesn't fit in memory; looking for one that does.`);
   const fitting = await largestFitting(Math.min(batchSize, order.length), {
     batches: (images) => train.training(order.subarray(0, images), images, seed, state.epoch),

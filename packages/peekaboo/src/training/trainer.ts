@@ -29,7 +29,7 @@ export interface StepResult {
 
 /** The settings of the optimisers. */
 export type TrainerConfig = Pick<TrainConfig, "optimizer" | "sgd" | "bop" | "bop2"> &
-  Partial<Pick<TrainConfig, "onNan">>;
+  Partial<Pick<TrainConfig, "onNan" | "loadPretrained">>;
 
 /** One network's training: a forward and a backward pass, Bop on the signs, SGD on the rest. */
 export class Trainer {
@@ -102,8 +102,8 @@ export class Trainer {
   #refuseNonfiniteLoss(value: number, input: Tensor, position: Position): void {
     const broken = !Number.isFinite(value);
     const anywhere = this.#ranks.anyOf(broken);
-    if (broken) throw NonfiniteError.loss(value, firstNonfinite(this.network, input), position);
-    if (anywhere) throw NonfiniteError.elsewhere(position);
+    if (broken) throw NonfiniteError.loss(value, firstNonfinite(this.network, input), position, this.#config);
+    if (anywhere) throw NonfiniteError.elsewhere(position, this.#config);
   }
 
   /** A gradient that is not finite would stay in the averages and freeze or flip signs for the rest of the run. */
@@ -116,7 +116,7 @@ export class Trainer {
       gradients.push(grad);
     }
     const name = names[pabOps().firstNonfinite(gradients)];
-    if (name !== undefined) throw NonfiniteError.gradient(name, position);
+    if (name !== undefined) throw NonfiniteError.gradient(name, position, this.#config);
   }
 
   zeroGrad(): void {

@@ -21,7 +21,7 @@ let said: string[];
 let warnings: EpochWarnings;
 beforeEach(() => {
   said = [];
-  warnings = new EpochWarnings(network, { tau: 1e-6 }, (text) => said.push(text));
+  warnings = new EpochWarnings(network, { bop: { tau: 1e-6 }, sgd: { lr: 0.1 } }, (text) => said.push(text));
 });
 
 const epoch = { steps: 10, flips: 3, skipped: 0, ar: 1e-3 };
@@ -52,6 +52,14 @@ describe("EpochWarnings", () => {
     expect(said).toEqual([
       "Warning: no weight flipped its sign in epoch 3: τ is too large or γ too small. Lower --tau (0.000001 now) or raise --ar (0.001).",
     ]);
+  });
+
+  it("advises to lower nothing that is zero already", () => {
+    const zero = new EpochWarnings(network, { bop: { tau: 0 }, sgd: { lr: 0 } }, (text) => said.push(text));
+    zero.end(2, { ...epoch, flips: 0, skipped: 1 });
+    expect(said).toHaveLength(2);
+    expect(said[0]).toMatch(/Raise --ar \(0.001 now\)\.$/);
+    expect(said.join()).not.toMatch(/Lower/);
   });
 
   it("counts an epoch's skipped batches in one sentence that tells of the first", () => {

@@ -1,6 +1,6 @@
 import { scope } from "@peekaboo/torch";
 import { formatCount, formatPercent } from "../cli/format.js";
-import type { BopConfig } from "../config.js";
+import type { BopConfig, SgdConfig } from "../config.js";
 import type { MaskedLayer } from "../layers/masked-layer.js";
 import type { Network } from "../models/network.js";
 import type { EpochMeans } from "./epoch-means.js";
@@ -20,14 +20,20 @@ export interface WatchedStep {
 export class EpochWarnings {
   readonly #say: (text: string) => void;
   readonly #bop: Pick<BopConfig, "tau">;
+  readonly #lr: number;
   /** What Bop may flip. */
   readonly #kept: number;
   #flipped = false;
   #firstSkip: (Nonfinite & { step: number }) | null = null;
 
-  constructor(network: Network, bop: Pick<BopConfig, "tau">, say: (text: string) => void) {
+  constructor(
+    network: Network,
+    { bop, sgd }: { bop: Pick<BopConfig, "tau">; sgd: Pick<SgdConfig, "lr"> },
+    say: (text: string) => void,
+  ) {
     this.#say = (text) => say(`Warning: ${text}`);
     this.#bop = bop;
+    this.#lr = sgd.lr;
     this.#kept = keptWeights(network);
   }
 
@@ -50,17 +56,22 @@ export class EpochWarnings {
   /** After the epoch's last step. */
   end(epoch: number, { steps, flips, skipped, ar }: Pick<EpochMeans, "steps" | "flips" | "skipped" | "ar">): void {
     if (ar !== null && ar > 0 && steps > 0 && flips === 0) {
-      this.#say(
-        `no weight flipped its sign in epoch ${epoch + 1}: τ is too large or γ too small. Lower --tau (${this.#bop.tau} now) or raise --ar (${ar}).`,
-      );
+      const { tau } = this.#bop;
+      // A threshold of zero can't be lowered, and lets a weight flip by any average of its sign.
+      const why =
+        tau === 0
+          ? `the gradients' averages have no weight's sign, or are zero. Raise --ar (${ar} now)`
+          : `τ is too large or γ too small. Lower --tau (${tau} now) or raise --ar (${ar})`;
+      this.#say(`no weight flipped its sign in epoch ${epoch + 1}: ${why}.`);
     }
     if (skipped === 0) return;
     const first =
       this.#firstSkip === null
         ? ""
         : `, first in step ${this.#firstSkip.step} (${this.#firstSkip.what}: ${this.#firstSkip.where})`;
+    const advice = this.#lr > 0 ? " Lower --lr if they grow in number." : "";
     this.#say(
-      `skipped ${formatCount(skipped)} of ${formatCount(skipped + steps)} batches of epoch ${epoch + 1}, whose loss or gradient was not finite${first}. Lower --lr if they grow in number.`,
+      `skipped ${formatCount(skipped)} of ${formatCount(skipped + steps)} batches of epoch ${epoch + 1}, whose loss or gradient was not finite${first}.${advice}`,
     );
   }
 }

@@ -1,4 +1,5 @@
 import { prunerNames } from "../../pruners/registry.js";
+import { minKept } from "../../pruning/min-kept.js";
 import { choice, flag, integer, number, optional } from "../kinds.js";
 import { option } from "../table.js";
 import { listed } from "./listed.js";
@@ -47,6 +48,13 @@ export const pruning = {
     kind: choice(["global", "local"]),
     default: "global",
     help: "global: the scores of all layers compete; local: each layer keeps the same fraction.",
+  }),
+  minKept: option({
+    flags: "--min-kept <fraction|n>",
+    kind: optional(minKept()),
+    default: null,
+    defaultText: "no minimum",
+    help: "Keeps at least this much of each layer, its best scores, in each round: a fraction (0.01, 1%) or a number of weights (25); other layers give what it takes, so that --prune-ratio holds.",
   }),
   maskShuffle: option({
     flags: "--mask-shuffle",

@@ -1,5 +1,5 @@
 import { checkpointInterval } from "../../training/checkpoint-interval.js";
-import { device, flag, integer, optional, text } from "../kinds.js";
+import { device, flag, folderName, integer, optional, text } from "../kinds.js";
 import { option } from "../table.js";
 
 /** Where a run is kept, what it tells, and what it computes on. */
@@ -12,9 +12,9 @@ export const run = {
   }),
   expName: option({
     flags: "--exp-name <name>",
-    kind: text("a name"),
+    kind: folderName(),
     default: "Peek-a-Boo",
-    help: "This run's folder inside --savedir.",
+    help: "This run's folder inside --savedir: one name, no path.",
   }),
   resume: option({
     flags: "-r, --resume [from]",
