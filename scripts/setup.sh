@@ -136,7 +136,8 @@ is_plain() { (LC_ALL=C; [[ $1 =~ ^[A-Za-z0-9_./@+-]+$ ]]); }
 
 build_native() {
   local folder=$1 libtorch=$2 sources stamp=$1/build/.setup log=$logs/build-${1##*/}.log start=$SECONDS
-  sources=$(fingerprint "$folder/binding.gyp" scripts/node-api/common.gypi "$folder"/native/*.*)
+  mapfile -t sources < <(find "$folder/native" -type f | LC_ALL=C sort)
+  sources=$(fingerprint "$folder/binding.gyp" scripts/node-api/common.gypi "${sources[@]}")
   [[ $(cat "$stamp" 2>/dev/null) != "$libtorch $sources" ]] || return 0
 
   say "Compiling $folder (a minute or two)…"
@@ -166,7 +167,7 @@ run_node_gyp() {
 compile_elsewhere() {
   local folder=$1 parent place status=0
   for parent in "${TMPDIR:-/tmp}" /tmp /var/tmp; do
-    ! is_plain "$parent" || place=$(mktemp -d "$parent/peekaboo-build-XXXXXX" 2>/dev/null) && break
+    is_plain "$parent" && place=$(mktemp -d "$parent/peekaboo-build-XXXXXX" 2>/dev/null) && break
   done
   [[ -n ${place-} ]] || { say "No folder to compile in: neither TMPDIR nor /tmp nor /var/tmp can be written to."; return 1; }
   mkdir -p "$place/$folder" "$place/packages/torch" "$place/scripts"
