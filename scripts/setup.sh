@@ -164,23 +164,24 @@ run_node_gyp() {
 }
 
 # Below a folder whose name make would misread, the library is compiled in a copy under a plain one, and brought back.
-compile_elsewhere() {
-  local folder=$1 parent place status=0
+compile_elsewhere() (
+  folder=$1 place=
   for parent in "${TMPDIR:-/tmp}" /tmp /var/tmp; do
     is_plain "$parent" && place=$(mktemp -d "$parent/peekaboo-build-XXXXXX" 2>/dev/null) && break
   done
-  [[ -n ${place-} ]] || { say "No folder to compile in: neither TMPDIR nor /tmp nor /var/tmp can be written to."; return 1; }
+  [[ -n $place ]] || { say "No folder to compile in: neither TMPDIR nor /tmp nor /var/tmp can be written to."; exit 1; }
+  trap 'rm -rf "$place"' EXIT
   mkdir -p "$place/$folder" "$place/packages/torch" "$place/scripts"
   cp -R packages/torch/{native,scripts} "$place/packages/torch"
   cp -R "$folder"/{binding.gyp,native} "$place/$folder"
   cp -R scripts/node-api "$place/scripts"
-  ln -s "$PWD/node_modules" "$place/node_modules"
-  # What is required through the link is to be named by the link.
-  NODE_PRESERVE_SYMLINKS=1 run_node_gyp "$folder" "$place" && cp -R "$place/$folder/build/Release" "$folder/build/" ||
-    status=1
-  rm -rf "$place"
-  return $status
-}
+  # What make is told of must lie there itself: gyp looks through links.
+  mkdir "$place/node_modules"
+  ln -s "$PWD"/node_modules/* "$place/node_modules"
+  rm "$place"/node_modules/{node-gyp,node-addon-api,node-api-headers}
+  cp -R node_modules/{node-gyp,node-addon-api,node-api-headers} "$place/node_modules"
+  run_node_gyp "$folder" "$place" && cp -R "$place/$folder/build/Release" "$folder/build/"
+)
 
 # Where libtorch is, which one, and what of it can be compiled in.
 libtorch_fingerprint() {

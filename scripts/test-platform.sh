@@ -126,8 +126,7 @@ make_debian() {
 
 made_nothing() {
   tail -n 10 "$root.log"
-  say "test:platform $where: making the system FAILED (the whole log: $root.log)"
-  exit 1
+  cannot "the system could not be made (the whole log: $root.log)"
 }
 
 # How this machine reaches Debian's and npm's packages: names, proxies, certificates, npm's settings.
@@ -153,6 +152,7 @@ in_debian() {
 enter_debian() {
   lend_network "$root"
   mount_system "$root"
+  rm -rf "$root"/srv/peekaboo-*
   local work
   work=$(mktemp -d "$root/srv/peekaboo-XXXXXX")
   trap 'rm -rf "$work"' EXIT

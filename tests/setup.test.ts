@@ -31,7 +31,9 @@ function makeProject(name: string): string {
   for (const path of ["scripts/node-api", "packages/torch/native", "packages/torch/scripts", "packages/torch/build"]) {
     mkdirSync(join(project, path), { recursive: true });
   }
-  mkdirSync(join(project, "node_modules/node-gyp/bin"), { recursive: true });
+  for (const name of ["node-gyp/bin", "node-addon-api", "node-api-headers"]) {
+    mkdirSync(join(project, "node_modules", name), { recursive: true });
+  }
   writeFileSync(join(project, "node_modules/node-gyp/bin/node-gyp.js"), NODE_GYP);
   writeFileSync(join(project, "packages/torch/binding.gyp"), "{}");
   cpSync(source, join(project, "scripts/setup.sh"));
