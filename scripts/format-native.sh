@@ -9,7 +9,8 @@ if [[ $(clang-format --version 2>/dev/null) != *"version $release."* ]]; then
   echo "C++ format skipped: clang-format $release is not here (Debian 12: apt-get install clang-format)."
   exit 0
 fi
+mapfile -t files < <(find packages/*/native -name '*.cc' -o -name '*.h')
 case ${1-} in
-  --check) clang-format --dry-run --Werror packages/*/native/*.{cc,h} ;;
-  *) clang-format -i packages/*/native/*.{cc,h} ;;
+  --check) clang-format --dry-run --Werror "${files[@]}" ;;
+  *) clang-format -i "${files[@]}" ;;
 esac

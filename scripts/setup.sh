@@ -5,6 +5,8 @@
 # Usage: bash scripts/setup.sh [SYSTEM-PACKAGE…]     further packages to install, as CI does with clang-format
 # Exit status: 0 ready; 1 a step failed; 2 the machine lacks something that only its user can add.
 set -euo pipefail
+# What a user names from where they are is named from everywhere.
+[[ ${LIBTORCH:-/} == /* ]] || export LIBTORCH=${INIT_CWD:-$PWD}/$LIBTORCH
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly logs=.setup
 
@@ -30,11 +32,11 @@ stop() {
 
 check_node() {
   local version major minor
-  local cure="Install version 20.19 or newer: https://nodejs.org"
+  local cure="Install 20.19, 22.12 or a newer version: https://nodejs.org"
   version=$(node --version 2>/dev/null) || stop 2 "Node.js is not here." "$cure"
   IFS=. read -r major minor _ <<<"${version#v}"
-  ((major >= 20)) || stop 2 "Node.js $version is too old." "$cure"
-  ((major > 20 || minor >= 19)) || say "Node.js $version: the tests' tools ask for 20.19 or newer; going on."
+  ((major > 22 || major == 22 && minor >= 12 || major == 20 && minor >= 19)) ||
+    stop 2 "Node.js $version is too old." "$cure"
 }
 
 # ---- System packages -----------------------------------------------------------------------------------------------
@@ -56,11 +58,10 @@ install_system_packages() {
     as_root=(sudo -n)
   fi
   say "Installing system packages: ${missing[*]}"
-  if [[ " ${missing[*]} " == *" libtorch-dev "* ]]; then
-    say "  libtorch-dev brings some 375 packages with it: about 330 MB to download, 1.4 GB on disk."
-    say "  (A libtorch of your own serves as well: set LIBTORCH to its folder.)"
-  fi
   run_apt update >/dev/null || stop 1 "apt-get update failed:" "$(tail -n 15 "$logs/apt.log")"
+  tell_apt_plan "${missing[@]}"
+  [[ " ${missing[*]} " != *" libtorch-dev "* ]] ||
+    say "  (A libtorch of your own serves as well: set LIBTORCH to its folder.)"
   run_apt install --no-install-recommends "${missing[@]}" ||
     stop 1 "apt-get install failed:" "$(tail -n 15 "$logs/apt.log")" "" "Try by hand: $install"
 }
@@ -86,7 +87,15 @@ package_state() {
   case $state in not-installed | config-files | '') say absent ;; *) say "$state" ;; esac
 }
 
-find_libtorch() { node packages/torch/scripts/find-libtorch.mjs include; }
+find_libtorch() { node packages/torch/scripts/find-libtorch.mjs describe; }
+
+# How much is coming, in apt's own numbers: another release, or a machine that has a part of it, has others.
+tell_apt_plan() {
+  LC_ALL=C apt-get install --assume-no --no-install-recommends "$@" 2>/dev/null | sed --quiet \
+    --expression 's/.*upgraded, \([0-9]*\) newly installed.*/  packages: \1/p' \
+    --expression 's/^Need to get \(.*\) of archives.*/  to download: \1/p' \
+    --expression 's/^After this operation, \(.*\) of additional disk space.*/  on disk: \1/p' || true
+}
 
 # apt-get with what it says in a log, and a line for each tenth of its way.
 run_apt() {
@@ -122,33 +131,63 @@ build_native_libraries() {
   for folder in "$@"; do build_native "$folder" "$libtorch"; done
 }
 
+# Whether make and the shells that it starts read this path as it is.
+is_plain() { (LC_ALL=C; [[ $1 =~ ^[A-Za-z0-9_./@+-]+$ ]]); }
+
 build_native() {
   local folder=$1 libtorch=$2 sources stamp=$1/build/.setup log=$logs/build-${1##*/}.log start=$SECONDS
-  sources=$(fingerprint "$folder/binding.gyp" scripts/node-api/common.gypi "$folder"/native/*)
+  mapfile -t sources < <(find "$folder/native" -type f | LC_ALL=C sort)
+  sources=$(fingerprint "$folder/binding.gyp" scripts/node-api/common.gypi "${sources[@]}")
   [[ $(cat "$stamp" 2>/dev/null) != "$libtorch $sources" ]] || return 0
 
   say "Compiling $folder (a minute or two)…"
+  node packages/torch/scripts/find-libtorch.mjs notes | sed 's/^/  /'
   # Objects of another libtorch look up to date to make: its headers may be older than they are.
   [[ $(cat "$stamp" 2>/dev/null) == "$libtorch "* ]] || rm -rf "$folder/build"
   mkdir -p "$folder/build"
   say "$libtorch unfinished" >"$stamp"
-  # node-gyp puts npm's settings above its own flags, but this variable above both.
-  npm_package_config_node_gyp_nodedir=$PWD/scripts/node-api node_modules/.bin/node-gyp configure build -C "$folder" \
-    --jobs "${JOBS:-max}" --force-process-config </dev/null 2>&1 | tee "$log" |
-    sed --unbuffered --quiet 's/^ *CXX.*\(native.*\)\.o$/  \1.cc/p' || explain_build_failure "$folder" "$log"
+  compile "$folder" </dev/null 2>&1 | tee "$log" | sed --unbuffered --quiet 's/^ *CXX.*\(native.*\)\.o$/  \1.cc/p' ||
+    explain_build_failure "$folder" "$log"
   say "$libtorch $sources" >"$stamp"
   say "  done in $((SECONDS - start)) s"
 }
 
+compile() {
+  if is_plain "$PWD"; then run_node_gyp "$1" "$PWD"; else compile_elsewhere "$1"; fi
+}
+
+run_node_gyp() {
+  local folder=$1 root=$2
+  # node-gyp puts npm's settings above its own flags, but this variable above both.
+  npm_package_config_node_gyp_nodedir=$root/scripts/node-api node "$root/node_modules/node-gyp/bin/node-gyp.js" \
+    configure build -C "$root/$folder" --jobs "${JOBS:-max}" --force-process-config
+}
+
+# Below a folder whose name make would misread, the library is compiled in a copy under a plain one, and brought back.
+compile_elsewhere() (
+  folder=$1 place=
+  for parent in "${TMPDIR:-/tmp}" /tmp /var/tmp; do
+    is_plain "$parent" && place=$(mktemp -d "$parent/peekaboo-build-XXXXXX" 2>/dev/null) && break
+  done
+  [[ -n $place ]] || { say "No folder to compile in: neither TMPDIR nor /tmp nor /var/tmp can be written to."; exit 1; }
+  trap 'rm -rf "$place"' EXIT
+  mkdir -p "$place/$folder" "$place/packages/torch" "$place/scripts"
+  cp -R packages/torch/{native,scripts} "$place/packages/torch"
+  cp -R "$folder"/{binding.gyp,native} "$place/$folder"
+  cp -R scripts/node-api "$place/scripts"
+  # What make is told of must lie there itself: gyp looks through links.
+  mkdir "$place/node_modules"
+  ln -s "$PWD"/node_modules/* "$place/node_modules"
+  rm "$place"/node_modules/{node-gyp,node-addon-api,node-api-headers}
+  cp -R node_modules/{node-gyp,node-addon-api,node-api-headers} "$place/node_modules"
+  run_node_gyp "$folder" "$place" && cp -R "$place/$folder/build/Release" "$folder/build/"
+)
+
 # Where libtorch is, which one, and what of it can be compiled in.
 libtorch_fingerprint() {
-  local folders
-  folders=$(find_libtorch 2>&1) || { grep -m1 'Error: ' <<<"$folders" | sed 's/^Error: //'; return 1; }
-  {
-    say "$folders"
-    node packages/torch/scripts/find-libtorch.mjs cflags
-    while read -r folder; do cat "$folder/torch/version.h" 2>/dev/null || true; done <<<"$folders"
-  } | digest
+  local found
+  found=$(find_libtorch 2>&1) || { grep -m1 'Error: ' <<<"$found" | sed 's/^Error: //'; return 1; }
+  digest <<<"$found"
 }
 
 fingerprint() { { say "$@"; cat "$@"; } | digest; }

@@ -8,7 +8,7 @@
       "cflags!": ["-O2"],
       "cflags_cc!": ["-fno-exceptions", "-fno-rtti", "-std=gnu++17", "-O2"],
       "cflags_cc": [
-        "-std=c++17", "-O3", "-fopenmp", "-fexceptions", "-frtti", "-ffp-contract=off", "-fno-math-errno", "-Wall", "-Wextra",
+        "-O3", "-fopenmp", "-fexceptions", "-frtti", "-ffp-contract=off", "-fno-math-errno", "-Wall", "-Wextra",
         # libtorch's own headers are not free of it.
         "-Wno-unused-parameter",
         "<!@(node ../torch/scripts/find-libtorch.mjs cflags)"

@@ -33,7 +33,7 @@
       ],
       "cflags_cc!": ["-fno-exceptions", "-fno-rtti", "-std=gnu++17"],
       "cflags_cc": [
-        "-std=c++17", "-fexceptions", "-frtti", "-Wall", "-Wextra",
+        "-fexceptions", "-frtti", "-Wall", "-Wextra",
         # libtorch's and Node's own headers are not free of these.
         "-Wno-unused-parameter", "-Wno-missing-field-initializers", "-Wno-cast-function-type",
         "<!@(node scripts/find-libtorch.mjs cflags)"

@@ -1,8 +1,12 @@
 #include "augment.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/MemoryFormat.h>
+#include <c10/util/Exception.h>
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <vector>
 
 #include "parallel.h"

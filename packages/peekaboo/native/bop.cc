@@ -1,6 +1,7 @@
 #include "bop.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <atomic>
 #include <cmath>

@@ -1,6 +1,8 @@
 #include "bop2.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+#include <c10/util/Exception.h>
 
 #include <atomic>
 #include <cmath>

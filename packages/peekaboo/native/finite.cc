@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <atomic>
+#include <cstddef>
 #include <cstring>
 
 #include "parallel.h"

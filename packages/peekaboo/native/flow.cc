@@ -1,6 +1,8 @@
 // What synaptic flow does to whole tensors between two passes (ALGORITHM §2), each in one pass over memory.
 
 #include <ATen/ATen.h>
+#include <c10/core/ScalarType.h>
+#include <c10/util/Exception.h>
 #include <torch/library.h>
 
 #include <cmath>

@@ -2,6 +2,8 @@
 // `NAME_reference` is NAME composed of ATen operations, for tests.
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+#include <c10/util/intrusive_ptr.h>
 #include <torch/library.h>
 
 #include <string>

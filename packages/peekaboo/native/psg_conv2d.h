@@ -1,6 +1,8 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/util/Optional.h>
+#include <c10/util/intrusive_ptr.h>
 #include <torch/custom_class.h>
 
 #include <cstdint>

@@ -1,6 +1,7 @@
 #include "sign_step.h"
 
 #include <ATen/ATen.h>
+#include <c10/util/Exception.h>
 
 #include "parallel.h"
 

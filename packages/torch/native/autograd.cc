@@ -5,6 +5,8 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/variable.h>
 
+#include <cstddef>
+
 #include "denormals.h"
 #include "errors.h"
 #include "handle.h"

@@ -3,6 +3,7 @@
 #include <ATen/core/List.h>
 #include <ATen/core/jit_type.h>
 #include <c10/core/Layout.h>
+#include <c10/util/Exception.h>
 
 #include "handle.h"
 #include "values.h"

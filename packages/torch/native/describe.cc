@@ -1,5 +1,8 @@
 #include "describe.h"
 
+#include <cstddef>
+#include <cstdint>
+
 #include "dtype.h"
 #include "handle.h"
 

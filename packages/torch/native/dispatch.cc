@@ -1,5 +1,6 @@
 #include "dispatch.h"
 
+#include <cstddef>
 #include <memory>
 #include <sstream>
 #include <utility>

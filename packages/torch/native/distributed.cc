@@ -6,6 +6,7 @@
 
 #include <ATen/ATen.h>
 
+#include <cstddef>
 #include <future>
 
 #include "denormals.h"

@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 #include <napi.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <memory>

@@ -1,6 +1,8 @@
 #include "errors.h"
 
 #include <cctype>
+#include <cstddef>
+#include <cstdint>
 
 namespace torchjs {
 

@@ -4,7 +4,7 @@
 
 #include <dirent.h>
 #include <gloo/context.h>
-#include <gloo/transport/address.h>
+#include <gloo/transport/pair.h>
 #include <gloo/transport/tcp/address.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -47,26 +47,36 @@ void shutIfOneOf(int descriptor, const std::vector<sockaddr_storage>& ends) {
   ::close(copy);
 }
 
+// This process's end of a connection, in Gloo's own form, which begins with the system's.
+sockaddr_storage systemAddress(const gloo::transport::tcp::Address& address) {
+  const std::vector<char> bytes = address.bytes();
+  sockaddr_storage own{};
+  if (bytes.size() >= sizeof(own)) std::memcpy(&own, bytes.data(), sizeof(own));
+  return own;
+}
+
 }  // namespace
 
-std::vector<std::string> GlooGroup::addresses(int rank) const {
-  std::vector<std::string> found;
+std::vector<const gloo::transport::tcp::Address*> GlooGroup::ends(int rank) const {
+  std::vector<const gloo::transport::tcp::Address*> found;
   for (const auto& context : contexts_) {
+    // The devices that libtorch makes are TCP's, with or without TLS.
     const auto& pair = context->getPair(rank);
-    if (pair != nullptr) found.push_back(pair->address().str());
+    if (pair != nullptr) found.push_back(&static_cast<const gloo::transport::tcp::Address&>(pair->address()));
   }
   return found;
 }
 
+std::vector<std::string> GlooGroup::addresses(int rank) const {
+  std::vector<std::string> found;
+  for (const auto* end : ends(rank)) found.push_back(end->str());
+  return found;
+}
+
 void GlooGroup::shutConnections() {
-  std::vector<sockaddr_storage> ends;
-  for (const auto& context : contexts_) {
-    for (int rank = 0; rank < context->size; rank++) {
-      // The devices that libtorch makes are TCP's, with or without TLS.
-      const auto& pair = context->getPair(rank);
-      if (pair == nullptr) continue;
-      ends.push_back(static_cast<const gloo::transport::tcp::Address&>(pair->address()).getSockaddr());
-    }
+  std::vector<sockaddr_storage> own;
+  for (int rank = 0; rank < getSize(); rank++) {
+    for (const auto* end : ends(rank)) own.push_back(systemAddress(*end));
   }
   // Gloo keeps its sockets to itself: they are found by their addresses.
   const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir("/proc/self/fd"), ::closedir);
@@ -75,7 +85,7 @@ void GlooGroup::shutConnections() {
   while (const dirent* entry = ::readdir(folder.get())) {
     if (entry->d_name[0] != '.') descriptors.push_back(std::atoi(entry->d_name));
   }
-  for (const int descriptor : descriptors) shutIfOneOf(descriptor, ends);
+  for (const int descriptor : descriptors) shutIfOneOf(descriptor, own);
 }
 
 }  // namespace torchjs

@@ -3,6 +3,8 @@
 #include "process_group.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/ScalarType.h>
+#include <c10/util/intrusive_ptr.h>
 
 #include <algorithm>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/util/intrusive_ptr.h>
 #include <torch/version.h>
 
 #include <torch/csrc/distributed/c10d/Types.hpp>

@@ -6,6 +6,8 @@
 #include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/variable.h>
 
+#include <cstddef>
+
 #include "denormals.h"
 #include "errors.h"
 

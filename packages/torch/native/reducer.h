@@ -3,7 +3,9 @@
 
 #include <ATen/core/Tensor.h>
 #include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/variable.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -62,8 +64,10 @@ class GradientReducer : public std::enable_shared_from_this<GradientReducer> {
   std::vector<Bucket> buckets_;
   // By parameter: its bucket, and its slot there.
   std::vector<std::pair<size_t, size_t>> places_;
+  // Which pointer it is differs from one libtorch to another.
+  using Accumulator = decltype(torch::autograd::impl::grad_accumulator(std::declval<const at::Tensor&>()));
   // Kept, for a parameter itself holds its accumulator weakly.
-  std::vector<std::pair<std::shared_ptr<torch::autograd::Node>, uintptr_t>> hooks_;
+  std::vector<std::pair<Accumulator, uintptr_t>> hooks_;
 
   // Backward may call hooks on threads of its own.
   std::mutex mutex_;

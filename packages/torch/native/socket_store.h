@@ -3,6 +3,8 @@
 // nonsense.
 #pragma once
 
+#include <c10/util/intrusive_ptr.h>
+
 #include <mutex>
 #include <string>
 #include <string_view>

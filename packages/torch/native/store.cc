@@ -2,7 +2,10 @@
 
 #include "store.h"
 
+#include <c10/util/intrusive_ptr.h>
+
 #include <algorithm>
+#include <cstddef>
 #include <thread>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #include <utility>

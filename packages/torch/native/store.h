@@ -1,8 +1,12 @@
 // The key-value store through which processes find each other, behind a thread of its own.
 #pragma once
 
+#include <c10/util/intrusive_ptr.h>
+
 #include <atomic>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>

@@ -1,5 +1,7 @@
 #include "values.h"
 
+#include <c10/core/MemoryFormat.h>
+
 #include <cmath>
 #include <cstdlib>
 #include <limits>

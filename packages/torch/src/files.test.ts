@@ -3,6 +3,7 @@ import {
   chmodSync,
   closeSync,
   constants,
+  cpSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -15,6 +16,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { UserError } from "./errors.js";
 import { type FileOperations, nodeFileOperations, openRegular, readWhole, withFile, writeFileAtomic } from "./files.js";
@@ -47,14 +49,25 @@ function complaint(run: () => unknown): string {
   return error instanceof Error ? error.message : "";
 }
 
-/** root may write anywhere, so a test of permissions runs as another user where the system lets it. */
-function unprivileged<T>(run: () => T): T {
-  if (process.geteuid?.() !== 0 || process.seteuid === undefined) return run();
-  process.seteuid(65534);
+/**
+ * The message that `call` throws, an expression with these functions. root may write anywhere, so a process of another
+ * user runs it, whose Node has no need to change its user, which some refuse (CVE-2024-22017).
+ */
+function complaintToOthers(call: string): string {
+  // Compiled, and where everybody may read it: the project may lie in root's own folder.
+  const copy = mkdtempSync(join(tmpdir(), "files-test-code-"));
   try {
-    return run();
+    cpSync(fileURLToPath(new URL("../dist", import.meta.url)), join(copy, "dist"), { recursive: true });
+    writeFileSync(join(copy, "package.json"), '{ "type": "module" }');
+    execFileSync("chmod", ["-R", "a+rX", copy]);
+    const files = JSON.stringify(pathToFileURL(join(copy, "dist", "files.js")).href);
+    const code = `const { withFile, writeFileAtomic } = await import(${files});
+      try { ${call}; } catch (error) { console.log(error.message); }`;
+    const user = process.geteuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
+    const args = ["--input-type=module", "--eval", code];
+    return execFileSync(process.execPath, args, { cwd: copy, encoding: "utf8", ...user }).trim();
   } finally {
-    process.seteuid(0);
+    rmSync(copy, { recursive: true });
   }
 }
 
@@ -253,7 +266,7 @@ describe("writeFileAtomic, when something fails,", () => {
     const path = join(folder, "file");
     writeFileSync(path, "old");
     chmodSync(folder, 0o555);
-    const message = complaint(() => unprivileged(() => writeFileAtomic(path, [bytes("new")])));
+    const message = complaintToOthers(`writeFileAtomic(${JSON.stringify(path)}, [Buffer.from("new")])`);
     expect(message).toBe(
       `write file: expected permission to write for "${path}", received none (EACCES); ` +
         "change the folder's permissions or choose another folder.",
@@ -329,6 +342,8 @@ describe("withFile", () => {
     writeFileSync(secret, "");
     chmodSync(secret, 0);
     chmodSync(folder, 0o755);
-    expect(unprivileged(() => read(secret))).toContain("permission to read");
+    expect(complaintToOthers(`withFile("read test", ${JSON.stringify(secret)}, () => undefined)`)).toContain(
+      "permission to read",
+    );
   });
 });

@@ -1,11 +1,12 @@
 import { rmSync } from "node:fs";
 import { open } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
+import { setTimeout } from "node:timers/promises";
 import { writeTarget } from "@peekaboo/torch/files";
 import { type Checksum, digestOfFile } from "./checksum.js";
 import { statsOf } from "./files.js";
 import { bodyOf, openUrl } from "./http.js";
-import { type FetchContext, SourceUnavailable } from "./source.js";
+import { ConnectionBroke, type FetchContext, SourceUnavailable } from "./source.js";
 
 /** A file on the network whose size and checksum are known beforehand. */
 export interface RemoteFile {
@@ -14,21 +15,37 @@ export interface RemoteFile {
   checksum: Checksum;
 }
 
-const ATTEMPTS = 4;
+/** Connections in all; and those in a row that break before they bring a byte. */
+const ATTEMPTS = 20;
+const FRUITLESS = 4;
+
+/** Milliseconds before another try where the last brought nothing; twice as many each time. */
+const PAUSE = 200;
 
 /**
  * Downloads a file to `path`, going on from the bytes that an interrupted download left there. A connection that breaks
- * is taken up again; a file whose checksum is wrong is removed.
+ * is taken up again, also where it brought nothing: Node may drop what a broken connection had still brought. A file
+ * whose checksum is wrong is removed.
  *
  * Throws {@link SourceUnavailable} when the file can't be had, and the signal's reason on abort (`path` is kept).
  */
 export async function download(remote: RemoteFile, path: string, context: FetchContext): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
+  for (let attempt = 1, fruitless = 0; ; attempt++) {
     const before = sizeOf(path);
     try {
       if (before !== remote.bytes) await append(remote, path, before < remote.bytes ? before : 0, context);
     } catch (error) {
-      if (!(error instanceof SourceUnavailable) || attempt === ATTEMPTS || sizeOf(path) <= before) throw error;
+      const grew = sizeOf(path) > before;
+      fruitless = grew ? 0 : fruitless + 1;
+      if (!(error instanceof SourceUnavailable) || !(grew || error instanceof ConnectionBroke)) throw error;
+      if (attempt === ATTEMPTS)
+        throw new SourceUnavailable(`its connection broke ${ATTEMPTS} times (${error.message})`);
+      if (fruitless === FRUITLESS) {
+        throw new SourceUnavailable(
+          `its connection broke ${FRUITLESS} times without bringing a byte (${error.message})`,
+        );
+      }
+      if (fruitless > 0) await pause(PAUSE * 2 ** (fruitless - 1), context.signal);
       continue;
     }
     try {
@@ -66,7 +83,7 @@ async function append(remote: RemoteFile, path: string, from: number, context: F
     } finally {
       await file.close();
     }
-    if (size < remote.bytes) throw new SourceUnavailable(`it ended after ${size} of ${remote.bytes} bytes`);
+    if (size < remote.bytes) throw new ConnectionBroke(`it ended after ${size} of ${remote.bytes} bytes`);
   } finally {
     response.destroy();
   }
@@ -84,6 +101,14 @@ function startOf({ statusCode = 0, headers }: IncomingMessage, from: number, byt
     throw new SourceUnavailable(`it has ${start + Number(length)} bytes instead of ${bytes}`);
   }
   return start;
+}
+
+/** Waits so many milliseconds; throws the signal's reason on abort. */
+async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  await setTimeout(milliseconds, undefined, { signal }).catch((error: unknown) => {
+    signal?.throwIfAborted();
+    throw error;
+  });
 }
 
 function sizeOf(path: string): number {

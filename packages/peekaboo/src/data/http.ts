@@ -1,7 +1,7 @@
 import { get as getHttp, type IncomingMessage, type RequestOptions } from "node:http";
 import { get as getHttps } from "node:https";
 import { quoted } from "@peekaboo/torch/errors";
-import { type FetchContext, SourceUnavailable } from "./source.js";
+import { ConnectionBroke, type FetchContext, SourceUnavailable } from "./source.js";
 
 const MAX_REDIRECTS = 5;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
@@ -50,8 +50,9 @@ function request(url: URL, headers: Record<string, string>, limits: Limits): Pro
     const fail = (reason: string) => (response ?? sent).destroy(new Error(reason));
     const connecting = setTimeout(() => fail(`no connection within ${connectTimeout / 1000} s`), connectTimeout);
     sent.on("socket", (socket) => {
-      if (!socket.connecting) clearTimeout(connecting);
-      socket.once(secure ? "secureConnect" : "connect", () => clearTimeout(connecting));
+      if (socket.connecting) socket.once(secure ? "secureConnect" : "connect", () => clearTimeout(connecting));
+      // One that was kept from the request before.
+      else clearTimeout(connecting);
     });
     sent.setTimeout(stallTimeout, () => fail(`no data for ${stallTimeout / 1000} s`));
     sent.on("close", () => clearTimeout(connecting));
@@ -69,8 +70,13 @@ function parseUrl(url: string, base?: URL): URL {
   throw new SourceUnavailable(`${quoted(url)} is no http(s) address`);
 }
 
+/** What Node says of a connection that stood and then broke, before the response or within it. */
+const BROKEN = new Set(["ECONNRESET", "ECONNABORTED", "EPIPE", "ERR_STREAM_PREMATURE_CLOSE"]);
+
 function unavailable(error: unknown): SourceUnavailable {
   // When every address of a host refuses, Node gives an AggregateError that has a code but no message.
   const { message = "", code = "unknown error" } = error as { message?: string; code?: string };
-  return new SourceUnavailable(message === "" ? code : message, { cause: error });
+  const reason = message === "" ? code : message;
+  if (BROKEN.has(code)) return new ConnectionBroke(reason, { cause: error });
+  return new SourceUnavailable(reason, { cause: error });
 }

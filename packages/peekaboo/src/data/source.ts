@@ -93,5 +93,10 @@ export interface DatasetSource {
 
 /** A place that can't deliver, so that the next may be tried; the message says why. */
 export class SourceUnavailable extends Error {
-  override readonly name = "SourceUnavailable";
+  override readonly name: string = "SourceUnavailable";
+}
+
+/** A connection that stood and then broke: the next may hold. */
+export class ConnectionBroke extends SourceUnavailable {
+  override readonly name = "ConnectionBroke";
 }

@@ -202,6 +202,6 @@ function checkBackend(backend: Backend): void {
     remedy:
       backend === "nccl"
         ? "a CUDA build of libtorch with nccl.h and cuda_runtime.h (CUDA_HOME) is needed: set LIBTORCH to it and build again"
-        : "Gloo's and c10d's headers are needed (Debian: apt-get install libgloo-dev): install them and build again",
+        : "build again with Gloo: Debian's libtorch needs libgloo-dev (apt-get install libgloo-dev), any other a libtorch that has Gloo inside, as pip's and pytorch.org's do",
   });
 }
