@@ -3,6 +3,7 @@
 #include "process_group.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <algorithm>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
@@ -148,6 +149,10 @@ WorkPointer Group::barrier() {
   return start([&](Backend& backend) {
     c10d::BarrierOptions options;
     options.timeout = timeout;
+    // NCCL would guess a device of each rank by its number.
+    if (backendName == "nccl") {
+      options.device_ids = {c10::impl::VirtualGuardImpl(c10::DeviceType::CUDA).getDevice().index()};
+    }
     return backend.barrier(options);
   });
 }

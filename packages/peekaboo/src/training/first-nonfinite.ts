@@ -87,5 +87,5 @@ export function keepStatistics(module: nn.Module): () => void {
 }
 
 function allFinite(tensor: Tensor): boolean {
-  return pabOps().firstNonfinite([tensor]) < 0;
+  return scope(() => pabOps().allFinite([tensor]).item()) === 1;
 }

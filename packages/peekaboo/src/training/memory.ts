@@ -52,7 +52,8 @@ async function fits(images: number, { batches, step }: Attempt): Promise<boolean
  * @param fitting a batch that does; 0 when none was found, undefined when none was looked for
  */
 export function batchTooLarge(cause: Error, images: number, fitting?: number): UserError {
-  const [asked] = /\d+ bytes/.exec(cause.message) ?? ["more memory"];
+  // The CPU's allocator tells bytes, CUDA's "20.00 MiB".
+  const [asked] = /\d+ bytes|\d[\d.]* [KMGT]?i?B\b/.exec(cause.message) ?? ["more memory"];
   const fewer = fitting === 0 ? "a batch of 1 doesn't fit either: lower --width" : `give --bs ${fitting}, which fits`;
   return new UserError({
     operation: "train",
