@@ -10,6 +10,6 @@ if [[ $(clang-format --version 2>/dev/null) != *"version $release."* ]]; then
   exit 0
 fi
 case ${1-} in
-  --check) clang-format --dry-run --Werror packages/*/native/*.{cc,h} ;;
-  *) clang-format -i packages/*/native/*.{cc,h} ;;
+  --check) clang-format --dry-run --Werror packages/*/native/*.{cc,h} tests/device/native/*.cc ;;
+  *) clang-format -i packages/*/native/*.{cc,h} tests/device/native/*.cc ;;
 esac

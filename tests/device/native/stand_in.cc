@@ -1,6 +1,6 @@
-// A GPU's stand-in: registers with a libtorch without CUDA as its CUDA devices. Their memory has addresses that nobody can
-// read or write, so that whoever takes one for the CPU's ends the process; operators run on the CPU, on the real memory
-// behind it, and refuse arguments that CUDA would refuse.
+// A GPU's stand-in: registers with a libtorch without CUDA as its CUDA devices. Their memory has addresses that nobody
+// can read or write, so that whoever takes one for the CPU's ends the process; operators run on the CPU, on the real
+// memory behind it, and refuse arguments that CUDA would refuse.
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
@@ -32,14 +32,22 @@ constexpr size_t kAddresses = size_t{1} << 43;  // 8 TiB, each given once: what 
 
 thread_local c10::DeviceIndex current = 0;
 std::atomic<int64_t> live_bytes{0};
-std::atomic<int64_t> limit{-1};
+const char* const asked = std::getenv("STAND_IN_BYTES");
+const int64_t limit = asked == nullptr ? -1 : std::atoll(asked);
 
 // ---- Memory ---------------------------------------------------------------------------------------------------------
 
 struct Block {
   char* real;
   size_t bytes;
+  c10::Device device;
 };
+
+// Counts bytes taken or given back, and tells libtorch's profiler as CUDA's allocator does.
+void report(void* memory, int64_t bytes, c10::Device device) {
+  const int64_t now = live_bytes += bytes;
+  if (c10::memoryProfilingEnabled()) c10::reportMemoryUsageToProfiler(memory, bytes, now, now, device);
+}
 
 char* out_of_reach(size_t bytes) {
   static char* const base =
@@ -53,7 +61,7 @@ char* out_of_reach(size_t bytes) {
 
 void release(void* context) {
   auto* block = static_cast<Block*>(context);
-  live_bytes -= static_cast<int64_t>(block->bytes);
+  report(block->real, -static_cast<int64_t>(block->bytes), block->device);
   std::free(block->real);
   delete block;
 }
@@ -62,12 +70,11 @@ struct Memory final : c10::Allocator {
   c10::DataPtr take(size_t bytes) const {
     const c10::Device device(c10::kCUDA, current);
     if (bytes == 0) return {nullptr, nullptr, [](void*) {}, device};
-    const int64_t most = limit;
     const auto size = static_cast<int64_t>(bytes);
-    TORCH_CHECK_WITH(OutOfMemoryError, most < 0 || live_bytes + size <= most,
+    TORCH_CHECK_WITH(OutOfMemoryError, limit < 0 || live_bytes + size <= limit,
                      "CUDA out of memory. Tried to allocate ", size >> 20, ".00 MiB (stand-in)");
-    live_bytes += size;
-    auto* block = new Block{static_cast<char*>(std::malloc(bytes)), bytes};
+    auto* block = new Block{static_cast<char*>(std::malloc(bytes)), bytes, device};
+    report(block->real, size, device);
     // What is read before it was written should be seen.
     std::memset(block->real, 0xff, bytes);
     return {out_of_reach(bytes), block, release, device};
@@ -103,7 +110,9 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
   void uncheckedSetDevice(c10::Device device) const noexcept override {
     if (device.has_index()) current = device.index();
   }
-  c10::Stream getStream(c10::Device device) const noexcept override { return c10::Stream(c10::Stream::DEFAULT, device); }
+  c10::Stream getStream(c10::Device device) const noexcept override {
+    return c10::Stream(c10::Stream::DEFAULT, device);
+  }
   c10::Stream getDefaultStream(c10::Device device) const override { return c10::Stream(c10::Stream::DEFAULT, device); }
   c10::Stream exchangeStream(c10::Stream stream) const noexcept override { return stream; }
   void record(void**, const c10::Stream&, const c10::DeviceIndex, const c10::EventFlag) const override {}
@@ -179,7 +188,8 @@ at::Tensor on_cpu(const at::Tensor& tensor) {
   auto* block = static_cast<Block*>(tensor.storage().data_ptr().get_context());
   if (block == nullptr) return at::empty_strided(tensor.sizes(), tensor.strides(), options);
   const int64_t offset = tensor.storage_offset() * static_cast<int64_t>(tensor.element_size());
-  return at::from_blob(block->real + offset, tensor.sizes(), tensor.strides(), [](void*) {}, options);
+  return at::from_blob(
+      block->real + offset, tensor.sizes(), tensor.strides(), [](void*) {}, options);
 }
 
 at::Tensor on_device(const at::Tensor& tensor, c10::Device device) {
@@ -341,11 +351,6 @@ TORCH_LIBRARY_IMPL(aten, CUDA, m) {
   for (const char* name : {"convolution", "convolution_backward"}) {
     m.impl(name, torch::CppFunction::makeFromBoxedFunction<&run_on_cpu>());
   }
-}
-
-TORCH_LIBRARY(stand_in, m) {
-  m.def("live_bytes() -> int", [] { return live_bytes.load(); });
-  m.def("limit(int bytes) -> ()", [](int64_t bytes) { limit = bytes; });
 }
 
 }  // namespace stand_in

@@ -1,5 +1,5 @@
-// Counts what makes the CPU wait for a device, what is copied to and from it, and the memory that its allocator tells of:
-// on any device other than the CPU, by what libtorch's profiler hears.
+// Counts what makes the CPU wait for a device, what is copied to and from it, and the memory that its allocator tells
+// of: on any device other than the CPU, by what libtorch's profiler hears.
 
 #include <ATen/core/TensorBody.h>
 #include <ATen/record_function.h>
