@@ -31,14 +31,14 @@ void check_range(const at::Tensor& values, int64_t end, const char* name) {
               lowest < 0 ? lowest : highest);
 }
 
-at::Tensor integers(const c10::optional<at::Tensor>& given, int64_t size, int64_t otherwise, const at::Tensor& like,
+at::Tensor integers(const c10::optional<at::Tensor>& given, int64_t size, int64_t otherwise, const at::Tensor& index,
                     const char* name) {
   if (!given.has_value() || !given->defined()) {
-    return at::full({size}, otherwise, like.options().dtype(at::kLong));
+    return at::full({size}, otherwise, index.options().dtype(at::kLong));
   }
   TORCH_CHECK(given->dim() == 1 && given->numel() == size && !given->is_floating_point() && !given->is_complex(),
               "augment: ", name, " must hold ", size, " integers, received ", given->scalar_type(), given->sizes());
-  return given->to(like.device(), at::kLong).contiguous();
+  return given->to(index.device(), at::kLong).contiguous();
 }
 
 Batch checked_batch(const at::Tensor& images, const at::Tensor& index, const c10::optional<at::Tensor>& dy,
@@ -52,10 +52,10 @@ Batch checked_batch(const at::Tensor& images, const at::Tensor& index, const c10
   TORCH_CHECK(mean.size() == channels && std.size() == channels, "augment: mean and std need one number for each of ",
               channels, " channels, received ", mean.size(), " and ", std.size());
   const int64_t size = index.numel();
-  Batch batch{integers(index, size, 0, images, "index"),
-              integers(dy, size, padding, images, "dy"),
-              integers(dx, size, padding, images, "dx"),
-              integers(flip, size, 0, images, "flip"),
+  Batch batch{integers(index, size, 0, index, "index"),
+              integers(dy, size, padding, index, "dy"),
+              integers(dx, size, padding, index, "dx"),
+              integers(flip, size, 0, index, "flip"),
               size,
               images.size(3),
               images.size(1),
@@ -64,6 +64,11 @@ Batch checked_batch(const at::Tensor& images, const at::Tensor& index, const c10
   check_range(batch.index, images.size(0), "index");
   check_range(batch.dy, 2 * padding + 1, "dy");
   check_range(batch.dx, 2 * padding + 1, "dx");
+  if (index.device() != images.device()) {
+    // Checked where they were, so that nobody waits for the images' device; and moved at once.
+    const at::Tensor moved = at::stack({batch.index, batch.dy, batch.dx, batch.flip}).to(images.device());
+    batch.index = moved[0], batch.dy = moved[1], batch.dx = moved[2], batch.flip = moved[3];
+  }
   return batch;
 }
 
@@ -106,7 +111,7 @@ void augment_image(const uint8_t* image, float* output, const Batch& batch, int6
 at::Tensor augment(const at::Tensor& images, const at::Tensor& index, const c10::optional<at::Tensor>& dy,
                    const c10::optional<at::Tensor>& dx, const c10::optional<at::Tensor>& flip, int64_t padding,
                    at::ArrayRef<double> mean, at::ArrayRef<double> std, bool channels_last) {
-  if (!images.device().is_cpu() || !images.is_contiguous()) {
+  if (!images.is_contiguous()) {
     return augment_reference(images, index, dy, dx, flip, padding, mean, std, channels_last);
   }
   const Batch batch = checked_batch(images, index, dy, dx, flip, padding, mean, std);
@@ -140,9 +145,10 @@ at::Tensor augment_reference(const at::Tensor& images, const at::Tensor& index, 
   const at::Tensor columns = batch.dx.unsqueeze(1) + mirrored;
   const at::Tensor picked =
       at::index(padded, {at::arange(batch.size, options).reshape({-1, 1, 1}), rows.unsqueeze(2), columns.unsqueeze(1)});
-  const auto floats = images.options().dtype(at::kFloat);
-  const at::Tensor normalised =
-      picked.to(at::kFloat).div_(255.0).sub_(at::tensor(mean, floats)).div_(at::tensor(std, floats));
+  const at::Tensor normalised = picked.to(at::kFloat).div_(255.0);
+  for (int64_t channel = 0; channel < batch.channels; channel++) {
+    normalised.select(3, channel).sub_(mean[channel]).div_(std[channel]);
+  }
   return normalised.permute({0, 3, 1, 2})
       .contiguous(channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
 }

@@ -48,12 +48,16 @@ PEEKABOO_MULTIVERSION int64_t step_run(float* weight, float* momentum, const flo
 
 }  // namespace
 
-int64_t bop_step(const at::Tensor& weight, const at::Tensor& momentum, const at::Tensor& grad,
-                 const c10::optional<at::Tensor>& flips, double ar, double tau, bool first) {
+at::Tensor bop_step(const at::Tensor& weight, const at::Tensor& momentum, const at::Tensor& grad,
+                    const c10::optional<at::Tensor>& flips, double ar, double tau, bool first,
+                    const c10::optional<at::Tensor>& go) {
   const at::Tensor counts = flips.value_or(at::Tensor());
   check(weight, momentum, grad, counts, ar, tau);
   if (!same_order(weight, {{"momentum", momentum}, {"grad", grad}}, counts)) {
-    return bop_step_reference(weight, momentum, grad, flips, ar, tau, first);
+    return bop_step_reference(weight, momentum, grad, flips, ar, tau, first, go);
+  }
+  if (go.has_value() && !go->item<bool>()) {
+    return count_of(0);
   }
   const Rates rates{static_cast<float>(1.0 - ar), static_cast<float>(ar), static_cast<float>(tau)};
   float *weights = weight.data_ptr<float>(), *momenta = momentum.data_ptr<float>();
@@ -65,27 +69,17 @@ int64_t bop_step(const at::Tensor& weight, const at::Tensor& momentum, const at:
                       end - begin, rates, first);
   });
   bump_versions({&weight, &momentum, &counts});
-  return total;
+  return count_of(total);
 }
 
-int64_t bop_step_reference(const at::Tensor& weight, const at::Tensor& momentum, const at::Tensor& grad,
-                           const c10::optional<at::Tensor>& flips, double ar, double tau, bool first) {
+at::Tensor bop_step_reference(const at::Tensor& weight, const at::Tensor& momentum, const at::Tensor& grad,
+                              const c10::optional<at::Tensor>& flips, double ar, double tau, bool first,
+                              const c10::optional<at::Tensor>& go) {
   const at::Tensor counts = flips.value_or(at::Tensor());
   check(weight, momentum, grad, counts, ar, tau);
   const at::NoGradGuard no_grad;
-  if (first) {
-    momentum.copy_(grad);
-  } else {
-    momentum.mul_(1.0 - ar);
-  }
-  momentum.add_(grad * ar);
-  const at::Tensor flip =
-      (momentum.abs() >= tau).logical_and_(momentum.sign() == weight.sign()).logical_and_(weight != 0);
-  weight.copy_(at::where(flip, -weight, weight));
-  if (counts.defined()) {
-    counts.add_(flip);
-  }
-  return flip.sum().item<int64_t>();
+  put(momentum, (first ? grad : momentum * (1.0 - ar)) + grad * ar, go);
+  return flip_signs(weight, momentum, momentum.abs() >= tau, counts, go);
 }
 
 }  // namespace peekaboo

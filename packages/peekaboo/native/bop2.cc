@@ -19,9 +19,10 @@ void check(const at::Tensor& weight, const at::Tensor& momentum, const at::Tenso
            const at::Tensor& correction, const at::Tensor& grad, const at::Tensor& flips, double ar, double sigma,
            double tau, double eps) {
   check_like_weight(kOperator, weight, {{"momentum", momentum}, {"variance", variance}, {"grad", grad}}, flips);
-  TORCH_CHECK(correction.device().is_cpu() && correction.scalar_type() == at::kDouble && correction.dim() == 1 &&
-                  correction.size(0) == 2 && correction.is_contiguous(),
-              kOperator, ": correction must be contiguous float64 [2] on the CPU, received ", correction.scalar_type(),
+  TORCH_CHECK(correction.device() == weight.device() && correction.scalar_type() == at::kDouble &&
+                  correction.dim() == 1 && correction.size(0) == 2 && correction.is_contiguous(),
+              kOperator, ": correction must be contiguous float64 [2] on ",
+              weight.is_cpu() ? "the CPU" : weight.device().str(), " like weight, received ", correction.scalar_type(),
               correction.sizes(), " on ", correction.device());
   check_rate(kOperator, "ar (adaptivity rate)", ar);
   check_rate(kOperator, "sigma (rate of the second moment)", sigma);
@@ -36,7 +37,7 @@ struct Scales {
 };
 
 // The total weight of the gradients in both averages is itself such an average, of ones; so it stays right under a
-// schedule of γ, where 1 - (1-γ)^t would not.
+// schedule of γ, where 1 - (1-γ)^t would not. On the CPU.
 Scales advance(const at::Tensor& correction, double ar, double sigma, bool bias_correction) {
   auto* total = correction.data_ptr<double>();
   total[0] = total[0] * (1.0 - ar) + ar;
@@ -79,14 +80,18 @@ PEEKABOO_MULTIVERSION int64_t step_run(float* weight, float* momentum, float* va
 
 }  // namespace
 
-int64_t bop2_step(const at::Tensor& weight, const at::Tensor& momentum, const at::Tensor& variance,
-                  const at::Tensor& correction, const at::Tensor& grad, const c10::optional<at::Tensor>& flips,
-                  double ar, double sigma, double tau, double eps, bool bias_correction) {
+at::Tensor bop2_step(const at::Tensor& weight, const at::Tensor& momentum, const at::Tensor& variance,
+                     const at::Tensor& correction, const at::Tensor& grad, const c10::optional<at::Tensor>& flips,
+                     double ar, double sigma, double tau, double eps, bool bias_correction,
+                     const c10::optional<at::Tensor>& go) {
   const at::Tensor counts = flips.value_or(at::Tensor());
   check(weight, momentum, variance, correction, grad, counts, ar, sigma, tau, eps);
   if (!same_order(weight, {{"momentum", momentum}, {"variance", variance}, {"grad", grad}}, counts)) {
     return bop2_step_reference(weight, momentum, variance, correction, grad, flips, ar, sigma, tau, eps,
-                               bias_correction);
+                               bias_correction, go);
+  }
+  if (go.has_value() && !go->item<bool>()) {
+    return count_of(0);
   }
   const Scales scales = advance(correction, ar, sigma, bias_correction);
   const Rates rates{static_cast<float>(1.0 - ar),
@@ -107,27 +112,25 @@ int64_t bop2_step(const at::Tensor& weight, const at::Tensor& momentum, const at
                       per_weight ? per_weight + begin : nullptr, end - begin, rates);
   });
   bump_versions({&weight, &momentum, &variance, &correction, &counts});
-  return total;
+  return count_of(total);
 }
 
-int64_t bop2_step_reference(const at::Tensor& weight, const at::Tensor& momentum, const at::Tensor& variance,
-                            const at::Tensor& correction, const at::Tensor& grad,
-                            const c10::optional<at::Tensor>& flips, double ar, double sigma, double tau, double eps,
-                            bool bias_correction) {
+at::Tensor bop2_step_reference(const at::Tensor& weight, const at::Tensor& momentum, const at::Tensor& variance,
+                               const at::Tensor& correction, const at::Tensor& grad,
+                               const c10::optional<at::Tensor>& flips, double ar, double sigma, double tau, double eps,
+                               bool bias_correction, const c10::optional<at::Tensor>& go) {
   const at::Tensor counts = flips.value_or(at::Tensor());
   check(weight, momentum, variance, correction, grad, counts, ar, sigma, tau, eps);
   const at::NoGradGuard no_grad;
-  const Scales scales = advance(correction, ar, sigma, bias_correction);
-  bump_versions({&correction});
-  momentum.mul_(1.0 - ar).add_(grad * ar);
-  variance.mul_(1.0 - sigma).add_(grad * grad * sigma);
-  const at::Tensor ratio = (momentum * scales.momentum).abs() / ((variance * scales.variance).sqrt() + eps);
-  const at::Tensor flip = (ratio >= tau).logical_and_(momentum.sign() == weight.sign()).logical_and_(weight != 0);
-  weight.copy_(at::where(flip, -weight, weight));
-  if (counts.defined()) {
-    counts.add_(flip);
-  }
-  return flip.sum().item<int64_t>();
+  put(momentum, momentum * (1.0 - ar) + grad * ar, go);
+  put(variance, variance * (1.0 - sigma) + grad * grad * sigma, go);
+  put(correction.select(0, 0), correction.select(0, 0) * (1.0 - ar) + ar, go);
+  put(correction.select(0, 1), correction.select(0, 1) * (1.0 - sigma) + sigma, go);
+  const auto scaled = [&](const at::Tensor& average, int64_t which) {
+    return bias_correction ? average * correction.select(0, which).reciprocal().to(average.scalar_type()) : average;
+  };
+  const at::Tensor ratio = scaled(momentum, 0).abs() / (scaled(variance, 1).sqrt() + eps);
+  return flip_signs(weight, momentum, ratio >= tau, counts, go);
 }
 
 }  // namespace peekaboo

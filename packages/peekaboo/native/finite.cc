@@ -5,6 +5,8 @@
 #include <atomic>
 #include <cstddef>
 #include <cstring>
+#include <limits>
+#include <vector>
 
 #include "parallel.h"
 
@@ -25,7 +27,7 @@ PEEKABOO_MULTIVERSION bool finite_run(const float* values, int64_t count) {
   return largest != kExponent;
 }
 
-bool all_finite(const at::Tensor& tensor) {
+bool is_finite(const at::Tensor& tensor) {
   if (!is_dense_float_cpu(tensor)) {
     return at::isfinite(tensor).all().item<bool>();
   }
@@ -41,13 +43,28 @@ bool all_finite(const at::Tensor& tensor) {
 
 }  // namespace
 
-int64_t first_nonfinite(at::TensorList tensors) {
+at::Tensor all_finite(at::TensorList tensors) {
+  const at::Tensor result = at::empty({static_cast<int64_t>(tensors.size())}, at::kBool);
+  auto* finite = result.data_ptr<bool>();
   for (size_t i = 0; i < tensors.size(); i++) {
-    if (!all_finite(tensors[i])) {
-      return static_cast<int64_t>(i);
-    }
+    finite[i] = is_finite(tensors[i]);
   }
-  return -1;
+  return result;
+}
+
+at::Tensor all_finite_reference(at::TensorList tensors) {
+  if (tensors.empty()) {
+    return at::empty({0}, at::kBool);
+  }
+  std::vector<at::Tensor> largest;
+  for (const at::Tensor& tensor : tensors) {
+    // One pass, in which a NaN is larger than an infinity. All integers are finite, and so is what holds nothing.
+    const bool some = tensor.is_floating_point() && tensor.numel() > 0;
+    const at::Tensor norm = some ? at::linalg_vector_norm(tensor, std::numeric_limits<double>::infinity())
+                                 : at::zeros({}, tensor.options().dtype(at::kDouble));
+    largest.push_back(norm.to(at::kDouble));
+  }
+  return at::isfinite(at::stack(largest));
 }
 
 }  // namespace peekaboo

@@ -6,7 +6,10 @@
 
 namespace peekaboo {
 
-/// The index of the first tensor that holds a NaN or an infinity; -1 when none does.
-int64_t first_nonfinite(at::TensorList tensors);
+/// Which tensors hold neither NaN nor infinity: bool [n], on the first one's device.
+at::Tensor all_finite(at::TensorList tensors);
+
+/// The same composed of ATen operations: any device, without waiting for it.
+at::Tensor all_finite_reference(at::TensorList tensors);
 
 }  // namespace peekaboo

@@ -26,12 +26,28 @@ PEEKABOO_MULTIVERSION void magnitude_run(double* gradient, const double* weight,
   for (int64_t i = 0; i < count; i++) gradient[i] = std::abs(gradient[i] * weight[i]);
 }
 
+// The three that follow, composed of ATen operations: for every device, dtype and layout.
+
+void score_magnitude_reference_(at::Tensor& gradient, const at::Tensor& weight) {
+  check_shapes("score_magnitude_", gradient, weight);
+  gradient.mul_(weight).abs_();
+}
+
+void zero_cut_reference_(at::Tensor& weight, const at::Tensor& mask) {
+  check_shapes("zero_cut_", weight, mask);
+  weight.mul_(mask);
+}
+
+void zero_below_reference_(at::Tensor& weight, const at::Tensor& gradient, double threshold) {
+  check_shapes("zero_below_", weight, gradient);
+  weight.mul_((gradient * weight).abs() > threshold);
+}
+
 // gradient <- |gradient * weight|
 void score_magnitude_(at::Tensor& gradient, const at::Tensor& weight) {
   check_shapes("score_magnitude_", gradient, weight);
   if (!is_plain(gradient, at::kDouble) || !is_plain(weight, at::kDouble)) {
-    gradient.mul_(weight).abs_();
-    return;
+    return score_magnitude_reference_(gradient, weight);
   }
   auto* gradients = gradient.data_ptr<double>();
   const auto* weights = weight.data_ptr<double>();
@@ -47,8 +63,7 @@ PEEKABOO_MULTIVERSION void zero_run(double* weight, const uint8_t* mask, int64_t
 void zero_cut_(at::Tensor& weight, const at::Tensor& mask) {
   check_shapes("zero_cut_", weight, mask);
   if (!is_plain(weight, at::kDouble) || !is_plain(mask, at::kByte)) {
-    weight.mul_(mask);
-    return;
+    return zero_cut_reference_(weight, mask);
   }
   auto* weights = weight.data_ptr<double>();
   const auto* kept = mask.data_ptr<uint8_t>();
@@ -67,8 +82,7 @@ PEEKABOO_MULTIVERSION void below_run(double* weight, const double* gradient, int
 void zero_below_(at::Tensor& weight, const at::Tensor& gradient, double threshold) {
   check_shapes("zero_below_", weight, gradient);
   if (!is_plain(weight, at::kDouble) || !is_plain(gradient, at::kDouble)) {
-    weight.mul_((gradient * weight).abs() > threshold);
-    return;
+    return zero_below_reference_(weight, gradient, threshold);
   }
   auto* weights = weight.data_ptr<double>();
   const auto* gradients = gradient.data_ptr<double>();
@@ -85,10 +99,16 @@ TORCH_LIBRARY_FRAGMENT(peekaboo, m) {
   m.def("zero_below_(Tensor(a!) weight, Tensor gradient, float threshold) -> ()");
 }
 
-TORCH_LIBRARY_IMPL(peekaboo, CompositeExplicitAutograd, m) {
+TORCH_LIBRARY_IMPL(peekaboo, CPU, m) {
   m.impl("score_magnitude_", score_magnitude_);
   m.impl("zero_cut_", zero_cut_);
   m.impl("zero_below_", zero_below_);
+}
+
+TORCH_LIBRARY_IMPL(peekaboo, CompositeExplicitAutograd, m) {
+  m.impl("score_magnitude_", score_magnitude_reference_);
+  m.impl("zero_cut_", zero_cut_reference_);
+  m.impl("zero_below_", zero_below_reference_);
 }
 
 }  // namespace peekaboo

@@ -56,10 +56,12 @@ constexpr auto kConvArguments =
     "int groups=1) -> Tensor";
 constexpr auto kQuantizeArguments = "(Tensor input, str role, int bits, bool signed) -> Tensor";
 constexpr auto kBopArguments =
-    "(Tensor(a!) weight, Tensor(b!) momentum, Tensor grad, Tensor(c!)? flips, float ar, float tau, bool first) -> int";
+    "(Tensor(a!) weight, Tensor(b!) momentum, Tensor grad, Tensor(c!)? flips, float ar, float tau, bool first, "
+    "Tensor? go=None) -> Tensor";
 constexpr auto kBop2Arguments =
     "(Tensor(a!) weight, Tensor(b!) momentum, Tensor(c!) variance, Tensor(d!) correction, Tensor grad, "
-    "Tensor(e!)? flips, float ar, float sigma, float tau, float eps, bool bias_correction) -> int";
+    "Tensor(e!)? flips, float ar, float sigma, float tau, float eps, bool bias_correction, Tensor? go=None) -> Tensor";
+constexpr auto kFiniteArguments = "(Tensor[] tensors) -> Tensor";
 constexpr auto kAugmentArguments =
     "(Tensor images, Tensor index, Tensor? dy, Tensor? dx, Tensor? flip, int padding, float[] mean, float[] std, "
     "bool channels_last=False) -> Tensor";
@@ -77,22 +79,28 @@ TORCH_LIBRARY(peekaboo, m) {
   define("bop_step_reference_", kBopArguments);
   define("bop2_step_", kBop2Arguments);
   define("bop2_step_reference_", kBop2Arguments);
-  m.def("first_nonfinite(Tensor[] tensors) -> int");
+  define("all_finite", kFiniteArguments);
+  define("all_finite_reference", kFiniteArguments);
   define("augment", kAugmentArguments);
   define("augment_reference", kAugmentArguments);
   m.def("reuse_memory(bool on) -> ()", reuse_memory);
 }
 
-TORCH_LIBRARY_IMPL(peekaboo, CompositeExplicitAutograd, m) {
+// Reached only where no argument lies on another device. What isn't laid out as they need it, they leave to the others.
+TORCH_LIBRARY_IMPL(peekaboo, CPU, m) {
   m.impl("quantize", quantize_op<true>);
-  m.impl("quantize_reference", quantize_op<false>);
   m.impl("bop_step_", bop_step);
-  m.impl("bop_step_reference_", bop_step_reference);
   m.impl("bop2_step_", bop2_step);
-  m.impl("bop2_step_reference_", bop2_step_reference);
-  m.impl("first_nonfinite", first_nonfinite);
+  m.impl("all_finite", all_finite);
   m.impl("augment", augment);
-  m.impl("augment_reference", augment_reference);
+}
+
+TORCH_LIBRARY_IMPL(peekaboo, CompositeExplicitAutograd, m) {
+  for (const char* name : {"quantize", "quantize_reference"}) m.impl(name, quantize_op<false>);
+  for (const char* name : {"bop_step_", "bop_step_reference_"}) m.impl(name, bop_step_reference);
+  for (const char* name : {"bop2_step_", "bop2_step_reference_"}) m.impl(name, bop2_step_reference);
+  for (const char* name : {"all_finite", "all_finite_reference"}) m.impl(name, all_finite_reference);
+  for (const char* name : {"augment", "augment_reference"}) m.impl(name, augment_reference);
 }
 
 // Their own autograd functions decide what is recorded.

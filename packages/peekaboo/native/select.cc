@@ -76,7 +76,8 @@ at::Tensor select_gradient_reference(const at::Tensor& predicted, const std::fun
         selection.relative ? magnitude < magnitude.amax() * selection.threshold : magnitude < selection.threshold;
     if (selection.sparsify) {
       gradient = predicted.masked_fill(small, 0.0);
-    } else if (small.any().item<bool>()) {
+    } else if (!small.is_cpu() || small.any().item<bool>()) {
+      // To ask another device whether there is a small one would make the CPU wait for it.
       gradient = at::where(small, full(), predicted);
     }
   }

@@ -15,7 +15,8 @@ struct Selection {
 };
 
 /// mask ⊙ (big ⊙ predicted + (1 - big) ⊙ full), with sign(…) if taken. `full` is called only when an entry is small and
-/// not sparsified. A NaN in `predicted` is always big, and stays visible through sign and mask.
+/// not sparsified (by the reference on another device than the CPU: when entries are not sparsified). A NaN in
+/// `predicted` is always big, and stays visible through sign and mask.
 at::Tensor select_gradient(const at::Tensor& predicted, const std::function<at::Tensor()>& full, const at::Tensor& mask,
                            const Selection& selection);
 

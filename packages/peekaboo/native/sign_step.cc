@@ -41,6 +41,25 @@ bool same_order(const at::Tensor& weight, std::initializer_list<Argument> others
   return !flips.defined() || (flips.device().is_cpu() && flips.strides() == weight.strides());
 }
 
+void put(const at::Tensor& target, const at::Tensor& values, const c10::optional<at::Tensor>& go) {
+  target.copy_(go.has_value() ? at::where(*go, values, target) : values);
+}
+
+at::Tensor flip_signs(const at::Tensor& weight, const at::Tensor& average, const at::Tensor& due,
+                      const at::Tensor& counts, const c10::optional<at::Tensor>& go) {
+  at::Tensor flip = (average.sign() == weight.sign()).logical_and_(due).logical_and_(weight != 0);
+  if (go.has_value()) {
+    flip.logical_and_(*go);
+  }
+  weight.copy_(at::where(flip, -weight, weight));
+  if (counts.defined()) {
+    counts.add_(flip);
+  }
+  return flip.sum();
+}
+
+at::Tensor count_of(int64_t flips) { return at::full({}, flips, at::kLong); }
+
 void bump_versions(std::initializer_list<const at::Tensor*> changed) {
   for (const auto* tensor : changed) {
     if (tensor->defined()) {

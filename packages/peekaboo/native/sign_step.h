@@ -27,6 +27,17 @@ void check_threshold(const char* op, double tau);
 /// others and `flips`, if defined, have its strides.
 bool same_order(const at::Tensor& weight, std::initializer_list<Argument> others, const at::Tensor& flips);
 
+/// Writes `values` into `target`, unless `go` is given and false; nobody waits to know which.
+void put(const at::Tensor& target, const at::Tensor& values, const c10::optional<at::Tensor>& go);
+
+/// Flips the weights that are `due`, whose signs are those of `average`, unless `go` is given and false. Counts each
+/// one's flips in `counts`, if defined, and returns how many there are as int64 on their device.
+at::Tensor flip_signs(const at::Tensor& weight, const at::Tensor& average, const at::Tensor& due,
+                      const at::Tensor& counts, const c10::optional<at::Tensor>& go);
+
+/// A number of flips as an operator returns it.
+at::Tensor count_of(int64_t flips);
+
 /// Tells autograd that these were written to behind its back; undefined ones are passed over.
 void bump_versions(std::initializer_list<const at::Tensor*> changed);
 

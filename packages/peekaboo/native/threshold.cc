@@ -234,14 +234,6 @@ double kth_by_counting(const Scores& scores, int64_t k) {
   return *kth;
 }
 
-double kth_of_any(at::TensorList scores, int64_t k) {
-  std::vector<at::Tensor> flat;
-  for (const at::Tensor& tensor : scores) flat.push_back(tensor.reshape({-1}).to(at::kDouble));
-  const at::Tensor all = at::cat(flat);
-  if (at::isnan(all).any().item<bool>()) return std::numeric_limits<double>::quiet_NaN();
-  return std::get<0>(at::kthvalue(all, k)).item<double>();
-}
-
 int64_t count_all(const char* name, at::TensorList scores, int64_t k) {
   int64_t total = 0;
   for (const at::Tensor& tensor : scores) total += tensor.numel();
@@ -249,12 +241,22 @@ int64_t count_all(const char* name, at::TensorList scores, int64_t k) {
   return total;
 }
 
+// Composed of ATen operations: for every device and dtype.
+double kth_smallest_reference(at::TensorList scores, int64_t k) {
+  count_all("kth_smallest", scores, k);
+  std::vector<at::Tensor> flat;
+  for (const at::Tensor& tensor : scores) flat.push_back(tensor.reshape({-1}).to(at::kDouble));
+  const at::Tensor all = at::cat(flat);
+  if (at::isnan(all).any().item<bool>()) return std::numeric_limits<double>::quiet_NaN();
+  return std::get<0>(at::kthvalue(all, k)).item<double>();
+}
+
 bool all_plain(at::TensorList tensors) { return std::all_of(tensors.begin(), tensors.end(), is_plain); }
 
 // The k-th smallest (from 1) of all elements of `scores`; NaN if one is NaN.
 double kth_smallest(at::TensorList scores, int64_t k) {
   const int64_t total = count_all("kth_smallest", scores, k);
-  if (!all_plain(scores)) return kth_of_any(scores, k);
+  if (!all_plain(scores)) return kth_smallest_reference(scores, k);
   const Scores all{scores, {}, total};
   if (total >= kWorthSampling) {
     if (const auto kth = kth_by_sampling(all, k)) return *kth;
@@ -262,8 +264,7 @@ double kth_smallest(at::TensorList scores, int64_t k) {
   return kth_by_counting(all, k);
 }
 
-// The k-th smallest (from 1) of all |gradient * weight|, which need not be written down for it; NaN if one is NaN.
-double kth_saliency(at::TensorList gradients, at::TensorList weights, int64_t k) {
+int64_t count_pairs(at::TensorList gradients, at::TensorList weights, int64_t k) {
   const int64_t total = count_all("kth_saliency", gradients, k);
   TORCH_CHECK(gradients.size() == weights.size(), "kth_saliency: expected as many weights as gradients, received ",
               weights.size(), " and ", gradients.size());
@@ -271,12 +272,27 @@ double kth_saliency(at::TensorList gradients, at::TensorList weights, int64_t k)
     TORCH_CHECK(gradients[t].sizes() == weights[t].sizes(), "kth_saliency: expected tensors of one shape, received ",
                 gradients[t].sizes(), " and ", weights[t].sizes());
   }
+  return total;
+}
+
+std::vector<at::Tensor> magnitudes(at::TensorList gradients, at::TensorList weights) {
+  std::vector<at::Tensor> products;
+  for (size_t t = 0; t < gradients.size(); t++) products.push_back((gradients[t] * weights[t]).abs());
+  return products;
+}
+
+// The k-th smallest (from 1) of all |gradient * weight|, which need not be written down for it; NaN if one is NaN.
+double kth_saliency(at::TensorList gradients, at::TensorList weights, int64_t k) {
+  const int64_t total = count_pairs(gradients, weights, k);
   if (all_plain(gradients) && all_plain(weights) && total >= kWorthSampling) {
     if (const auto kth = kth_by_sampling({gradients, weights, total}, k)) return *kth;
   }
-  std::vector<at::Tensor> products;
-  for (size_t t = 0; t < gradients.size(); t++) products.push_back((gradients[t] * weights[t]).abs());
-  return kth_smallest(products, k);
+  return kth_smallest(magnitudes(gradients, weights), k);
+}
+
+double kth_saliency_reference(at::TensorList gradients, at::TensorList weights, int64_t k) {
+  count_pairs(gradients, weights, k);
+  return kth_smallest_reference(magnitudes(gradients, weights), k);
 }
 
 // Writes a run of keep_above's mask; how many are above the threshold, and how many equal it.
@@ -293,12 +309,15 @@ PEEKABOO_MULTIVERSION std::pair<int64_t, int64_t> mask_run(const double* values,
   return {above, equal};
 }
 
+std::tuple<at::Tensor, int64_t, int64_t> keep_above_reference(const at::Tensor& score, double threshold) {
+  const at::Tensor mask = score > threshold;
+  const at::Tensor counts = at::stack({mask.sum(), (score == threshold).sum()}).cpu();
+  return {mask.to(at::kByte), counts[0].item<int64_t>(), counts[1].item<int64_t>()};
+}
+
 // The uint8 mask of the scores above `threshold`, how many these are, and how many equal it.
 std::tuple<at::Tensor, int64_t, int64_t> keep_above(const at::Tensor& score, double threshold) {
-  if (!is_plain(score)) {
-    const at::Tensor mask = score > threshold;
-    return {mask.to(at::kByte), mask.sum().item<int64_t>(), (score == threshold).sum().item<int64_t>()};
-  }
+  if (!is_plain(score)) return keep_above_reference(score, threshold);
   const at::Tensor mask = at::empty(score.sizes(), score.options().dtype(at::kByte));
   const double* values = score.data_ptr<double>();
   uint8_t* kept = mask.data_ptr<uint8_t>();
@@ -322,10 +341,16 @@ TORCH_LIBRARY_FRAGMENT(peekaboo, m) {
   m.def("keep_above(Tensor score, float threshold) -> (Tensor, int, int)");
 }
 
-TORCH_LIBRARY_IMPL(peekaboo, CompositeExplicitAutograd, m) {
+TORCH_LIBRARY_IMPL(peekaboo, CPU, m) {
   m.impl("kth_smallest", kth_smallest);
   m.impl("kth_saliency", kth_saliency);
   m.impl("keep_above", keep_above);
+}
+
+TORCH_LIBRARY_IMPL(peekaboo, CompositeExplicitAutograd, m) {
+  m.impl("kth_smallest", kth_smallest_reference);
+  m.impl("kth_saliency", kth_saliency_reference);
+  m.impl("keep_above", keep_above_reference);
 }
 
 }  // namespace peekaboo

@@ -4,6 +4,7 @@
 
 #include <ATen/ATen.h>
 #include <c10/core/ScalarType.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <c10/util/intrusive_ptr.h>
 
 #include <algorithm>
@@ -150,6 +151,10 @@ WorkPointer Group::barrier() {
   return start([&](Backend& backend) {
     c10d::BarrierOptions options;
     options.timeout = timeout;
+    // NCCL would guess a device of each rank by its number.
+    if (backendName == "nccl") {
+      options.device_ids = {c10::impl::VirtualGuardImpl(c10::DeviceType::CUDA).getDevice().index()};
+    }
     return backend.barrier(options);
   });
 }

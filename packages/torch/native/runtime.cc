@@ -4,6 +4,7 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <dlfcn.h>
 #include <torch/version.h>
 
@@ -44,6 +45,20 @@ Napi::Value setDeterministic(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// useCuda(index): makes it the device that "cuda" means on this thread, and convolutions and products there compute in
+// float32 itself, the same way each time.
+Napi::Value useCuda(const Napi::CallbackInfo& info) {
+  const auto index = toInteger(info[0], {"index"}, 0, at::getNumGPUs() - 1);
+  const c10::impl::VirtualGuardImpl cuda(c10::DeviceType::CUDA);
+  cuda.setDevice(c10::Device(c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(index)));
+  auto& context = at::globalContext();
+  context.setAllowTF32CuDNN(false);
+  context.setAllowTF32CuBLAS(false);
+  context.setBenchmarkCuDNN(false);
+  context.setDeterministicCuDNN(true);
+  return info.Env().Undefined();
+}
+
 // loadLibrary(path): a shared library that registers operators, as torch.ops.load_library would load it.
 Napi::Value loadLibrary(const Napi::CallbackInfo& info) {
   const std::string path = toText(info[0], {"path"});
@@ -63,6 +78,7 @@ void exportRuntime(Napi::Object exports) {
   define<cudaDeviceCount>(exports, "cudaDeviceCount");
   define<manualSeed>(exports, "manualSeed");
   define<setDeterministic>(exports, "setDeterministic");
+  define<useCuda>(exports, "useCuda");
   define<loadLibrary>(exports, "loadLibrary");
 }
 

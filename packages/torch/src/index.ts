@@ -18,6 +18,7 @@ export {
   setDeterministic,
   setThreads,
   torchVersion,
+  useDevice,
 } from "./runtime.js";
 export { descriptionOf, entryOf, piecesOf, tensorOf } from "./safetensors-tensors.js";
 export { keep, liveTensorCount, scope } from "./scope.js";

@@ -60,6 +60,7 @@ export interface Native extends NativeDistributed {
   cudaDeviceCount(): number;
   manualSeed(seed: number): void;
   setDeterministic(deterministic: boolean): void;
+  useCuda(index: number): void;
   loadLibrary(path: string): void;
 }
 

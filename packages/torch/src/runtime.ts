@@ -58,6 +58,18 @@ export function checkDevice(device: string): string {
 }
 
 /**
+ * Gets a device that is there ready: "cuda" means this one from now on, and convolutions and matrix products on it compute in
+ * float32 itself, not in TensorFloat-32, and the same way each time. Of the CPU there is nothing to get ready.
+ */
+export function useDevice(device: string): void {
+  const [, index] = /^cuda:(\d+)$/.exec(checkDevice(device)) ?? [];
+  if (index === undefined) return;
+  // cuBLAS reads it at its first use; without it, products differ from run to run where several streams are in use.
+  process.env.CUBLAS_WORKSPACE_CONFIG ??= ":4096:8";
+  native().useCuda(Number(index));
+}
+
+/**
  * Loads a shared library that registers operators (TORCH_LIBRARY), as torch.ops.load_library does; once is enough for
  * all threads. Throws TorchError when it can't be loaded. One that registers names a second time (a copy of a library that
  * is loaded already) ends the process, as it does in PyTorch: its initialiser throws where nothing can catch it.

@@ -45,37 +45,44 @@ export function reuseMemory(on: boolean): void {
 
 const bopStep_Op = new Operator("peekaboo::bop_step_");
 
-/** peekaboo::bop_step_(Tensor(a!) weight, Tensor(b!) momentum, Tensor grad, Tensor(c!)? flips, float ar, float tau, bool first) -> int */
-export function bopStep_(weight: Tensor, momentum: Tensor, grad: Tensor, flips: Tensor | null, ar: number, tau: number, first: boolean): number {
-  return bopStep_Op.call(weight.handle, momentum.handle, grad.handle, handleOf(flips), ar, tau, first) as number;
+/** peekaboo::bop_step_(Tensor(a!) weight, Tensor(b!) momentum, Tensor grad, Tensor(c!)? flips, float ar, float tau, bool first, Tensor? go=None) -> Tensor */
+export function bopStep_(weight: Tensor, momentum: Tensor, grad: Tensor, flips: Tensor | null, ar: number, tau: number, first: boolean, go?: Tensor | null): Tensor {
+  return new Tensor(bopStep_Op.call(weight.handle, momentum.handle, grad.handle, handleOf(flips), ar, tau, first, handleOf(go)) as Handle);
 }
 
 const bopStepReference_Op = new Operator("peekaboo::bop_step_reference_");
 
-/** peekaboo::bop_step_reference_(Tensor(a!) weight, Tensor(b!) momentum, Tensor grad, Tensor(c!)? flips, float ar, float tau, bool first) -> int */
-export function bopStepReference_(weight: Tensor, momentum: Tensor, grad: Tensor, flips: Tensor | null, ar: number, tau: number, first: boolean): number {
-  return bopStepReference_Op.call(weight.handle, momentum.handle, grad.handle, handleOf(flips), ar, tau, first) as number;
+/** peekaboo::bop_step_reference_(Tensor(a!) weight, Tensor(b!) momentum, Tensor grad, Tensor(c!)? flips, float ar, float tau, bool first, Tensor? go=None) -> Tensor */
+export function bopStepReference_(weight: Tensor, momentum: Tensor, grad: Tensor, flips: Tensor | null, ar: number, tau: number, first: boolean, go?: Tensor | null): Tensor {
+  return new Tensor(bopStepReference_Op.call(weight.handle, momentum.handle, grad.handle, handleOf(flips), ar, tau, first, handleOf(go)) as Handle);
 }
 
 const bop2Step_Op = new Operator("peekaboo::bop2_step_");
 
-/** peekaboo::bop2_step_(Tensor(a!) weight, Tensor(b!) momentum, Tensor(c!) variance, Tensor(d!) correction, Tensor grad, Tensor(e!)? flips, float ar, float sigma, float tau, float eps, bool bias_correction) -> int */
-export function bop2Step_(weight: Tensor, momentum: Tensor, variance: Tensor, correction: Tensor, grad: Tensor, flips: Tensor | null, ar: number, sigma: number, tau: number, eps: number, biasCorrection: boolean): number {
-  return bop2Step_Op.call(weight.handle, momentum.handle, variance.handle, correction.handle, grad.handle, handleOf(flips), ar, sigma, tau, eps, biasCorrection) as number;
+/** peekaboo::bop2_step_(Tensor(a!) weight, Tensor(b!) momentum, Tensor(c!) variance, Tensor(d!) correction, Tensor grad, Tensor(e!)? flips, float ar, float sigma, float tau, float eps, bool bias_correction, Tensor? go=None) -> Tensor */
+export function bop2Step_(weight: Tensor, momentum: Tensor, variance: Tensor, correction: Tensor, grad: Tensor, flips: Tensor | null, ar: number, sigma: number, tau: number, eps: number, biasCorrection: boolean, go?: Tensor | null): Tensor {
+  return new Tensor(bop2Step_Op.call(weight.handle, momentum.handle, variance.handle, correction.handle, grad.handle, handleOf(flips), ar, sigma, tau, eps, biasCorrection, handleOf(go)) as Handle);
 }
 
 const bop2StepReference_Op = new Operator("peekaboo::bop2_step_reference_");
 
-/** peekaboo::bop2_step_reference_(Tensor(a!) weight, Tensor(b!) momentum, Tensor(c!) variance, Tensor(d!) correction, Tensor grad, Tensor(e!)? flips, float ar, float sigma, float tau, float eps, bool bias_correction) -> int */
-export function bop2StepReference_(weight: Tensor, momentum: Tensor, variance: Tensor, correction: Tensor, grad: Tensor, flips: Tensor | null, ar: number, sigma: number, tau: number, eps: number, biasCorrection: boolean): number {
-  return bop2StepReference_Op.call(weight.handle, momentum.handle, variance.handle, correction.handle, grad.handle, handleOf(flips), ar, sigma, tau, eps, biasCorrection) as number;
+/** peekaboo::bop2_step_reference_(Tensor(a!) weight, Tensor(b!) momentum, Tensor(c!) variance, Tensor(d!) correction, Tensor grad, Tensor(e!)? flips, float ar, float sigma, float tau, float eps, bool bias_correction, Tensor? go=None) -> Tensor */
+export function bop2StepReference_(weight: Tensor, momentum: Tensor, variance: Tensor, correction: Tensor, grad: Tensor, flips: Tensor | null, ar: number, sigma: number, tau: number, eps: number, biasCorrection: boolean, go?: Tensor | null): Tensor {
+  return new Tensor(bop2StepReference_Op.call(weight.handle, momentum.handle, variance.handle, correction.handle, grad.handle, handleOf(flips), ar, sigma, tau, eps, biasCorrection, handleOf(go)) as Handle);
 }
 
-const firstNonfiniteOp = new Operator("peekaboo::first_nonfinite");
+const allFiniteOp = new Operator("peekaboo::all_finite");
 
-/** peekaboo::first_nonfinite(Tensor[] tensors) -> int */
-export function firstNonfinite(tensors: readonly Tensor[]): number {
-  return firstNonfiniteOp.call(tensors.map((tensor) => tensor.handle)) as number;
+/** peekaboo::all_finite(Tensor[] tensors) -> Tensor */
+export function allFinite(tensors: readonly Tensor[]): Tensor {
+  return new Tensor(allFiniteOp.call(tensors.map((tensor) => tensor.handle)) as Handle);
+}
+
+const allFiniteReferenceOp = new Operator("peekaboo::all_finite_reference");
+
+/** peekaboo::all_finite_reference(Tensor[] tensors) -> Tensor */
+export function allFiniteReference(tensors: readonly Tensor[]): Tensor {
+  return new Tensor(allFiniteReferenceOp.call(tensors.map((tensor) => tensor.handle)) as Handle);
 }
 
 const augmentOp = new Operator("peekaboo::augment");

@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import { devices, type distributed } from "@peekaboo/torch";
+import { devices, type distributed, useDevice } from "@peekaboo/torch";
 import type { Io } from "../cli/io.js";
 import type { TrainConfig } from "../config.js";
 import { runFolder } from "../training/run-folder.js";
@@ -26,9 +26,12 @@ export async function launch(config: TrainConfig, argv: readonly string[], io: I
   const plan = launchPlan(config, env, cudaDevices);
   if (plan.kind === "single") return run(config, io, null);
   if (plan.kind === "spawn") return supervise({ plan, io, ...commandsOf(config, argv) });
+  const own = configOfRank(config, plan, { cudaDevices });
+  // Before the ranks meet: NCCL's first barrier is on the device that is in use then.
+  if (own.device !== null) useDevice(own.device);
   const group = await joinGroup(plan, env);
   try {
-    return await run(configOfRank(config, plan, { cudaDevices }), ioOfRank(plan.rank, io), group);
+    return await run(own, ioOfRank(plan.rank, io), group);
   } finally {
     group.destroy();
   }

@@ -110,6 +110,11 @@ function largest(values: Tensor, density: number): Tensor {
     const cut = Math.floor((1 - density) * values.numel);
     if (cut < 1) return ops.onesLike(values.detach(), { dtype: "uint8" });
     const scores = values.detach().to({ dtype: "float64" });
+    if (scores.device !== "cpu") {
+      // As a number, the threshold would make the CPU wait for the device in every layer.
+      const [threshold] = ops.kthvalue(scores.flatten(), cut);
+      return scores.gt(threshold).to({ dtype: "uint8" });
+    }
     const { kthSmallest, keepAbove } = pabOps();
     return keepAbove(scores, kthSmallest([scores], cut))[0];
   });

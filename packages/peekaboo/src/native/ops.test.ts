@@ -190,13 +190,31 @@ describe("bop_step_", () => {
     for (let step = 0; step < 5; step++) {
       const gradient = random(`bop gradient ${step}`, shape);
       const rest = [0.1, 0.05, step === 0] as const;
-      const flipped = bopStep_(fast.weight, fast.momentum, gradient, fast.flips, ...rest);
-      expect(bopStepReference_(slow.weight, slow.momentum, gradient, slow.flips, ...rest)).toBe(flipped);
+      const flipped = bopStep_(fast.weight, fast.momentum, gradient, fast.flips, ...rest).item();
+      expect(bopStepReference_(slow.weight, slow.momentum, gradient, slow.flips, ...rest).item()).toBe(flipped);
       total += flipped;
     }
     for (const key of ["weight", "momentum", "flips"] as const) expect(ops.equal(fast[key], slow[key])).toBe(true);
     expect(total).toBeGreaterThan(1000);
     expect(fast.flips.sum().item()).toBe(total);
+  });
+
+  it.each([bopStep_, bopStepReference_])("changes nothing where it is not to go on: %s", (step) => {
+    const make = (fill: number) => Tensor.of([fill, -fill]);
+    const [weight, momentum, flips] = [make(1), make(2), make(3).to({ dtype: "int32" })];
+    const go = (value: number) => Tensor.of(value, { dtype: "bool" });
+    expect(step(weight, momentum, make(1), flips, 0.5, 0, true, go(0)).item()).toBe(0);
+    expect([weight, momentum, flips].map((tensor) => tensor.toArray())).toEqual([
+      [1, -1],
+      [2, -2],
+      [3, -3],
+    ]);
+    expect(step(weight, momentum, make(1), flips, 0.5, 0, true, go(1)).item()).toBe(2);
+    expect([weight, momentum, flips].map((tensor) => tensor.toArray())).toEqual([
+      [-1, 1],
+      [1.5, -1.5],
+      [4, -2],
+    ]);
   });
 
   it("refuses tensors of different shapes", () => {
@@ -216,7 +234,7 @@ describe("bop2_step_", () => {
   });
   const call = (step: typeof bop2Step_, state: ReturnType<typeof make>, gradient: Tensor, correct: boolean) => {
     const { weight, momentum, variance, correction, flips } = state;
-    return step(weight, momentum, variance, correction, gradient, flips, 0.1, 0.03, 0.4, 1e-10, correct);
+    return step(weight, momentum, variance, correction, gradient, flips, 0.1, 0.03, 0.4, 1e-10, correct).item();
   };
 
   it.each([false, true])("equals its twin of ATen operations bit for bit, bias correction %s", (correct) => {
@@ -234,6 +252,31 @@ describe("bop2_step_", () => {
     }
     expect(total).toBeGreaterThan(1000);
     expect(fast.flips.sum().item()).toBe(total);
+  });
+
+  it.each([bop2Step_, bop2StepReference_])("changes nothing where it is not to go on: %s", (step) => {
+    const { weight, momentum, variance, correction, flips } = make([4, 3]);
+    const all = () => [weight, momentum, variance, correction, flips].map((tensor) => tensor.toArray());
+    const before = all();
+    const run = (go: number) =>
+      step(
+        weight,
+        momentum,
+        variance,
+        correction,
+        random("bop2 go", [4, 3]),
+        flips,
+        0.1,
+        0.1,
+        0,
+        1,
+        true,
+        Tensor.of(go, { dtype: "bool" }),
+      ).item();
+    expect(run(0)).toBe(0);
+    expect(all()).toEqual(before);
+    expect(run(1)).toBeGreaterThan(0);
+    expect(correction.toArray()).toEqual([0.1, 0.1]);
   });
 
   it("takes other layouts and float64 as well", () => {
@@ -270,8 +313,8 @@ describe("bop2_step_", () => {
   });
 });
 
-describe("first_nonfinite", () => {
-  const { firstNonfinite } = pabOps();
+describe("all_finite", () => {
+  const { allFinite, allFiniteReference } = pabOps();
   const finite = () => ops.full([3, 40_000], 3.4e38, { dtype: "float32" });
   const broken = (value: number, at: number) => {
     const values = new Float32Array(120_000);
@@ -279,17 +322,17 @@ describe("first_nonfinite", () => {
     return Tensor.from(values, { shape: [3, 40_000] });
   };
 
-  it("is the place of the first tensor with a NaN or an infinity, -1 without one", () => {
+  it.each([allFinite, allFiniteReference])("tells which tensors hold a NaN or an infinity: %s", (test) => {
     scope(() => {
-      expect(firstNonfinite([])).toBe(-1);
-      expect(firstNonfinite([finite(), ops.zeros([0]), ops.zeros([2], { dtype: "int32" })])).toBe(-1);
+      const of = (...tensors: Tensor[]) => test(tensors).toArray();
+      expect(of()).toEqual([]);
+      expect(of(finite(), ops.zeros([0]), ops.zeros([2], { dtype: "int32" }))).toEqual([1, 1, 1]);
       for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
         for (const at of [0, 40_001, 119_999]) {
-          expect(firstNonfinite([finite(), broken(value, at), broken(value, at)])).toBe(1);
-          expect(firstNonfinite([broken(value, at).permute(1, 0).slice(0, 0, 40_000, 1)])).toBe(0);
-          expect(firstNonfinite([finite().to({ dtype: "float64" }), broken(value, at).to({ dtype: "float64" })])).toBe(
-            1,
-          );
+          const bad = broken(value, at);
+          const wide = ops.full([2], 1e300, { dtype: "float64" });
+          expect(of(finite(), bad, bad.to({ dtype: "float64" }), wide)).toEqual([1, 0, 0, 1]);
+          expect(of(bad.permute(1, 0).slice(0, 0, 40_000, 1))).toEqual([0]);
         }
       }
     });

@@ -22,7 +22,8 @@ export class Bop extends SignOptimizer<Kind> {
     { momentum, flips }: SignState<Kind>,
     { ar, tau }: Rates,
     first: boolean,
-  ): number {
-    return pabOps().bopStep_(parameter, momentum, gradient, flips, ar, tau, first);
+    go: Tensor | null,
+  ): Tensor {
+    return pabOps().bopStep_(parameter, momentum, gradient, flips, ar, tau, first, go);
   }
 }

@@ -42,7 +42,7 @@ export class Bop2 extends SignOptimizer<Kind> {
       momentum: { shape, dtype, device },
       variance: { shape, dtype, device },
       flips: { shape, dtype: "int32", device },
-      correction: { shape: [2], dtype: "float64", device: "cpu" },
+      correction: { shape: [2], dtype: "float64", device },
     };
   }
 
@@ -51,7 +51,9 @@ export class Bop2 extends SignOptimizer<Kind> {
     gradient: Tensor,
     { momentum, variance, flips, correction }: SignState<Kind>,
     { ar, tau }: Rates,
-  ): number {
+    _first: boolean,
+    go: Tensor | null,
+  ): Tensor {
     const { sigma, eps, biasCorrection } = this;
     return pabOps().bop2Step_(
       parameter,
@@ -65,6 +67,7 @@ export class Bop2 extends SignOptimizer<Kind> {
       tau,
       eps,
       biasCorrection,
+      go,
     );
   }
 }

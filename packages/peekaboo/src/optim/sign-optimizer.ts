@@ -1,5 +1,6 @@
-import { type Dtype, keep, noGrad, scope, type Tensor, zeros } from "@peekaboo/torch";
+import { type Dtype, keep, noGrad, ops, scope, type Tensor, zeros } from "@peekaboo/torch";
 import { printable, UserError } from "@peekaboo/torch/errors";
+import { readTogether } from "../read-together.js";
 
 export interface SignOptions {
   /** Adaptivity rate γ, in (0, 1). */
@@ -38,6 +39,8 @@ export abstract class SignOptimizer<Kind extends string = string> {
   readonly #layerAr: ReadonlyMap<string, number>;
   readonly #layerTau: ReadonlyMap<string, number>;
   readonly #state = new Map<string, SignState<Kind>>();
+  /** Whose state the latest step has made. */
+  #begun: string[] = [];
 
   /** Throws UserError for γ outside (0, 1), τ below 0, or a value of an unknown parameter. */
   constructor(parameters: ReadonlyMap<string, Tensor>, options: SignOptions) {
@@ -56,33 +59,56 @@ export abstract class SignOptimizer<Kind extends string = string> {
   /** What a parameter's state consists of; all of it starts at zero. */
   protected abstract layout(parameter: Tensor): Readonly<Record<Kind, Layout>>;
 
-  /** Updates the state and flips signs; returns how many. `first`: the state is new. */
+  /**
+   * Updates the state and flips signs, unless `go` (bool []) is false; returns how many (int64 []). `first`: the state is
+   * new.
+   */
   protected abstract update(
     parameter: Tensor,
     gradient: Tensor,
     state: SignState<Kind>,
     rates: Rates,
     first: boolean,
-  ): number;
+    go: Tensor | null,
+  ): Tensor;
 
   /** One update of every parameter that has a gradient; returns how many weights flipped, by name. */
   step(): Map<string, number> {
-    const flips = new Map<string, number>();
+    return scope(() => {
+      const flips = this.stepIf(null);
+      const [counts = []] = flips.size === 0 ? [] : readTogether([ops.stack([...flips.values()])]);
+      return new Map([...flips.keys()].map((name, i) => [name, counts[i] ?? 0]));
+    });
+  }
+
+  /**
+   * The same unless `go` (bool []) is false, without waiting for the device to tell: the counts are tensors (int64 []).
+   * Who learns that it was false calls {@link takeBack}.
+   */
+  stepIf(go: Tensor | null): Map<string, Tensor> {
+    this.#begun = [];
+    const flips = new Map<string, Tensor>();
     noGrad(() => {
       for (const [name, parameter] of this.parameters) {
-        const count = scope(() => this.#updateOne(name, parameter));
+        const count = scope(() => this.#updateOne(name, parameter, go));
         if (count !== null) flips.set(name, count);
       }
     });
     return flips;
   }
 
-  #updateOne(name: string, parameter: Tensor): number | null {
+  /** Forgets the state that the latest step began, whose `go` was false. */
+  takeBack(): void {
+    for (const name of this.#begun) this.#forget(name);
+    this.#begun = [];
+  }
+
+  #updateOne(name: string, parameter: Tensor, go: Tensor | null): Tensor | null {
     const gradient = parameter.grad;
     if (gradient === null) return null;
     const known = this.#state.get(name);
     const state = known ?? this.#fresh(name, parameter);
-    return this.update(parameter, gradient, state, this.ratesOf(name), known === undefined);
+    return this.update(parameter, gradient, state, this.ratesOf(name), known === undefined, go);
   }
 
   /**
@@ -102,6 +128,7 @@ export abstract class SignOptimizer<Kind extends string = string> {
       keep(zeros(shape, { dtype, device })),
     );
     this.#state.set(name, state);
+    this.#begun.push(name);
     return state;
   }
 
@@ -175,10 +202,12 @@ export abstract class SignOptimizer<Kind extends string = string> {
 
   /** Frees the state. */
   dispose(): void {
-    for (const state of this.#state.values()) {
-      for (const tensor of Object.values<Tensor>(state)) tensor.dispose();
-    }
-    this.#state.clear();
+    for (const name of [...this.#state.keys()]) this.#forget(name);
+  }
+
+  #forget(name: string): void {
+    for (const tensor of Object.values<Tensor>(this.#state.get(name) ?? {})) tensor.dispose();
+    this.#state.delete(name);
   }
 }
 

@@ -24,8 +24,9 @@ export class Batches implements BatchSource {
   /** [C, H, W] of an image as the network gets it. */
   readonly imageShape: ImageShape;
   readonly #statistics: Statistics;
+  /** uint8 [N, H, W, C], on the device; what makes batches of them comes from the CPU. */
   readonly #images: Tensor;
-  readonly #labels: Tensor;
+  readonly #labels: Uint8Array;
 
   constructor(statistics: Statistics, split: Split, { device, limit, grey }: BatchesOptions) {
     const { height, width, channels, images, labels } = split;
@@ -34,7 +35,7 @@ export class Batches implements BatchSource {
     this.#statistics = statistics;
     const pixels = images.subarray(0, this.count * height * width * channels);
     this.#images = Tensor.from(pixels, { shape: [this.count, height, width, channels], share: true, device });
-    this.#labels = Tensor.from(BigInt64Array.from(labels.subarray(0, this.count), BigInt), { device });
+    this.#labels = labels;
   }
 
   /** Cropped and, if that suits the data set, flipped as (seed, epoch, index) say. */
@@ -55,11 +56,12 @@ export class Batches implements BatchSource {
     return scope(() => {
       const { device } = this.#images;
       const { mean, std, augmentation } = this.#statistics;
-      const index = Tensor.from(indices, { device });
-      const [dy = null, dx = null, flip = null] = moves.map((values) => values && Tensor.from(values, { device }));
+      const index = Tensor.from(indices);
+      const [dy = null, dx = null, flip = null] = moves.map((values) => values && Tensor.from(values));
       // Channels last in memory: oneDNN's convolutions then need no reordering, and the layout carries through the net.
       const input = pabOps().augment(this.#images, index, dy, dx, flip, augmentation.padding, mean, std, true);
-      return { input: this.#coloured(input), target: this.#labels.indexSelect(0, index) };
+      const labels = BigInt64Array.from(indices, (image) => BigInt(this.#labels[image] ?? -1));
+      return { input: this.#coloured(input), target: Tensor.from(labels, { device }) };
     });
   }
 
@@ -73,7 +75,6 @@ export class Batches implements BatchSource {
 
   dispose(): void {
     this.#images.dispose();
-    this.#labels.dispose();
   }
 }
 

@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { checkDevice, devices, setThreads } from "@peekaboo/torch";
+import { devices, setThreads, useDevice } from "@peekaboo/torch";
 import { type TrainConfig, wantedDevice } from "../config.js";
 import { pabOps } from "../native/library.js";
 
@@ -17,8 +17,10 @@ export function prepareDevice(
   setThreads(config.threads ?? availableParallelism());
   pabOps().reuseMemory(true);
   const { name, required } = wantedDevice(config);
-  if (required) return checkDevice(name);
-  if (devices().includes(name)) return name;
+  if (required || devices().includes(name)) {
+    useDevice(name);
+    return name;
+  }
   note(`There is no ${name} here: computing on the CPU.`);
   return "cpu";
 }

@@ -1,6 +1,7 @@
 import { noGrad, ops, scope, type Tensor } from "@peekaboo/torch";
 import type { BatchSource } from "../data/batch-source.js";
 import type { Network } from "../models/network.js";
+import { readTogether } from "../read-together.js";
 import { alone, type Ranks } from "./ranks.js";
 
 export interface Evaluation {
@@ -13,17 +14,17 @@ export interface Evaluation {
   top5: number;
 }
 
-/** How many rows of logits [N, classes] are largest at their target, int64 [N]. */
-export function countCorrect(logits: Tensor, target: Tensor): number {
-  return scope(() => logits.argmax(1).eq(target).sum().item());
+/** How many rows of logits [N, classes] are largest at their target, int64 [N]; int64 []. */
+export function countCorrect(logits: Tensor, target: Tensor): Tensor {
+  return scope(() => logits.argmax(1).eq(target).sum());
 }
 
-/** How many rows of logits [N, classes] have their target among the five largest. */
-function countTop5(logits: Tensor, target: Tensor): number {
+/** How many rows of logits [N, classes] have their target among the five largest; int64 []. */
+function countTop5(logits: Tensor, target: Tensor): Tensor {
   const [, classes = 1] = logits.shape;
   return scope(() => {
     const [, places] = ops.topk(logits, Math.min(5, classes), 1);
-    return places.eq(target.unsqueeze(1)).sum().item();
+    return places.eq(target.unsqueeze(1)).sum();
   });
 }
 
@@ -51,11 +52,13 @@ export async function evaluate(network: Network, source: BatchSource, parts: Eva
         noGrad(() =>
           scope(() => {
             const logits = network.call(input);
-            const own = ops.crossEntropyLoss(logits, target).item();
+            const mean = ops.crossEntropyLoss(logits, target);
+            const counts = [countCorrect(logits, target), countTop5(logits, target)];
+            const [[own = Number.NaN] = [], [first = 0] = [], [near = 0] = []] = readTogether([mean, ...counts]);
             if (!Number.isFinite(own)) onNonfinite?.(own, input);
             loss += own * count;
-            correct += countCorrect(logits, target);
-            top5 += countTop5(logits, target);
+            correct += first;
+            top5 += near;
           }),
         );
       } finally {

@@ -2,6 +2,7 @@ import { nn, noGrad, scope, type Tensor, UserError } from "@peekaboo/torch";
 import { quoted } from "@peekaboo/torch/errors";
 import type { Network } from "../models/network.js";
 import { pabOps } from "../native/library.js";
+import { readTogether } from "../read-together.js";
 
 /** Where a number that is not finite first appears. */
 export type Origin =
@@ -32,7 +33,8 @@ export function firstNonfinite({ module }: Pick<Network, "module">, input: Tenso
 /** The name of the first of these tensors that holds NaN or infinity. */
 export function nameOfNonfinite(tensors: Iterable<readonly [string, Tensor]>): string | undefined {
   const all = [...tensors];
-  return all[pabOps().firstNonfinite(all.map(([, tensor]) => tensor))]?.[0];
+  const [finite = []] = scope(() => readTogether([pabOps().allFinite(all.map(([, tensor]) => tensor))]));
+  return all.find((_, i) => finite[i] === 0)?.[0];
 }
 
 /** Throws UserError for weights or statistics of `file` that aren't finite: whatever a network says with them is noise. */
@@ -87,5 +89,5 @@ export function keepStatistics(module: nn.Module): () => void {
 }
 
 function allFinite(tensor: Tensor): boolean {
-  return pabOps().firstNonfinite([tensor]) < 0;
+  return scope(() => pabOps().allFinite([tensor]).item()) === 1;
 }

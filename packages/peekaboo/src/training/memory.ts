@@ -54,7 +54,8 @@ async function fits(images: number, { batches, step }: Attempt): Promise<boolean
  */
 export function batchTooLarge(cause: Error, images: number, fitting?: number, least = 1): UserError {
   const smaller = images > least ? "give a smaller one" : "lower --width, or train in fewer processes";
-  const [asked] = /\d+ bytes/.exec(cause.message) ?? ["more memory"];
+  // The CPU's allocator tells bytes, CUDA's "20.00 MiB".
+  const [asked] = /\d+ bytes|\d[\d.]* [KMGT]?i?B\b/.exec(cause.message) ?? ["more memory"];
   const none = images === 1 ? "lower --width" : "a batch of 1 doesn't fit either: lower --width";
   const fewer = fitting === 0 ? none : `give --bs ${fitting}, which fits`;
   return new UserError({

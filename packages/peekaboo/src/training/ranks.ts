@@ -13,8 +13,8 @@ export interface Ranks {
   testShare(order: Int32Array): Int32Array;
   /** The sums of the ranks' values. */
   sum(values: readonly number[]): Promise<number[]>;
-  /** Whether it is true on any rank; blocks until all have told. */
-  anyOf(value: boolean): boolean;
+  /** A flag (bool []) that is true where `flag` is on any rank; all ranks have to ask. */
+  anyOf(flag: Tensor): Tensor;
   /** Gives every rank the tensors of rank 0. */
   share(tensors: NamedTensors): Promise<void>;
   /** Throws UserError on every rank, naming those whose tensors are not rank 0's. */
@@ -36,7 +36,7 @@ export const alone: Ranks = {
   trainingShare: (order) => order,
   testShare: (order) => order,
   sum: async (values) => [...values],
-  anyOf: (value) => value,
+  anyOf: (flag) => flag,
   share: async () => {},
   prove: async () => {},
   averaging: () => ({ average: (backward) => backward(), dispose: () => {} }),
@@ -64,13 +64,12 @@ export function ranksOf(group: distributed.ProcessGroup | null): Ranks {
     trainingShare: (order) => distributed.shardOfEpoch(order, rank, size),
     testShare: (order) => distributed.shardForEvaluation(order, rank, size),
     sum: (values) => summed(group, values),
-    anyOf: (value) =>
-      scope(
-        () =>
-          group
-            .allReduce(summands(group, [value ? 1 : 0]))
-            .wait()
-            .item() > 0,
+    anyOf: (flag) =>
+      scope(() =>
+        group
+          .allReduce(flag.to({ dtype: "int32" }))
+          .wait()
+          .gt(0),
       ),
     share: (tensors) => distributed.broadcastState(group, tensors),
     prove: (tensors) => distributed.assertSameState(group, tensors),

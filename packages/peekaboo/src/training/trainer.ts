@@ -1,4 +1,4 @@
-import { ops, optim, scope, type Tensor } from "@peekaboo/torch";
+import { noGrad, ops, optim, scope, type Tensor } from "@peekaboo/torch";
 import type { TrainConfig } from "../config.js";
 import type { Network } from "../models/network.js";
 import { pabOps } from "../native/library.js";
@@ -7,6 +7,7 @@ import { Bop2 } from "../optim/bop2.js";
 import { valuesByLayer } from "../optim/layer-values.js";
 import type { SignOptimizer } from "../optim/sign-optimizer.js";
 import type { Batch } from "../pruners/pruner.js";
+import { readTogether } from "../read-together.js";
 import { countCorrect } from "./evaluation.js";
 import { firstNonfinite, keepStatistics } from "./first-nonfinite.js";
 import { NonfiniteError } from "./nonfinite-error.js";
@@ -72,16 +73,22 @@ export class Trainer {
       try {
         const logits = this.network.call(input);
         const loss = ops.crossEntropyLoss(logits, target);
-        const value = loss.item();
-        this.#refuseNonfiniteLoss(value, input, position);
         const correct = countCorrect(logits, target);
         this.#averaging.average(() => loss.backward());
-        this.#refuseNonfiniteGradient(position);
-        const layerFlips = this.bop?.step() ?? new Map<string, number>();
+        const seen = this.#signStep(loss, correct);
+        this.#refuseNonfinite(seen, input, position);
         this.sgd.step();
         this.zeroGrad();
-        const flips = sum(layerFlips.values());
-        return { loss: value, correct, images: target.numel, flips, layerFlips, lr, ar };
+        const flips = sum(seen.layerFlips.values());
+        return {
+          loss: seen.loss,
+          correct: seen.correct,
+          images: target.numel,
+          flips,
+          layerFlips: seen.layerFlips,
+          lr,
+          ar,
+        };
       } catch (error) {
         if (error instanceof NonfiniteError) this.#leave(restore);
         throw error;
@@ -98,25 +105,41 @@ export class Trainer {
     restore?.();
   }
 
-  /** The ranks agree before the backward pass, in which they would wait for one that stopped or skips the batch. */
-  #refuseNonfiniteLoss(value: number, input: Tensor, position: Position): void {
-    const broken = !Number.isFinite(value);
-    const anywhere = this.#ranks.anyOf(broken);
-    if (broken) throw NonfiniteError.loss(value, firstNonfinite(this.network, input), position, this.#config);
-    if (anywhere) throw NonfiniteError.elsewhere(position, this.#config);
+  /**
+   * Bop's step, where the loss of every rank and all gradients are finite: a gradient that is not would stay in the averages
+   * and freeze or flip signs for the rest of the run. The device decides that by itself; what it has seen is read once.
+   */
+  #signStep(loss: Tensor, correct: Tensor): Seen {
+    return noGrad(() => {
+      const gradients = new Map(this.#backwards.flatMap(([name, { grad }]) => (grad === null ? [] : [[name, grad]])));
+      const finite = pabOps().allFinite([loss.detach(), ...gradients.values()]);
+      const anywhere = this.#ranks.anyOf(ops.logicalNot(finite.select(0, 0)));
+      const flips = this.bop?.stepIf(ops.logicalAnd(ops.all(finite), ops.logicalNot(anywhere)));
+      const counts = flips === undefined || flips.size === 0 ? [] : [ops.stack([...flips.values()])];
+      const [[value = Number.NaN] = [], [right = 0] = [], [other = 0] = [], finites = [], flipped = []] = readTogether([
+        loss,
+        correct,
+        anywhere,
+        finite,
+        ...counts,
+      ]);
+      return {
+        loss: value,
+        correct: right,
+        brokenAnywhere: other !== 0,
+        brokenGradient: [...gradients.keys()].find((_, i) => finites[i + 1] === 0),
+        layerFlips: new Map([...(flips?.keys() ?? [])].map((name, i) => [name, flipped[i] ?? 0])),
+      };
+    });
   }
 
-  /** A gradient that is not finite would stay in the averages and freeze or flip signs for the rest of the run. */
-  #refuseNonfiniteGradient(position: Position): void {
-    const names: string[] = [];
-    const gradients: Tensor[] = [];
-    for (const [name, { grad }] of this.#backwards) {
-      if (grad === null) continue;
-      names.push(name);
-      gradients.push(grad);
-    }
-    const name = names[pabOps().firstNonfinite(gradients)];
-    if (name !== undefined) throw NonfiniteError.gradient(name, position, this.#config);
+  #refuseNonfinite({ loss, brokenAnywhere, brokenGradient }: Seen, input: Tensor, position: Position): void {
+    if (Number.isFinite(loss) && !brokenAnywhere && brokenGradient === undefined) return;
+    this.bop?.takeBack();
+    if (!Number.isFinite(loss))
+      throw NonfiniteError.loss(loss, firstNonfinite(this.network, input), position, this.#config);
+    if (brokenGradient === undefined || brokenAnywhere) throw NonfiniteError.elsewhere(position, this.#config);
+    throw NonfiniteError.gradient(brokenGradient, position, this.#config);
   }
 
   zeroGrad(): void {
@@ -129,6 +152,17 @@ export class Trainer {
     this.bop?.dispose();
     this.sgd.dispose();
   }
+}
+
+/** What a step found, as the device told it. */
+interface Seen {
+  loss: number;
+  correct: number;
+  /** Whether the loss of any rank is not finite. */
+  brokenAnywhere: boolean;
+  /** The first parameter whose gradient is not finite. */
+  brokenGradient: string | undefined;
+  layerFlips: ReadonlyMap<string, number>;
 }
 
 function signOptimizer(network: Network, { optimizer, bop, bop2 }: TrainerConfig): SignOptimizer | null {
