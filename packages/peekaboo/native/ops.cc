@@ -12,6 +12,7 @@
 #include "conv2d.h"
 #include "finite.h"
 #include "memory.h"
+#include "memory_limit.h"
 #include "psg_conv2d.h"
 #include "quantize.h"
 
@@ -79,6 +80,7 @@ TORCH_LIBRARY(peekaboo, m) {
   define("augment", kAugmentArguments);
   define("augment_reference", kAugmentArguments);
   m.def("reuse_memory(bool on) -> ()", reuse_memory);
+  m.def("limit_memory(int limit, str usage, str stat, int processes) -> ()", limit_memory);
 }
 
 TORCH_LIBRARY_IMPL(peekaboo, CompositeExplicitAutograd, m) {
