@@ -15,8 +15,8 @@ main() {
   flock 9 2>/dev/null || true # Two set-ups at once would build into the same folders.
   install_system_packages "$@"
   install_npm_packages
+  build_typescript # First: it knows how many compilers at once this machine, or its container, has room for.
   build_native_libraries packages/torch packages/peekaboo
-  build_typescript
 }
 
 say() { printf '%s\n' "$*"; }
@@ -134,7 +134,7 @@ build_native() {
   say "$libtorch unfinished" >"$stamp"
   # node-gyp puts npm's settings above its own flags, but this variable above both.
   npm_package_config_node_gyp_nodedir=$PWD/scripts/node-api node_modules/.bin/node-gyp configure build -C "$folder" \
-    --jobs "${JOBS:-max}" --force-process-config </dev/null 2>&1 | tee "$log" |
+    --jobs "${JOBS:-$(node scripts/compile-jobs.mjs)}" --force-process-config </dev/null 2>&1 | tee "$log" |
     sed --unbuffered --quiet 's/^ *CXX.*\(native.*\)\.o$/  \1.cc/p' || explain_build_failure "$folder" "$log"
   say "$libtorch $sources" >"$stamp"
   say "  done in $((SECONDS - start)) s"
