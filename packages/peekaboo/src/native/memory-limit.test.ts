@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -92,20 +92,16 @@ describe("in a cgroup with a limit of a gibibyte, of which a sixteenth isn't for
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  /** What `body` returns where so many megabytes are in use, for what `stat` says (in megabytes). */
-  function runIn(used: number, body: string, { stat = {}, processes = 1 } = {}): unknown {
-    const [usage, kinds] = [join(folder, "usage"), join(folder, "stat")];
-    writeFileSync(usage, `${used * 2 ** 20}\n`);
-    writeFileSync(
-      kinds,
-      Object.entries(stat)
-        .map(([name, size]) => `${name} ${Number(size) * 2 ** 20}\n`)
-        .join(""),
-    );
-    const files = [usage, kinds].map((path) => JSON.stringify(path)).join(", ");
+  /** What `body` returns where so many megabytes are in use; `use()` and `keep()` change that, and what it is used for. */
+  function runIn(used: number, body: string, processes = 1): unknown {
+    const [usage, stat] = [join(folder, "usage"), join(folder, "stat")].map((path) => JSON.stringify(path));
     return run(
-      `const use = (megabytes) => writeFileSync(${JSON.stringify(usage)}, megabytes * MEGABYTE + "\\n");
-       pabOps().limitMemory(1024 * MEGABYTE, ${files}, ${processes});
+      `const use = (megabytes) => writeFileSync(${usage}, megabytes * MEGABYTE + "\\n");
+       const keep = (sizes) =>
+         writeFileSync(${stat}, Object.entries(sizes).map(([name, size]) => name + " " + size * MEGABYTE + "\\n").join(""));
+       use(${used});
+       keep({});
+       pabOps().limitMemory(1024 * MEGABYTE, ${usage}, ${stat}, ${processes});
        pabOps().reuseMemory(true);
        const asked = (megabytes) => attempt(() => held.push(bytes(megabytes * MEGABYTE)));
        ${body}`,
@@ -142,34 +138,36 @@ describe("in a cgroup with a limit of a gibibyte, of which a sixteenth isn't for
     expect(runIn(100, body)).toEqual([false, true]);
   });
 
-  it.each([
-    ["version 2's", { anon: 200, inactive_file: 500, active_file: 200, file_mapped: 50, file_dirty: 10 }, true],
-    [
-      "version 2's, which still have to be written",
-      { anon: 200, inactive_file: 700, file_dirty: 300, file_writeback: 200 },
-      false,
-    ],
-    [
-      "version 1's",
-      { inactive_file: 0, active_file: 0, total_inactive_file: 700, total_active_file: 0, total_dirty: 5 },
-      true,
-    ],
-    ["version 1's of another cgroup alone", { inactive_file: 700, total_inactive_file: 0 }, false],
-    ["none", {}, false],
-  ])("copies of files don't count where the system can drop them: %s", (_, stat, fits) => {
-    expect(runIn(900, "return asked(500);", { stat })).toBe(fits);
+  it("copies of files don't count where the system can drop them, in either version's words", () => {
+    const cases = [
+      [{ anon: 200, inactive_file: 500, active_file: 200, file_mapped: 50, file_dirty: 10 }, true],
+      // What still has to be written.
+      [{ anon: 200, inactive_file: 700, file_dirty: 300, file_writeback: 200 }, false],
+      [{ inactive_file: 0, active_file: 0, total_inactive_file: 700, total_active_file: 0, total_dirty: 5 }, true],
+      // Of the cgroup alone, without those below it.
+      [{ inactive_file: 700, total_inactive_file: 0 }, false],
+      [{}, false],
+    ] as const;
+    // Each of another size, so that none takes up the last one's memory.
+    const body = `return ${JSON.stringify(cases.map(([sizes]) => sizes))}.map((sizes, i) => {
+      keep(sizes);
+      const fits = asked(500 + i);
+      held.pop()?.dispose();
+      return fits;
+    });`;
+    expect(runIn(900, body)).toEqual(cases.map(([, fits]) => fits));
   });
 
   it("several processes, which do the same, leave each other as much", () => {
     const body = "return [asked(400), asked(300)];";
     expect(runIn(100, body)).toEqual([true, true]);
-    expect(runIn(100, body, { processes: 2 })).toEqual([false, true]);
+    expect(runIn(100, body, 2)).toEqual([false, true]);
   });
 
   it("a cgroup whose files are gone limits nothing", () => {
     const body = `pabOps().limitMemory(1024 * MEGABYTE, "/no/such/usage", "/no/such/stat", 1);
       pabOps().reuseMemory(true);
-      return attempt(() => held.push(bytes(900 * MEGABYTE)));`;
+      return attempt(() => held.push(bytes(800 * MEGABYTE)));`;
     expect(run(body)).toBe(true);
   });
 });
