@@ -20,7 +20,7 @@ export interface Threads {
 export function chooseThreads({ threads }: Pick<TrainConfig, "threads">, note: Note, processes = 1): Threads {
   const { count, why, ignored } =
     threads === null ? cores(processes) : { count: threads, why: "--threads", ignored: [] };
-  for (const text of ignored) note(text);
+  for (const text of ignored) note(`${text}.`);
   setThreads(count);
   return { count, why };
 }
