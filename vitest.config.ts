@@ -8,6 +8,8 @@ export default defineConfig({
     alias: [
       { find: "@peekaboo/torch/background-files", replacement: source("packages/torch/src/background-files.ts") },
       { find: "@peekaboo/torch/distributed", replacement: source("packages/torch/src/distributed/index.ts") },
+      { find: "@peekaboo/torch/cgroups", replacement: source("packages/torch/src/cgroups.ts") },
+      { find: "@peekaboo/torch/cores", replacement: source("packages/torch/src/cores.ts") },
       { find: "@peekaboo/torch/errors", replacement: source("packages/torch/src/errors.ts") },
       { find: "@peekaboo/torch/files", replacement: source("packages/torch/src/files.ts") },
       { find: "@peekaboo/torch/folders", replacement: source("packages/torch/src/folders.ts") },

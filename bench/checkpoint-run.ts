@@ -1,12 +1,12 @@
 // What saving every minute takes of a real training on CIFAR-10 from the cache (PEEKABOO_DATA): the seconds spent in saves, and the step after each against the others.
 // node bench/dist/checkpoint-run.js [MINUTES=3.5] [ARCH=PsgResNet18] [BATCH=128]
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { loadavg, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseConfig } from "peekaboo/config";
 import { CheckpointStore } from "peekaboo/training/checkpoint-store";
 import { runTrain } from "peekaboo/training/run";
-import { median } from "./statistics.js";
+import { lossesOf, machine, refuseCollapsed, spread } from "./statistics.js";
 
 const [minutes = "3.5", arch = "PsgResNet18", batch = "128"] = process.argv.slice(2);
 /** The first steps are slower: memory is asked of the system, and threads start. */
@@ -39,24 +39,24 @@ try {
   await runTrain(config, process);
   clearTimeout(stop);
   const whole = (performance.now() - begun) / 1000;
-  const lines = readFileSync(join(savedir, "run", "metrics.jsonl"), "utf8")
-    .trim()
-    .split("\n");
+  const metrics = readFileSync(join(savedir, "run", "metrics.jsonl"), "utf8");
+  refuseCollapsed(lossesOf(metrics), "the run");
+  const lines = metrics.trim().split("\n");
   const steps = lines
     .map((line) => JSON.parse(line) as { kind: string; step: number; imagesPerSecond: number })
     .filter(({ kind, step }) => kind === "step" && step > WARM_UP);
   const saved = new Set(saves.map(({ step }) => step + 1));
   const seconds = (after: boolean) =>
-    median(steps.filter(({ step }) => saved.has(step) === after).map((step) => Number(batch) / step.imagesPerSecond));
+    spread(steps.filter(({ step }) => saved.has(step) === after).map((step) => Number(batch) / step.imagesPerSecond));
   // Without the one before the first step and the one after the signal.
   const regular = saves.slice(1, -1).map((save) => save.seconds);
   const sum = regular.reduce((total, value) => total + value, 0);
-  console.log(`${arch}, ${steps.length + WARM_UP} steps in ${whole.toFixed(0)} s; load ${loadavg()[0]?.toFixed(2)}`);
+  console.log(`${arch}, ${steps.length + WARM_UP} steps in ${whole.toFixed(0)} s; ${machine()}`);
   console.log(
-    `saves: ${saves.map((save) => save.seconds.toFixed(2)).join(", ")} s, the first and the last not for the time`,
+    `saves: ${spread(regular, { digits: 2 })}, besides the first and the last: ${saves.map((save) => save.seconds.toFixed(2)).join(", ")} s`,
   );
   console.log(`share of a minute: ${((100 * sum) / regular.length / 60).toFixed(2)} %`);
-  console.log(`a step after a save: ${seconds(true).toFixed(2)} s; any other: ${seconds(false).toFixed(2)} s`);
+  console.log(`a step after a save: ${seconds(true)}; any other: ${seconds(false)}`);
 } finally {
   rmSync(savedir, { recursive: true });
 }

@@ -11,9 +11,8 @@ import {
   statfsSync,
   writeSync,
 } from "node:fs";
-import { loadavg, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ops, scope } from "@peekaboo/torch";
 import { parseConfig, type TrainConfig } from "peekaboo/config";
 import { Network } from "peekaboo/models/network";
 import { pabOps } from "peekaboo/native/library";
@@ -24,7 +23,8 @@ import { CheckpointStore } from "peekaboo/training/checkpoint-store";
 import { BEGINNING } from "peekaboo/training/progress";
 import { runFolder } from "peekaboo/training/run-folder";
 import { Trainer } from "peekaboo/training/trainer";
-import { median, quartiles } from "./statistics.js";
+import { openBatches } from "./batches.js";
+import { machine, median, refuseCollapsed, spread } from "./statistics.js";
 
 const [parent = tmpdir(), arch = "PsgResNet18", repetitions = "15"] = process.argv.slice(2);
 const TMPFS = 0x01021994;
@@ -38,11 +38,10 @@ async function makeTrainer(config: TrainConfig): Promise<Trainer> {
   const options = { density: 0.3, iterations: 1, schedule: "exponential", scope: "global" } as const;
   await prune(network, { pruner: magnitude, ...options, imageShape: [3, 32, 32] });
   const trainer = new Trainer(network, config);
-  scope(() => {
-    const input = ops.contiguous(ops.randn([8, 3, 32, 32]), { memoryFormat: "channelsLast" });
-    const target = ops.zeros([8], { dtype: "int64" });
-    trainer.step({ input, target }, { epoch: 0, step: 0, totalSteps: 1 });
-  });
+  for (const batch of await openBatches(8, 1)) {
+    const { loss } = trainer.step(batch, { epoch: 0, step: 0, totalSteps: 1 });
+    refuseCollapsed([loss], "the step before");
+  }
   return trainer;
 }
 
@@ -100,18 +99,17 @@ try {
       for (const made of [path, `${path}.whole`]) rmSync(made, { force: true });
     }
   }
-  console.log(
-    `${arch}, ${(bytes.byteLength / 1e6).toFixed(1)} MB, ${repetitions} of each; load ${loadavg()[0]?.toFixed(2)}`,
-  );
+  console.log(`${arch}, ${(bytes.byteLength / 1e6).toFixed(1)} MB, ${repetitions} of each; ${machine()}`);
   const medians = [...times].map(([name, values]) => {
-    const [low, high] = quartiles(values).map((value) => (1000 * value).toFixed(0));
-    console.log(`${name}: ${(1000 * median(values)).toFixed(0)} ms (quartiles ${low} and ${high})`);
+    console.log(`${name}: ${spread(values, { unit: "ms", digits: 0, times: 1000 })}`);
     return median(values);
   });
   const [plain = Number.NaN, atomic = Number.NaN, ours = Number.NaN] = medians;
   console.log(`ratio to a plain copy ${(ours / plain).toFixed(2)}, to an atomic one ${(ours / atomic).toFixed(2)}`);
   const later = median(afterwards);
-  console.log(`verified while the run goes on, in ${(1000 * later).toFixed(0)} ms of processor time`);
+  console.log(
+    `verified while the run goes on, in ${spread(afterwards, { unit: "ms", digits: 0, times: 1000 })} of processor time`,
+  );
   console.log(`share of a run that saves every minute: ${((100 * (ours + later)) / INTERVAL).toFixed(2)} %`);
 } finally {
   rmSync(savedir, { recursive: true });

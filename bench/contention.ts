@@ -1,6 +1,6 @@
 // Training steps beside a busy neighbour, with OpenMP's threads spinning (GNU's default) and sleeping (ours).
 // node bench/dist/contention.js [NEIGHBOURS=1] [STEPS=20]
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
 const [neighbours = "1", steps = "20"] = process.argv.slice(2);
@@ -15,8 +15,14 @@ try {
     ["sleeping", "10000"],
   ] as const) {
     const env = { ...process.env, GOMP_SPINCOUNT: spins };
-    const output = execFileSync(process.execPath, [step, "ResNet20", "32", steps, "psg"], { encoding: "utf8", env });
-    console.log(`${name} beside ${neighbours}: ${output.split("\n")[0]}`);
+    const { status, stdout } = spawnSync(process.execPath, [step, "ResNet20", "32", steps, "psg"], {
+      encoding: "utf8",
+      env,
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    for (const line of stdout.trim().split("\n")) console.log(`${name} beside ${neighbours}: ${line}`);
+    // Its own words tell why.
+    if (status !== 0) process.exitCode = 1;
   }
 } finally {
   for (const child of busy) child.kill();

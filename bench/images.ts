@@ -9,7 +9,7 @@ import { pabOps } from "peekaboo/native/library";
 import { uniform01 } from "peekaboo/random/distributions";
 import { RandomStream } from "peekaboo/random/stream";
 import sharp from "sharp";
-import { median } from "./statistics.js";
+import { machine, median, spread } from "./statistics.js";
 
 const [workers = "2", rounds = "9", memoryImages = "10000"] = process.argv.slice(2);
 const WIDTH = 500;
@@ -122,12 +122,18 @@ try {
   }
   const ratios = ours.map(({ rate }, i) => rate / (theirs[i]?.rate ?? Number.NaN));
   const show = (name: string, results: typeof ours) => {
-    const [rate, cpu] = [median(results.map(({ rate }) => rate)), median(results.map(({ cpu }) => cpu))];
-    console.log(`${name}: ${rate.toFixed(0)} images/s, ${cpu.toFixed(2)} ms of processor time an image`);
-    return rate;
+    const rates = results.map(({ rate }) => rate);
+    const cpu = spread(
+      results.map(({ cpu }) => cpu),
+      { unit: "ms", digits: 2 },
+    );
+    console.log(`${name}: ${spread(rates, { unit: "images/s", digits: 0 })}, processor time an image ${cpu}`);
+    return median(rates);
   };
   const quotient = show(`loader with ${workers} workers`, ours) / show("sharp alone", theirs);
-  console.log(`ratio of the medians ${quotient.toFixed(3)}, median of the ratios ${median(ratios).toFixed(3)}`);
+  console.log(
+    `ratio of the medians ${quotient.toFixed(3)}, of each pair ${spread(ratios, { unit: "" })}; ${machine()}`,
+  );
   for (let done = 0; done < Number(memoryImages); done += 1000) {
     await loaderPass(images, done, 1000);
     console.log(`after ${done + 1000} images: ${(process.memoryUsage.rss() / 1e6).toFixed(0)} MB`);

@@ -2,10 +2,10 @@
 // node bench/dist/processes.js [ARCH=PsgResNet20] [BATCH=128] [PROCESSES=2] [REPETITIONS=5] [STEPS=40]
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { loadavg, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { median } from "./statistics.js";
+import { lossesOf, machine, median, refuseCollapsed, spread } from "./statistics.js";
 
 const [arch = "PsgResNet20", batch = "128", processes = "2", repetitions = "5", steps = "40"] = process.argv.slice(2);
 const program = fileURLToPath(new URL("../../packages/peekaboo/bin/peekaboo.js", import.meta.url));
@@ -28,9 +28,9 @@ function train(flags: readonly string[]): number[] {
     execFileSync(process.execPath, [program, "train", ...settings, ...short, ...where, ...flags], {
       stdio: ["ignore", "pipe", "pipe"],
     });
-    const lines = readFileSync(join(folder, "run", "metrics.jsonl"), "utf8")
-      .trim()
-      .split("\n");
+    const metrics = readFileSync(join(folder, "run", "metrics.jsonl"), "utf8");
+    refuseCollapsed(lossesOf(metrics), flags.join(" "));
+    const lines = metrics.trim().split("\n");
     const all = lines.map((line) => JSON.parse(line) as { kind: string; imagesPerSecond: number });
     return all.flatMap(({ kind, imagesPerSecond }) => (kind === "step" ? [imagesPerSecond] : [])).slice(WARM_UP);
   } finally {
@@ -49,12 +49,10 @@ for (let i = 0; i < Number(repetitions); i++) {
     runs.get(name)?.push(median(values));
   }
 }
-console.log(
-  `${arch}, ${batch} images a step, ${repetitions} runs of ${steps} steps each; load ${loadavg()[0]?.toFixed(2)}`,
-);
+console.log(`${arch}, ${batch} images a step, ${repetitions} runs of ${steps} steps each; ${machine()}`);
 const medians = [...rates].map(([name, values]) => {
-  const each = runs.get(name)?.map((value) => value.toFixed(0));
-  console.log(`${name}: ${median(values).toFixed(0)} images/s (medians of the runs: ${each?.join(", ")})`);
+  const each = spread(runs.get(name) ?? [], { unit: "images/s", digits: 0 });
+  console.log(`${name}: ${spread(values, { unit: "images/s", digits: 0 })}; medians of the runs ${each}`);
   return median(values);
 });
 console.log(`ratio of the medians ${((medians[1] ?? Number.NaN) / (medians[0] ?? Number.NaN)).toFixed(3)}`);

@@ -4,14 +4,14 @@
 // node bench/dist/prune.js SynFlow [ARCH=resnet50] [ROUNDS=100]
 // A pruner that looks at a hundred images, alternating with a plain float64 gradient of the same images, in one process:
 // node bench/dist/prune.js SNIP|GraSP|gradient [ARCH=ResNet18] [BATCH=100] [REPETITIONS=5] ("gradient": that alone, for its memory)
-import { loadavg } from "node:os";
-import { grad, manualSeed, ones, ops, scope } from "@peekaboo/torch";
+import { grad, ones, ops, scope } from "@peekaboo/torch";
 import { Network } from "peekaboo/models/network";
 import { pabOps } from "peekaboo/native/library";
 import type { Batch, Pruner } from "peekaboo/pruners/pruner";
 import { findPruner } from "peekaboo/pruners/registry";
 import { prune } from "peekaboo/pruning/loop";
-import { median, peakMemory, seconds } from "./statistics.js";
+import { openBatches } from "./batches.js";
+import { machine, median, peakMemory, refuseCollapsed, seconds, spread } from "./statistics.js";
 
 const IMAGES = 100;
 const target = { density: 0.3, schedule: "exponential", scope: "global", imageShape: [3, 32, 32] } as const;
@@ -34,26 +34,31 @@ async function synFlow(arch = "ResNet20", rounds = "100", repetitions = "3"): Pr
     times.push((performance.now() - begun) / 1000);
     network.dispose();
   }
-  console.log(`${arch}: ${rounds} rounds of SynFlow in ${median(times).toFixed(2)} s`);
+  console.log(`${arch}: ${rounds} rounds of SynFlow in ${spread(times, { digits: 2 })}; ${machine()}`);
 }
 
-function randomBatches(size: number): Batch[] {
+/** A hundred images, so many at a time. */
+async function batchesOf(size: number): Promise<Batch[]> {
+  const [all] = await openBatches(IMAGES, 1);
+  if (all === undefined) throw new Error("no batch");
   const counts = Array.from({ length: Math.ceil(IMAGES / size) }, (_, i) => Math.min(size, IMAGES - i * size));
-  return counts.map((count) => ({
-    input: ops.randn([count, 3, 32, 32], { dtype: "float32" }),
-    target: ops.randint(0, 10, [count], { dtype: "int64" }),
+  return counts.map((count, i) => ({
+    input: ops.contiguous(all.input.narrow(0, i * size, count)),
+    target: ops.contiguous(all.target.narrow(0, i * size, count)),
   }));
 }
 
 /** The gradient of the cross-entropy by the prunable weights, batch after batch, on a float64 network in evaluation mode. */
-function plainGradient(arch: string, batches: readonly Batch[]): () => void {
+function plainGradient(arch: string, batches: readonly Batch[], losses: number[]): () => void {
   const network = randomNetwork(arch);
   network.module.to({ dtype: "float64" }).eval();
   const weights = [...network.prunable().values()].map(({ weight }) => weight);
   return () => {
     for (const { input, target } of batches) {
       scope(() => {
-        grad([ops.crossEntropyLoss(network.call(input.to({ dtype: "float64" })), target)], weights);
+        const loss = ops.crossEntropyLoss(network.call(input.to({ dtype: "float64" })), target);
+        grad([loss], weights);
+        losses.push(loss.item());
       });
     }
   };
@@ -74,9 +79,9 @@ async function costOf(body: () => unknown): Promise<Cost> {
 
 async function againstGradient(name: string, arch = "ResNet18", batch = "100", repetitions = "5"): Promise<void> {
   pabOps().reuseMemory(process.env.REUSE !== "0");
-  manualSeed(0);
-  const batches = randomBatches(Number(batch));
-  const gradient = plainGradient(arch, batches);
+  const batches = await batchesOf(Number(batch));
+  const losses: number[] = [];
+  const gradient = plainGradient(arch, batches, losses);
   const costs = { pruner: [] as Cost[], gradient: [] as Cost[] };
   for (let i = 0; i < Number(repetitions); i++) {
     costs.gradient.push(await costOf(gradient));
@@ -86,14 +91,15 @@ async function againstGradient(name: string, arch = "ResNet18", batch = "100", r
     costs.pruner.push(await costOf(() => prune(network, options)));
     network.dispose();
   }
-  console.log(`${arch}, ${IMAGES} images in batches of ${batch}, medians of ${repetitions}`);
+  refuseCollapsed(losses, "the plain gradient");
+  console.log(`${arch}, ${IMAGES} images in batches of ${batch}; ${machine()}`);
   const passes = PASSES[name] ?? 1;
   for (const key of ["clock", "cpu"] as const) {
-    const [pruner, pass] = [costs.pruner, costs.gradient].map((values) => median(values.map((cost) => cost[key])));
-    console.log(`plain gradient ${pass?.toFixed(2)} s (${key})`);
-    if (pruner === undefined || pass === undefined || name === "gradient") continue;
-    const ratio = (pruner / pass / passes).toFixed(2);
-    console.log(`${name} ${pruner.toFixed(2)} s (${key}), ${ratio} of the ${passes} × that it needs`);
+    const [pruner, pass] = [costs.pruner.map((cost) => cost[key]), costs.gradient.map((cost) => cost[key])];
+    console.log(`plain gradient ${spread(pass, { digits: 2 })} (${key})`);
+    if (name === "gradient") continue;
+    const ratio = (median(pruner) / median(pass) / passes).toFixed(2);
+    console.log(`${name} ${spread(pruner, { digits: 2 })} (${key}), ${ratio} of the ${passes} × that it needs`);
   }
 }
 
@@ -155,15 +161,13 @@ async function againstPass(arch = "resnet50", rounds = "100"): Promise<void> {
   const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
   const total = sum(all) + (performance.now() - begun) / 1000;
   const selection = sum(all.slice(1)) - sum(scores.slice(1));
-  console.log(`${arch} at 224 × 224, ${rounds} rounds of SynFlow; load ${loadavg()[0]?.toFixed(2)}`);
-  console.log(
-    `one plain pass ${median(passes).toFixed(3)} s, median of ${passes.length}; one pass of the pruner ${median(scores).toFixed(3)} s`,
-  );
+  console.log(`${arch} at 224 × 224, ${rounds} rounds of SynFlow; ${machine()}`);
+  console.log(`one plain pass ${spread(passes)}; one pass of the pruner ${spread(scores)}`);
   const [overMean, overMedian] = [sum(passes), iterations * median(passes)].map((cost) => (total / cost).toFixed(3));
   console.log(
     `in all ${total.toFixed(1)} s: ${overMedian} of as many median passes, ${overMean} of the passes in between`,
   );
-  console.log(`a round, median ${median(all).toFixed(3)} s: ${(median(all) / median(passes)).toFixed(3)} of a pass`);
+  console.log(`a round ${spread(all)}: ${(median(all) / median(passes)).toFixed(3)} of a pass`);
   console.log(
     `processor time: ${((processor.rounds + spent()) / processor.passes).toFixed(3)} of the passes in between`,
   );

@@ -4,14 +4,14 @@
 // node bench/dist/scaling.js [ARCH=PsgResNet20] [BATCH=64] [--compute SECONDS --bytes BYTES] [--bandwidth GB/S --latency US]
 //   [--loader IMAGES/S, of one device's share] [--bucket BYTES=26214400]
 import { spawn } from "node:child_process";
-import { loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { distributed, setThreads, zeros } from "@peekaboo/torch";
 import { freePort } from "peekaboo/launch/free-port";
 import { pabOps } from "peekaboo/native/library";
+import { openBatches } from "./batches.js";
 import { type Plant, ringSeconds, simulate } from "./ring.js";
-import { median, seconds } from "./statistics.js";
+import { machine, median, refuseCollapsed, seconds, spread } from "./statistics.js";
 import { stepper } from "./stepper.js";
 
 const LARGE = 25 * 2 ** 20;
@@ -21,8 +21,8 @@ const text = { type: "string" } as const;
 
 /** Seconds of an all-reduce between two processes, of each size in turn. */
 interface Reduced {
-  large: number;
-  small: number;
+  large: number[];
+  small: number[];
 }
 
 /** One of the two processes; rank 0 prints the medians. */
@@ -40,7 +40,7 @@ async function reduceAsRank(rank: number, port: number): Promise<void> {
       times.push((performance.now() - begun) / 1000);
     }
     tensor.dispose();
-    return median(times);
+    return times;
   };
   const reduced: Reduced = { small: await time(SMALL, 201), large: await time(LARGE, 41) };
   if (rank === 0) console.log(JSON.stringify(reduced));
@@ -60,12 +60,15 @@ async function measureReduce(): Promise<Reduced> {
   return JSON.parse(output) as Reduced;
 }
 
-function measureStep(arch: string, batch: number): { compute: number; bytes: number } {
+async function measureStep(arch: string, batch: number): Promise<{ compute: number; bytes: number }> {
   pabOps().reuseMemory(true);
   setThreads(1);
-  const { step, bytes } = stepper(arch, batch, arch.startsWith("Psg"), "channelsLast");
+  const { step, losses, bytes } = stepper(arch, await openBatches(batch), { signs: arch.startsWith("Psg") });
   for (let i = 0; i < 2; i++) step();
-  return { compute: median(Array.from({ length: 11 }, () => seconds(step))), bytes };
+  const times = Array.from({ length: 11 }, () => seconds(step));
+  refuseCollapsed(losses, arch);
+  console.log(`measured: a step ${spread(times)}`);
+  return { compute: median(times), bytes };
 }
 
 function tell(plant: Plant, title: string): void {
@@ -103,17 +106,19 @@ const number = (value: string | undefined) => (value === undefined ? undefined :
 if (values["reduce-as"] !== undefined) await reduceAsRank(Number(values["reduce-as"]), Number(values.port));
 else {
   const given = { compute: number(values.compute), bytes: number(values.bytes) };
-  const measured = given.compute === undefined || given.bytes === undefined ? measureStep(arch, Number(batch)) : null;
+  const measured =
+    given.compute === undefined || given.bytes === undefined ? await measureStep(arch, Number(batch)) : null;
   const reduced = values.bandwidth === undefined || values.latency === undefined ? await measureReduce() : null;
   if (reduced !== null) {
     const { large, small } = reduced;
     console.log(
-      `measured: all-reduce of 25 MiB ${(1e3 * large).toFixed(1)} ms, of 4 bytes ${(1e6 * small).toFixed(0)} µs`,
+      `measured: all-reduce of 25 MiB ${spread(large, { unit: "ms", digits: 1, times: 1e3 })}, of 4 bytes ${spread(small, { unit: "µs", digits: 0, times: 1e6 })}`,
     );
   }
   // Between two, each sends all bytes once, in two messages.
-  const latency = (reduced?.small ?? 2e-6 * Number(values.latency)) / 2;
-  const bandwidth = reduced === null ? 1e9 * Number(values.bandwidth) : LARGE / (reduced.large - reduced.small);
+  const latency = (reduced === null ? 2e-6 * Number(values.latency) : median(reduced.small)) / 2;
+  const bandwidth =
+    reduced === null ? 1e9 * Number(values.bandwidth) : LARGE / (median(reduced.large) - median(reduced.small));
   const plant: Plant = {
     compute: given.compute ?? measured?.compute ?? Number.NaN,
     batch: Number(batch),
@@ -122,6 +127,6 @@ else {
     ...{ bandwidth, latency },
     loader: number(values.loader) ?? Number.POSITIVE_INFINITY,
   };
-  const how = measured === null && reduced === null ? "all parameters assumed" : `load ${loadavg()[0]?.toFixed(2)}`;
+  const how = measured === null && reduced === null ? "all parameters assumed" : machine();
   tell(plant, `${arch}, simulated; ${how}`);
 }

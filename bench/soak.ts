@@ -1,14 +1,14 @@
 // Memory and tensors of a long training: PsgResNet20 on CIFAR-10 as `peekaboo train` runs it, with a checkpoint every 50 steps and twenty epochs, each with a test. Exits with 1 unless the resident memory of the last tenth lies within 2 % of that of the second, and no tensor was left.
 // V8's young generation is held at one size: by itself it grows and shrinks by up to 30 MB at any time.
 // node --min-semi-space-size=16 --max-semi-space-size=16 bench/dist/soak.js [STEPS=2000] [BATCH=128] [WIDTH=0.5] [THREADS=2]
-import { mkdtempSync, rmSync } from "node:fs";
-import { loadavg, tmpdir } from "node:os";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import { liveTensorCount } from "@peekaboo/torch";
 import { parseConfig } from "peekaboo/config";
 import { runTrain } from "peekaboo/training/run";
-import { median } from "./statistics.js";
+import { lossesOf, machine, median, refuseCollapsed, spread } from "./statistics.js";
 
 const [steps = "2000", batch = "128", width = "0.5", threads = "2"] = process.argv.slice(2);
 /** So many that what only the first test takes is behind the second tenth. */
@@ -49,8 +49,10 @@ function judge(): boolean {
   const ends = Array.from({ length: EPOCHS }, (_, i) => samples.filter(({ epoch }) => epoch === i + 1).at(-1)?.tensors);
   const net = (ends.at(-1) ?? Number.NaN) - (ends[0] ?? Number.NaN);
   const counts = samples.slice(Math.round(tenth)).map(({ tensors }) => tensors);
-  console.log(`${samples.length} samples in ${steps} steps; load ${loadavg()[0]?.toFixed(2)}`);
-  console.log(`resident memory of the tenths: ${tenths.map((value) => value.toFixed(0)).join(", ")} MB`);
+  console.log(`${samples.length} samples in ${steps} steps; ${machine()}`);
+  const all = samples.map(({ rss }) => rss / 1e6);
+  console.log(`resident memory ${spread(all, { unit: "MB", digits: 1 })}`);
+  console.log(`of the tenths, medians: ${tenths.map((value) => value.toFixed(0)).join(", ")} MB`);
   console.log(`second ${second.toFixed(1)} MB, last ${last.toFixed(1)} MB: ${(100 * growth).toFixed(2)} %`);
   console.log(
     `tensors at the end less those after the first epoch: ${net} (between ${Math.min(...counts)} and ${Math.max(...counts)}, ${mean(counts).toFixed(1)} on average)`,
@@ -79,6 +81,7 @@ try {
   });
   const status = await runTrain(config, { stdout: process.stdout, stderr });
   if (status !== 0) throw new Error(`the run ended with ${status}`);
+  refuseCollapsed(lossesOf(readFileSync(join(savedir, "run", "metrics.jsonl"), "utf8")), "the run");
   if (!judge()) process.exitCode = 1;
 } finally {
   rmSync(savedir, { recursive: true });

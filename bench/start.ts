@@ -2,10 +2,10 @@
 // node bench/dist/start.js [ARCH=PsgResNet18] [BATCH=128] [REPETITIONS=7]
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { loadavg, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { median, quartiles } from "./statistics.js";
+import { lossesOf, machine, refuseCollapsed, spread } from "./statistics.js";
 
 const [arch = "PsgResNet18", batch = "128", repetitions = "7"] = process.argv.slice(2);
 const program = fileURLToPath(new URL("../../packages/peekaboo/bin/peekaboo.js", import.meta.url));
@@ -25,10 +25,10 @@ async function untilTold(flags: readonly string[]): Promise<number> {
 }
 
 /** Seconds that the first step took, its batch included. */
-function firstStep(metrics: string): number {
-  const [line = ""] = readFileSync(metrics, "utf8")
-    .split("\n")
-    .filter((text) => text.includes('"kind":"step"'));
+function firstStep(path: string): number {
+  const metrics = readFileSync(path, "utf8");
+  refuseCollapsed(lossesOf(metrics), "the run");
+  const [line = ""] = metrics.split("\n").filter((text) => text.includes('"kind":"step"'));
   const { imagesPerSecond } = JSON.parse(line) as { imagesPerSecond: number };
   return Number(batch) / imagesPerSecond;
 }
@@ -44,9 +44,8 @@ try {
     times.push(told - firstStep(join(folder, `run${i}`, "metrics.jsonl")));
     rmSync(join(folder, `run${i}`), { recursive: true });
   }
-  const [low, high] = quartiles(times).map((value) => value.toFixed(2));
-  console.log(`${arch}, ${batch} images a step, ${repetitions} runs; load ${loadavg()[0]?.toFixed(2)}`);
-  console.log(`from start to first step: ${median(times).toFixed(2)} s (quartiles ${low} and ${high})`);
+  console.log(`${arch}, ${batch} images a step; ${machine()}`);
+  console.log(`from start to first step: ${spread(times, { digits: 2 })}`);
 } finally {
   rmSync(folder, { recursive: true });
 }

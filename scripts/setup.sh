@@ -17,8 +17,8 @@ main() {
   flock 9 2>/dev/null || true # Two set-ups at once would build into the same folders.
   install_system_packages "$@"
   install_npm_packages
+  build_typescript # First: it knows how many compilers at once this machine, or its container, has room for.
   build_native_libraries packages/torch packages/peekaboo
-  build_typescript
 }
 
 say() { printf '%s\n' "$*"; }
@@ -160,7 +160,7 @@ run_node_gyp() {
   local folder=$1 root=$2
   # node-gyp puts npm's settings above its own flags, but this variable above both.
   npm_package_config_node_gyp_nodedir=$root/scripts/node-api node "$root/node_modules/node-gyp/bin/node-gyp.js" \
-    configure build -C "$root/$folder" --jobs "${JOBS:-max}" --force-process-config
+    configure build -C "$root/$folder" --jobs "${JOBS:-$(node scripts/compile-jobs.mjs)}" --force-process-config
 }
 
 # Below a folder whose name make would misread, the library is compiled in a copy under a plain one, and brought back.

@@ -161,7 +161,7 @@ enter_debian() {
   cp "$data"/*.safetensors "$work/data" 2>/dev/null || true
   lend_npm "$work"
   local inside=${work#"$root"}
-  lent+=("PEEKABOO_DATA=$inside/data" "npm_config_cache=$inside/npm" "JOBS=${JOBS-max}" "where=$where" "short=$short")
+  lent+=("PEEKABOO_DATA=$inside/data" "npm_config_cache=$inside/npm" "JOBS=${JOBS-}" "where=$where" "short=$short")
   in_debian "$root" bash -c "cd $inside/peekaboo && $(declare -f say step run_steps) && set -euo pipefail && run_steps"
 }
 

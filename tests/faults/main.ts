@@ -1,4 +1,4 @@
-// Faults on purpose: mutated inputs, kills, full disks, damaged files, a clock that jumps, too little memory.
+// Faults on purpose: mutated inputs, kills, full disks, damaged files, a clock that jumps, too little memory, containers.
 // node tests/faults/dist/main.js [--quick] [--seed N] [--only WORD]
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { claims } from "./claims.js";
 import { clockJumps } from "./clock.js";
+import { containers } from "./containers.js";
 import { damages } from "./damage.js";
 import { fullDisk, readOnly } from "./disks.js";
 import { fuzz } from "./fuzz.js";
@@ -57,6 +58,7 @@ const parts: Record<string, () => Promise<Tally[]>> = {
   clock: () => training("clock jumps", (run) => clockJumps(faults, run)),
   store: () => training("strangers", () => stores(faults)),
   memory: () => training("too little memory", () => tooLittleMemory(faults)),
+  containers: () => training("containers", () => containers(faults)),
 };
 
 const tallies: Tally[] = [];

@@ -30,6 +30,8 @@ export interface Running {
 
 /** What is special about one start. */
 export interface StartOptions {
+  /** Instead of {@link RUN}. */
+  readonly run?: readonly string[];
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   /** A command that starts what follows it, e.g. ["nice"]. */
@@ -41,8 +43,8 @@ export interface StartOptions {
 
 /** Starts `peekaboo train` of {@link RUN} in the run folder `savedir`/`name`. */
 export function train(savedir: string, name: string, options: StartOptions = {}): Running {
-  const { args = [], env = {}, under = [], node = [], stdio = ["ignore", "ignore", "pipe"] } = options;
-  const command = [...under, process.execPath, ...node, bin, "train", ...RUN, "--savedir", savedir, "--exp-name", name];
+  const { run = RUN, args = [], env = {}, under = [], node = [], stdio = ["ignore", "ignore", "pipe"] } = options;
+  const command = [...under, process.execPath, ...node, bin, "train", ...run, "--savedir", savedir, "--exp-name", name];
   const [file = "", ...rest] = [...command, ...args];
   const started = performance.now();
   const child = spawn(file, rest, { stdio, env: { ...process.env, ...env } });

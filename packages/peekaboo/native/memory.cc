@@ -7,6 +7,7 @@
 #include <c10/util/Exception.h>
 #include <sys/mman.h>
 #include <torch/version.h>
+#include <unistd.h>
 
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -69,6 +70,7 @@ class ReusingAllocator final : public c10::Allocator {
   c10::DataPtr take_large(size_t bytes);
   void* new_block_locked(size_t bytes);
   void require_locked(size_t room, size_t bytes);
+  size_t promised_locked();
   static void give_back(void* block);
 
   // Frees idle blocks until at most `bytes` are left.
@@ -76,6 +78,7 @@ class ReusingAllocator final : public c10::Allocator {
     while (idle_bytes_ > bytes) {
       const auto any = idle_.begin();
       munmap(any->second, any->first);
+      fresh_.erase(any->second);
       idle_bytes_ -= any->first;
       idle_.erase(any);
     }
@@ -84,6 +87,7 @@ class ReusingAllocator final : public c10::Allocator {
   std::mutex mutex_;
   std::unordered_multimap<size_t, void*> idle_;  // by size
   std::unordered_map<void*, size_t> live_;       // the large ones
+  std::unordered_map<void*, size_t> fresh_;      // of both, where memory is limited: not known to be written to
   size_t idle_bytes_ = 0;
   size_t live_bytes_ = 0;
   size_t peak_bytes_ = 0;
@@ -134,20 +138,39 @@ void* ReusingAllocator::new_block_locked(size_t bytes) {
   if (limited_) {
     require_locked(bytes > SIZE_MAX - kSpare ? SIZE_MAX : bytes + kSpare, bytes);
   }
-  return map_block(bytes);
+  void* block = map_block(bytes);
+  if (limited_) fresh_.emplace(block, bytes);
+  return block;
+}
+
+// Bytes of the blocks that hold no memory yet. One is written to as a whole: its last page tells.
+size_t ReusingAllocator::promised_locked() {
+  static const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  size_t promised = 0;
+  for (auto one = fresh_.begin(); one != fresh_.end();) {
+    const auto& [block, bytes] = *one;
+    unsigned char resident = 0;
+    if (mincore(static_cast<char*>(block) + (bytes - 1) / page * page, page, &resident) == 0 && (resident & 1) == 0) {
+      promised += bytes;
+      ++one;
+    } else {
+      one = fresh_.erase(one);
+    }
+  }
+  return promised;
 }
 
 // Throws as c10's own allocator does, for a tensor of `bytes`, when `room` can't be had even without the idle blocks.
 void ReusingAllocator::require_locked(size_t room, size_t bytes) {
   unexamined_ = 0;
-  if (can_be_had(room)) {
+  if (can_be_had(room, promised_locked())) {
     return;
   }
   shrink_locked(0);
 #ifdef __GLIBC__
   malloc_trim(0);
 #endif
-  TORCH_CHECK(can_be_had(room), "can't allocate memory: you tried to allocate ", bytes, " bytes.");
+  TORCH_CHECK(can_be_had(room, promised_locked()), "can't allocate memory: you tried to allocate ", bytes, " bytes.");
 }
 
 void ReusingAllocator::give_back(void* block) {

@@ -14,6 +14,7 @@
 #include "conv2d.h"
 #include "finite.h"
 #include "memory.h"
+#include "memory_limit.h"
 #include "psg_conv2d.h"
 #include "quantize.h"
 
@@ -84,6 +85,7 @@ TORCH_LIBRARY(peekaboo, m) {
   define("augment", kAugmentArguments);
   define("augment_reference", kAugmentArguments);
   m.def("reuse_memory(bool on) -> ()", reuse_memory);
+  m.def("limit_memory(int limit, str usage, str stat, int processes) -> ()", limit_memory);
 }
 
 // Reached only where no argument lies on another device. What isn't laid out as they need it, they leave to the others.

@@ -1,5 +1,5 @@
-import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
+import { cores } from "./cores.js";
 import type { NativeDistributed } from "./distributed/native.js";
 import { DistributedError, TorchError, type TorchErrorKind } from "./errors.js";
 import { loadAddon } from "./loader.js";
@@ -87,7 +87,7 @@ function load(): Native {
   sleepInsteadOfSpinning();
   const addon = withTypedErrors(loadAddon<Native>(ADDON_PATH));
   // OpenMP starts with one thread in Debian's build.
-  addon.setThreads(availableParallelism());
+  addon.setThreads(cores().count);
   return addon;
 }
 

@@ -1,4 +1,4 @@
-import { availableParallelism } from "node:os";
+import { cores } from "./cores.js";
 import { UserError } from "./errors.js";
 import { native } from "./native.js";
 import { scope } from "./scope.js";
@@ -27,7 +27,7 @@ export function setThreads(threads: number): void {
       argument: "threads",
       expected: "a whole number from 1 to 1024",
       received: String(threads),
-      remedy: `this machine has ${availableParallelism()}`,
+      remedy: `there are ${cores().count} here`,
     });
   }
   native().setThreads(threads);

@@ -47,10 +47,10 @@ export function addTrain(
       .map(({ option, why }) => `${option.long} is ignored: ${why}.`);
     notes.push(...notesOn(config, given));
     const { launch } = await import("../launch/start.js");
-    const status = await launch(config, argv(), io, async (own, ownIo, group) => {
+    const status = await launch(config, argv(), io, async (own, ownIo, group, processes) => {
       for (const text of notes) note(ownIo, text);
       const { runTrain } = await import("../training/run.js");
-      return runTrain(own, ownIo, group, argv());
+      return runTrain(own, ownIo, { group, argv: argv(), processes });
     });
     exit(status);
   });

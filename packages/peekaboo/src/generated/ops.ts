@@ -43,6 +43,13 @@ export function reuseMemory(on: boolean): void {
   reuseMemoryOp.call(on);
 }
 
+const limitMemoryOp = new Operator("peekaboo::limit_memory");
+
+/** peekaboo::limit_memory(int limit, str usage, str stat, int processes) -> () */
+export function limitMemory(limit: number, usage: string, stat: string, processes: number): void {
+  limitMemoryOp.call(limit, usage, stat, processes);
+}
+
 const bopStep_Op = new Operator("peekaboo::bop_step_");
 
 /** peekaboo::bop_step_(Tensor(a!) weight, Tensor(b!) momentum, Tensor grad, Tensor(c!)? flips, float ar, float tau, bool first, Tensor? go=None) -> Tensor */

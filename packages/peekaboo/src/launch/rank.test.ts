@@ -5,16 +5,8 @@ import { configOfRank, ioOfRank } from "./rank.js";
 import { resuming } from "./restart.js";
 
 function shareOf(settings: Record<string, unknown>, localRank: number, cudaDevices = 0) {
-  const config = configOfRank(parseConfig(settings), { localRank, localSize: 3 }, { cudaDevices, cores: 8 });
-  return { threads: config.threads, device: config.device };
+  return configOfRank(parseConfig(settings), { localRank }, { cudaDevices });
 }
-
-it("gives each rank of a machine its part of the cores, unless --threads says how many", () => {
-  expect(shareOf({}, 1)).toEqual({ threads: 2, device: null });
-  expect(shareOf({ threads: 5 }, 1)).toEqual({ threads: 5, device: null });
-  const crowd = configOfRank(parseConfig({}), { localRank: 0, localSize: 9 }, { cudaDevices: 0, cores: 8 });
-  expect(crowd.threads).toBe(1);
-});
 
 it("gives each rank of a machine a CUDA device of its own, counted from the one that is asked for", () => {
   expect(shareOf({ device: "cuda:0" }, 2, 4).device).toBe("cuda:2");

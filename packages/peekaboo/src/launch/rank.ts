@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import { Writable } from "node:stream";
 import { distributed } from "@peekaboo/torch";
 import type { Io } from "../cli/io.js";
@@ -13,18 +12,17 @@ export function joinGroup(plan: RankPlan, env: Environment): Promise<distributed
   return distributed.initProcessGroup({ rank, worldSize, backend, initMethod, timeoutMs, startTimeoutMs, token, env });
 }
 
-/** The settings with this rank's share of the machine: its part of the cores, and a CUDA device of its own. */
+/** The settings with this rank's own CUDA device, where it computes on one. */
 export function configOfRank(
   config: TrainConfig,
-  { localRank, localSize }: Pick<RankPlan, "localRank" | "localSize">,
-  { cudaDevices, cores = availableParallelism() }: { cudaDevices: number; cores?: number },
+  { localRank }: Pick<RankPlan, "localRank">,
+  { cudaDevices }: { cudaDevices: number },
 ): TrainConfig {
-  const threads = config.threads ?? Math.max(1, Math.floor(cores / localSize));
-  if (!wantsCuda(config) || cudaDevices === 0) return { ...config, threads };
+  if (!wantsCuda(config) || cudaDevices === 0) return config;
   const first = Number(/^cuda:(\d+)$/.exec(wantedDevice(config).name)?.[1] ?? 0);
   // Where each process sees one device alone, as Slurm can arrange it, that is its own.
   const own = cudaDevices === 1 ? first : first + localRank;
-  return { ...config, threads, device: `cuda:${own}` };
+  return { ...config, device: `cuda:${own}` };
 }
 
 /** Where a rank writes: rank 0 for all of them, the others nowhere. */

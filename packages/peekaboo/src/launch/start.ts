@@ -12,8 +12,16 @@ import { supervise } from "./supervisor.js";
 
 const PROGRAM = fileURLToPath(new URL("../../bin/peekaboo.js", import.meta.url));
 
-/** What each process does: a run, with its own settings and outputs, in a group or alone. Returns its exit status. */
-export type Run = (config: TrainConfig, io: Io, group: distributed.ProcessGroup | null) => Promise<number>;
+/**
+ * What each process does: a run, with its own settings and outputs, in a group or alone, as one of `processes` of this machine.
+ * Returns its exit status.
+ */
+export type Run = (
+  config: TrainConfig,
+  io: Io,
+  group: distributed.ProcessGroup | null,
+  processes: number,
+) => Promise<number>;
 
 /**
  * Does `run` in this process, alone or as one of several, or starts several with the command line `argv` (without node and
@@ -24,14 +32,14 @@ export async function launch(config: TrainConfig, argv: readonly string[], io: I
   if (isLaunched(env)) watchSupervisor();
   const cudaDevices = wantsCuda(config) ? devices().filter((name) => name.startsWith("cuda")).length : 0;
   const plan = launchPlan(config, env, cudaDevices);
-  if (plan.kind === "single") return run(config, io, null);
+  if (plan.kind === "single") return run(config, io, null, 1);
   if (plan.kind === "spawn") return supervise({ plan, io, ...commandsOf(config, argv) });
   const own = configOfRank(config, plan, { cudaDevices });
   // Before the ranks meet: NCCL's first barrier is on the device that is in use then.
   if (own.device !== null) useDevice(own.device);
   const group = await joinGroup(plan, env);
   try {
-    return await run(own, ioOfRank(plan.rank, io), group);
+    return await run(own, ioOfRank(plan.rank, io), group, plan.localSize);
   } finally {
     group.destroy();
   }

@@ -1,5 +1,8 @@
 import { spawnSync } from "node:child_process";
-import { beforeAll, describe, expect, it } from "vitest";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 const library = new URL("../../dist/native/library.js", import.meta.url).href;
 
@@ -9,7 +12,7 @@ const ROOM = 700_000;
 /** What `body` returns in a process of its own, under `limits` of bash's ulimit. */
 function run(body: string, limits = ":"): unknown {
   const code = `
-    import { readFileSync } from "node:fs";
+    import { readFileSync, writeFileSync } from "node:fs";
     import { ops, scope, setThreads, Tensor } from "@peekaboo/torch";
     import { pabOps } from ${JSON.stringify(library)};
     setThreads(2);
@@ -79,5 +82,92 @@ describe.runIf(process.platform === "linux")("under a limit of address space", (
       limit,
     );
     expect(result).toEqual({ fits: true, kinds: [] });
+  });
+});
+
+describe("in a cgroup with a limit of a gibibyte, of which a sixteenth isn't for tensors", () => {
+  let folder: string;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "peekaboo-cgroup-"));
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  /** What `body` returns where so many megabytes are in use; `use()` and `keep()` change that, and what it is used for. */
+  function runIn(used: number, body: string, processes = 1): unknown {
+    const [usage, stat] = [join(folder, "usage"), join(folder, "stat")].map((path) => JSON.stringify(path));
+    return run(
+      `const use = (megabytes) => writeFileSync(${usage}, megabytes * MEGABYTE + "\\n");
+       const keep = (sizes) =>
+         writeFileSync(${stat}, Object.entries(sizes).map(([name, size]) => name + " " + size * MEGABYTE + "\\n").join(""));
+       use(${used});
+       keep({});
+       pabOps().limitMemory(1024 * MEGABYTE, ${usage}, ${stat}, ${processes});
+       pabOps().reuseMemory(true);
+       const asked = (megabytes) => attempt(() => held.push(bytes(megabytes * MEGABYTE)));
+       ${body}`,
+    );
+  }
+
+  it("tensors are refused what would not leave 64 MiB, by the error of an exhausted machine", () => {
+    expect(runIn(100, "return [asked(850), asked(700), [...kinds]];")).toEqual([false, true, ["memory"]]);
+    expect(runIn(100, "use(600); const before = asked(300); use(500); return [before, asked(300)];")).toEqual([
+      false,
+      true,
+    ]);
+  });
+
+  it("what was given but not written to counts as well, until it is", () => {
+    const body = `fill(100 * MEGABYTE);
+      const count = held.length;
+      for (const tensor of held) tensor.fill_(1);
+      return [count, asked(100)];`;
+    expect(runIn(100, body)).toEqual([7, true]);
+  });
+
+  it("small tensors are refused the last 32 MiB, and what is idle then goes", () => {
+    const body = `asked(200);
+      held.pop().fill_(1).dispose();
+      use(950);
+      const small = attempt(() => { for (let i = 0; i < 100; i++) bytes(1); });
+      const peak = Number(/VmRSS:\\s+(\\d+)/.exec(readFileSync("/proc/self/status", "utf8"))[1]);
+      use(100);
+      asked(200);
+      held.pop().fill_(1);
+      const again = Number(/VmRSS:\\s+(\\d+)/.exec(readFileSync("/proc/self/status", "utf8"))[1]);
+      return [small, again - peak > 190_000];`;
+    expect(runIn(100, body)).toEqual([false, true]);
+  });
+
+  it("copies of files don't count where the system can drop them, in either version's words", () => {
+    const cases = [
+      [{ anon: 200, inactive_file: 500, active_file: 200, file_mapped: 50, file_dirty: 10 }, true],
+      // What still has to be written.
+      [{ anon: 200, inactive_file: 700, file_dirty: 300, file_writeback: 200 }, false],
+      [{ inactive_file: 0, active_file: 0, total_inactive_file: 700, total_active_file: 0, total_dirty: 5 }, true],
+      // Of the cgroup alone, without those below it.
+      [{ inactive_file: 700, total_inactive_file: 0 }, false],
+      [{}, false],
+    ] as const;
+    // Each of another size, so that none takes up the last one's memory.
+    const body = `return ${JSON.stringify(cases.map(([sizes]) => sizes))}.map((sizes, i) => {
+      keep(sizes);
+      const fits = asked(500 + i);
+      held.pop()?.dispose();
+      return fits;
+    });`;
+    expect(runIn(900, body)).toEqual(cases.map(([, fits]) => fits));
+  });
+
+  it("several processes, which do the same, leave each other as much", () => {
+    const body = "return [asked(400), asked(300)];";
+    expect(runIn(100, body)).toEqual([true, true]);
+    expect(runIn(100, body, 2)).toEqual([false, true]);
+  });
+
+  it("a cgroup whose files are gone limits nothing", () => {
+    const body = `pabOps().limitMemory(1024 * MEGABYTE, "/no/such/usage", "/no/such/stat", 1);
+      pabOps().reuseMemory(true);
+      return attempt(() => held.push(bytes(800 * MEGABYTE)));`;
+    expect(run(body)).toBe(true);
   });
 });

@@ -6,6 +6,7 @@ export const PAB_OPERATORS: Readonly<Record<string, string>> = {
   psgConv2dReference: "peekaboo::psg_conv2d_reference",
   conv2d: "peekaboo::conv2d",
   reuseMemory: "peekaboo::reuse_memory",
+  limitMemory: "peekaboo::limit_memory",
   bopStep_: "peekaboo::bop_step_",
   bopStepReference_: "peekaboo::bop_step_reference_",
   bop2Step_: "peekaboo::bop2_step_",

@@ -48,11 +48,10 @@ export function compareRuns(run: RecordedRun, reproduced: RunFolder): Comparison
   return { identical: metrics.first === null && checkpoint.first === null, environment, metrics, checkpoint };
 }
 
-/** What differs of two environments, but for the command line; what one of them doesn't tell is passed over. */
+/** What differs of two environments, but for the command line and why so many threads; what one of them doesn't tell is passed over. */
 export function compareEnvironments(original: Environment, reproduced: Environment): Difference[] {
-  const { commandLine: _, ...before } = original;
-  const { commandLine: __, ...after } = reproduced;
-  const values = new Map<string, unknown>(Object.entries(after));
+  const { commandLine: _, threadsFrom: __, ...before } = original;
+  const values = new Map<string, unknown>(Object.entries(reproduced));
   return Object.entries(before).flatMap(([name, value]) =>
     values.get(name) === undefined ? [] : differences(value, values.get(name), name).map(inWords),
   );

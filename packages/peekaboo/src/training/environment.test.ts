@@ -12,8 +12,21 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 it("tells the version, this process and what it is given, as its schema has it", () => {
   const data = { "train.images.sha256": "ab" };
-  const environment = environmentOf({ device: "cpu", worldSize: 2, data, argv: ["train", "--bs", "4"] });
-  expect(environment).toMatchObject({ device: "cpu", worldSize: 2, data, commandLine: ["train", "--bs", "4"] });
+  const environment = environmentOf({
+    device: "cpu",
+    threads: { count: 3, why: "the CPU quota of its cgroup" },
+    worldSize: 2,
+    data,
+    argv: ["train", "--bs", "4"],
+  });
+  expect(environment).toMatchObject({
+    device: "cpu",
+    threads: 3,
+    worldSize: 2,
+    data,
+    commandLine: ["train", "--bs", "4"],
+  });
+  expect(environment).toMatchObject({ threadsFrom: "the CPU quota of its cgroup", flushDenormals: true });
   expect(environment.version).toMatch(/^\d+\.\d+\.\d+/);
   expect(environment.node).toBe(process.versions.node);
   expect(environment.commit ?? "0".repeat(40)).toMatch(/^[0-9a-f]{40}(-dirty)?$/);

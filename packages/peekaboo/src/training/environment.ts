@@ -2,9 +2,10 @@ import { execFileSync } from "node:child_process";
 import { readFileSync, realpathSync } from "node:fs";
 import { arch, cpus, platform } from "node:os";
 import { fileURLToPath } from "node:url";
-import { getThreads, torchVersion } from "@peekaboo/torch";
+import { flushesDenormals, torchVersion } from "@peekaboo/torch";
 import { z } from "zod";
 import { version } from "../version.js";
+import type { Threads } from "./device.js";
 
 const text = z.string().max(1000);
 
@@ -20,6 +21,10 @@ export const environmentSchema = z
     cpu: z.object({ model: text, features: z.array(text) }),
     /** Of each process. */
     threads: z.int().positive(),
+    /** What said how many. */
+    threadsFrom: text,
+    /** Whether denormal numbers became zero. */
+    flushDenormals: z.boolean(),
     device: text,
     /** How many processes trained together. */
     worldSize: z.int().positive(),
@@ -33,6 +38,7 @@ export type Environment = z.infer<typeof environmentSchema>;
 
 export interface EnvironmentParts {
   device: string;
+  threads: Threads;
   worldSize: number;
   data: Readonly<Record<string, string>>;
   /** The command line without node and script. */
@@ -40,7 +46,7 @@ export interface EnvironmentParts {
 }
 
 /** What this process runs on. */
-export function environmentOf({ device, worldSize, data, argv }: EnvironmentParts): Required<Environment> {
+export function environmentOf({ device, threads, worldSize, data, argv }: EnvironmentParts): Required<Environment> {
   return {
     version: version(),
     commit: commit(),
@@ -48,7 +54,9 @@ export function environmentOf({ device, worldSize, data, argv }: EnvironmentPart
     libtorch: torchVersion(),
     platform: `${platform()}-${arch()}`,
     cpu: { model: cpus()[0]?.model ?? "unknown", features: cpuFeatures() },
-    threads: getThreads(),
+    threads: threads.count,
+    threadsFrom: threads.why,
+    flushDenormals: flushesDenormals(),
     device,
     worldSize,
     data: { ...data },

@@ -4,7 +4,7 @@ import { IMAGE_FOLDER } from "../config/options.js";
 import type { EvaluateOptions } from "../config.js";
 import type { Network } from "../models/network.js";
 import { loadNetwork } from "./checkpoint.js";
-import { prepareDevice } from "./device.js";
+import { chooseThreads, prepareDevice } from "./device.js";
 import { testNetwork } from "./evaluate-run.js";
 import type { Evaluation } from "./evaluation.js";
 import { type Origin, originInWords, refuseNonfinite } from "./first-nonfinite.js";
@@ -34,6 +34,7 @@ export interface FileEvaluation {
 export async function evaluateFile(file: string, options: EvaluateOptions, io: Io): Promise<FileEvaluation> {
   using guard = new InterruptGuard();
   const note = (text: string) => void io.stderr.write(`Note: ${text}\n`);
+  chooseThreads(options, note);
   const device = prepareDevice(options, note);
   const { network, config, images } = loadNetwork(file);
   try {

@@ -5,7 +5,7 @@ import type { Io } from "../cli/io.js";
 import type { TrainConfig } from "../config.js";
 import { Network } from "../models/network.js";
 import { networkOptions, writePruned } from "./checkpoint.js";
-import { prepareDevice } from "./device.js";
+import { chooseThreads, prepareDevice, threadsInWords } from "./device.js";
 import { InterruptGuard } from "./interrupt.js";
 import { loadPretrained } from "./pretrained.js";
 import { pruneShot } from "./prune-shot.js";
@@ -40,6 +40,7 @@ export async function pruneToFile(config: TrainConfig, file: string, io: Io): Pr
   refuseUnwritable("prune", file);
   const note = (text: string) => void io.stderr.write(`Note: ${text}\n`);
   const guard = new InterruptGuard();
+  io.stderr.write(`${threadsInWords(chooseThreads(config, note))}\n`);
   const device = prepareDevice(config, note);
   const sources = await openSources(config, device, io, guard.signal);
   const { classes, imageShape } = sources;

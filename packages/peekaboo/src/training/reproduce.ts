@@ -44,9 +44,9 @@ export async function reproduce(
   refuseOtherProcesses(run, config);
   tellChanges(run, io);
   let rank = 0;
-  const status = await launch(config, argv, io, async (own, { stderr }, group) => {
+  const status = await launch(config, argv, io, async (own, { stderr }, group, processes) => {
     rank = group?.rank ?? 0;
-    return runTrain(own, { stdout: stderr, stderr }, group, argv, run.pauses);
+    return runTrain(own, { stdout: stderr, stderr }, { group, argv, processes, pauses: run.pauses });
   });
   const compares = rank === 0 && !isLaunched(process.env);
   if (status !== 0 || !compares) return { status, reproduction: null };

@@ -5,7 +5,7 @@ import type { TrainConfig } from "../config.js";
 import { Network } from "../models/network.js";
 import { type Checkpoint, networkOptions, restoreNetwork } from "./checkpoint.js";
 import { CheckpointStore } from "./checkpoint-store.js";
-import { prepareDevice } from "./device.js";
+import { chooseThreads, prepareDevice, type Threads, threadsInWords } from "./device.js";
 import { environmentOf } from "./environment.js";
 import { testSources } from "./evaluate-file.js";
 import { refuseNonfinite } from "./first-nonfinite.js";
@@ -23,31 +23,41 @@ import type { RunState } from "./run-state.js";
 import { prepare, TrainingSession } from "./session.js";
 import { openSources, type Sources } from "./sources.js";
 
+/** Options of {@link runTrain}. */
+export interface RunOptions {
+  /** The processes that train together; left to it, and ended with it. Rank 0 alone writes and reports. */
+  group?: distributed.ProcessGroup | null;
+  /** The command line, for config.json. */
+  argv?: readonly string[];
+  /** How many of the processes share this machine. */
+  processes?: number;
+  /** The steps at which the run is tested amid an epoch, too. */
+  pauses?: readonly number[];
+}
+
 /**
  * `peekaboo train`: opens the data, builds, prunes and trains the network, and reports.
  *
- * @param group the processes that train together; left to it, and ended with it. Rank 0 alone writes and reports.
- * @param argv the command line, for config.json
- * @param pauses the steps at which the run is tested amid an epoch, too
  * @returns the exit status: 0, or 129, 130 and 143 after SIGHUP, SIGINT and SIGTERM with the state saved
  * Throws UserError for whatever the user can mend.
  */
 export async function runTrain(
   config: TrainConfig,
   io: Io,
-  group: distributed.ProcessGroup | null = null,
-  argv: readonly string[] = [],
-  pauses: readonly number[] = [],
+  { group = null, argv = [], processes = 1, pauses = [] }: RunOptions = {},
 ): Promise<number> {
   const say = (text: string) => void io.stderr.write(`${text}\n`);
   const ranks = ranksOf(group);
   const guard = new InterruptGuard();
   try {
-    const device = prepareDevice(config, (text) => say(`Note: ${text}`));
+    const note = (text: string) => say(`Note: ${text}`);
+    const threads = chooseThreads(config, note, processes);
+    say(threadsInWords(threads));
+    const device = prepareDevice(config, note, processes);
     if (config.evaluate) return await testOnly(config, device, io, { ranks, guard });
     const folder = openRunFolder(config);
     using _lock = await lockFolder(folder, ranks, { say, signal: guard.signal });
-    await trainIn(folder, { config, device, io, say, ranks, guard, argv, pauses });
+    await trainIn(folder, { config, device, threads, processes, io, say, ranks, guard, argv, pauses });
     return 0;
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;
@@ -62,6 +72,9 @@ export async function runTrain(
 interface Training {
   config: TrainConfig;
   device: string;
+  threads: Threads;
+  /** How many of this machine train together. */
+  processes: number;
   io: Io;
   say(text: string): void;
   ranks: Ranks;
@@ -72,11 +85,11 @@ interface Training {
 
 /** Trains in a folder that is locked. What is there stays as it is until all that may be refused has been tried. */
 async function trainIn(folder: RunFolder, training: Training): Promise<void> {
-  const { config, device, io, say, ranks, guard, pauses } = training;
+  const { config, device, processes, io, say, ranks, guard, pauses } = training;
   const start = findStart(config, folder, (text) => say(`Note: ${text}`));
   await refuseOtherStart(start, ranks);
   if (start !== null) say(startInWords(start));
-  const sources = await openSources(config, device, io, guard.signal);
+  const sources = await openSources({ ...config, processes }, device, io, guard.signal);
   const { train, test, title } = sources;
   if (start !== null) refuseOtherImages(start, sources, { operation: "resume", stage: start.stage });
   const network = await buildNetwork(config, sources, start, device, say);
@@ -110,10 +123,10 @@ async function recorder(
   folder: RunFolder,
   own: Checkpoint | null,
   sources: Sources,
-  { config, device, ranks, argv }: Training,
+  { config, device, threads, ranks, argv }: Training,
 ): Promise<() => void> {
   const data = await sources.checksums();
-  const part = { config, environment: environmentOf({ device, worldSize: ranks.size, data, argv }) };
+  const part = { config, environment: environmentOf({ device, threads, worldSize: ranks.size, data, argv }) };
   const before = own === null ? null : recordIfWhole(folder.config);
   const record =
     before === null || own === null ? { ...part, earlier: [] } : continued(before, own.progress.step, part);

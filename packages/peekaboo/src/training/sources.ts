@@ -17,7 +17,10 @@ import { openData } from "./open-data.js";
 export type SourceConfig = Pick<
   TrainConfig,
   "dataset" | "data" | "dataFolder" | "trainLimit" | "testLimit" | "grey" | "imageSize" | "workers" | "onBadImage"
->;
+> & {
+  /** How many processes of this machine read them. */
+  processes?: number;
+};
 
 /** The images of a run, in batches. */
 export interface Sources {
@@ -76,10 +79,10 @@ function checksumsOf(dataset: Dataset): Record<string, string> {
 }
 
 async function openFolder(config: SourceConfig, device: string, io: Io): Promise<Sources> {
-  const { data, imageSize, workers, onBadImage, trainLimit, testLimit } = config;
+  const { data, imageSize, workers, processes = 1, onBadImage, trainLimit, testLimit } = config;
   if (data === null) throw new TypeError("openSources: expected the folder of an image folder");
   const onWarning = (text: string) => void io.stderr.write(`Warning: ${text}.\n`);
-  const options = { imageSize, onBadImage, onWarning, device, ...(workers === null ? {} : { workers }) };
+  const options = { imageSize, onBadImage, onWarning, device, processes, ...(workers === null ? {} : { workers }) };
   const { classes, train, val, checksums, dispose } = await openImageFolder(data, options);
   return {
     title: `the images of ${printable(data)}`,

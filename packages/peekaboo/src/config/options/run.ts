@@ -68,8 +68,8 @@ export const run = {
     flags: "--threads <n>",
     kind: optional(integer(1, 1024)),
     default: null,
-    defaultText: "all cores",
-    help: "CPU threads.",
+    defaultText: "OMP_NUM_THREADS, else the processors that it may use, or its container's CPU quota",
+    help: "CPU threads; their number and its reason stand in the first line.",
   }),
   json: option({
     flags: "--json",

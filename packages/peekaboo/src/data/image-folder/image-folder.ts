@@ -1,4 +1,4 @@
-import { availableParallelism } from "node:os";
+import { cores } from "@peekaboo/torch/cores";
 import { UserError } from "@peekaboo/torch/errors";
 import { ImageFolderBatches, type ImageFolderBatchesOptions } from "./batches.js";
 import { fingerprints } from "./fingerprint.js";
@@ -7,8 +7,10 @@ import { type ImageSplit, scanImageFolder } from "./scan.js";
 
 /** Options of {@link openImageFolder}. */
 export interface ImageFolderOptions extends Partial<ImageFolderBatchesOptions> {
-  /** Threads that read and decode; 0 does it in the calling thread. The default is the processors', but at most 4. */
+  /** Threads that read and decode; 0 does it in the calling thread. The default is as many as compute, but at most 4. */
   workers?: number;
+  /** How many processes of this machine do the same, and share its processors. */
+  processes?: number;
 }
 
 /** An image folder, ready to be read. Its threads start with the first batch. */
@@ -32,7 +34,7 @@ const NODE_THREADS = 4;
  */
 export async function openImageFolder(folder: string, options: ImageFolderOptions = {}): Promise<ImageFolder> {
   const { imageSize = 224, onBadImage = "fail", onWarning = () => {}, device = "cpu", prefetch = 2 } = options;
-  const { workers = Math.min(availableParallelism(), NODE_THREADS) } = options;
+  const { workers = Math.min(cores(options.processes).count, NODE_THREADS) } = options;
   checkInteger("imageSize", imageSize, 1, 4096);
   checkInteger("workers", workers, 0, 256);
   checkInteger("prefetch", prefetch, 1, 1024);

@@ -1,0 +1,33 @@
+import { existsSync } from "node:fs";
+import { manualSeed, ops } from "@peekaboo/torch";
+import { parseConfig } from "peekaboo/config";
+import { cachePath, dataFolder } from "peekaboo/data/cache";
+import { cifar10 } from "peekaboo/data/cifar10";
+import { epochOrder } from "peekaboo/data/order";
+import type { Batch } from "peekaboo/pruners/pruner";
+import { openSources } from "peekaboo/training/sources";
+
+/** So many that no network fits them in the steps of a benchmark. */
+const COUNT = 16;
+
+/**
+ * Batches of CIFAR-10 from the cache, augmented as in a training; where it isn't, of random images and labels, which is said.
+ */
+export async function openBatches(size: number, count = COUNT): Promise<Batch[]> {
+  if (existsSync(cachePath(dataFolder(), cifar10))) return realBatches(size, count);
+  console.log("no CIFAR-10 in the cache (`peekaboo data cifar10` brings it): random images with random labels");
+  manualSeed(0);
+  return Array.from({ length: count }, () => ({
+    input: ops.contiguous(ops.randn([size, 3, 32, 32]), { memoryFormat: "channelsLast" }),
+    target: ops.randint(0, 10, [size], { dtype: "int64" }),
+  }));
+}
+
+async function realBatches(size: number, count: number): Promise<Batch[]> {
+  const { train, dispose } = await openSources(parseConfig({ dataset: "cifar10" }), "cpu", process);
+  const order = epochOrder(0, 0, train.count).subarray(0, size * count);
+  const batches: Batch[] = [];
+  for await (const batch of train.training(order, size, 0, 0)) batches.push(batch);
+  await dispose();
+  return batches;
+}
