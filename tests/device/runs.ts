@@ -125,7 +125,7 @@ function outOfMemory(report: Report, folder: string): void {
   }
   const { status, stderr } = peekaboo(
     `train ${TRAIN} --savedir ${folder} --exp-name large --bs 256 --device ${report.device}`,
-    { STAND_IN_BYTES: String(120 * 2 ** 20) },
+    { STAND_IN_BYTES: String(40 * 2 ** 20) },
   );
   const sentence = stderr.trim().split("\n").slice(-1)[0] ?? "";
   report.must("too large a batch", status === 2 && /give --bs \d+, which fits/.test(stderr), sentence.slice(0, 250));
