@@ -11,7 +11,7 @@ import { Interrupted } from "../training/interrupt.js";
 import { main } from "./main.js";
 
 const runTrain = vi.hoisted(() =>
-  vi.fn<(config: TrainConfig, io: unknown, group: unknown, argv: readonly string[]) => Promise<number>>(),
+  vi.fn<(config: TrainConfig, io: unknown, options: { argv: readonly string[] }) => Promise<number>>(),
 );
 vi.mock("../training/run.js", () => ({ runTrain }));
 const evaluateFile = vi.hoisted(() => vi.fn());
@@ -294,8 +294,7 @@ describe("peekaboo train", () => {
     );
     expect(config.pruning).toMatchObject({ density: 0.25, iterations: 7 });
     expect(config.psg.takeSign).toBe(false);
-    const [, , , argv] = runTrain.mock.lastCall ?? [];
-    expect(argv).toEqual(
+    expect(runTrain.mock.lastCall?.[2]?.argv).toEqual(
       "train --prune-ratio 0.25 --prune-iters=7 --pruner Mag --tsbdir x --psg-no-take-sign --arch PsgResNet18".split(
         " ",
       ),
