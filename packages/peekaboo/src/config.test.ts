@@ -84,6 +84,7 @@ const synflow = {
   iterations: 100,
   schedule: "exponential",
   scope: "global",
+  minKept: null,
   maskShuffle: false,
   batchSize: 256,
   verbose: false,
