@@ -40,7 +40,7 @@ export async function pruneToFile(config: TrainConfig, file: string, io: Io): Pr
   refuseUnwritable("prune", file);
   const note = (text: string) => void io.stderr.write(`Note: ${text}\n`);
   const guard = new InterruptGuard();
-  io.stderr.write(`${threadsInWords(chooseThreads(config, note))}\n`);
+  const threads = chooseThreads(config, note);
   const device = prepareDevice(config, note);
   const sources = await openSources(config, device, io, guard.signal);
   const { classes, imageShape } = sources;
@@ -49,6 +49,7 @@ export async function pruneToFile(config: TrainConfig, file: string, io: Io): Pr
     network.initialise(config.initMethod, seed);
     if (config.loadPretrained !== null) await loadPretrained(network, config.loadPretrained, note);
     network.module.to({ device });
+    io.stderr.write(`${threadsInWords(threads)}\n`);
     const { density } = pruning;
     const shot = { pruning, density, network, source: sources.train, seed, epoch: 0, stream: io.stderr };
     const { report, seconds } = await pruneShot({ ...shot, onRound: () => guard.check() });

@@ -52,7 +52,6 @@ export async function runTrain(
   try {
     const note = (text: string) => say(`Note: ${text}`);
     const threads = chooseThreads(config, note, processes);
-    say(threadsInWords(threads));
     const device = prepareDevice(config, note, processes);
     if (config.evaluate) return await testOnly(config, device, io, { ranks, guard });
     const folder = openRunFolder(config);
@@ -106,6 +105,7 @@ async function trainIn(folder: RunFolder, training: Training): Promise<void> {
   if (writes && own !== null && !unchanged) store.adopt(own);
   const record = writes ? await recorder(folder, own, sources, training) : () => {};
   if (own === null) record();
+  if (!unchanged) say(threadsInWords(training.threads));
   const parts = { config, network, train, test, folder, store, metrics, ranks, guard, stream: io.stderr, start };
   const outcome = await new TrainingSession({ ...parts, prepared, record }).run();
   metrics?.flush();
