@@ -54,7 +54,7 @@ async function threadsOf(folder: string, name: string, under: readonly string[])
   const found = `${environment.threads}: ${environment.threadsFrom}`;
   const wanted = cores().count === 1 ? found : "1: the CPU quota of its cgroup";
   if (found !== wanted) return `${found} instead of ${wanted}`;
-  return stderr.includes(`1 thread: ${environment.threadsFrom}.`) ? undefined : "the first line doesn't say so";
+  return stderr.includes(`1 thread: ${environment.threadsFrom}.`) ? undefined : "the run doesn't say so";
 }
 
 /** Counts what `body` says of a cgroup with a limit, which it enters by the command that it gets; skips what can't be made. */

@@ -69,7 +69,7 @@ export const run = {
     kind: optional(integer(1, 1024)),
     default: null,
     defaultText: "OMP_NUM_THREADS, else the processors that it may use, or its container's CPU quota",
-    help: "CPU threads; their number and its reason stand in the first line.",
+    help: "CPU threads; a run says how many it takes, and why.",
   }),
   json: option({
     flags: "--json",
