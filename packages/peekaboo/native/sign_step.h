@@ -1,7 +1,9 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/util/Optional.h>
 
+#include <cstdint>
 #include <initializer_list>
 
 namespace peekaboo {
