@@ -122,7 +122,7 @@ describe("peekaboo reproduce", () => {
     const { status, stderr } = peekaboo("reproduce", run);
     expect(status).toBe(2);
     expect(stderr).toBe(
-      `reproduce: expected a run that has come to its end for ${run}, received one that stopped after step 6; finish it with --resume, or give another.\n`,
+      `reproduce: expected a run that has come to its end for "${run}", received one that stopped after step 6; finish it with --resume, or give another.\n`,
     );
     symlinkSync(join(folder, "run"), join(folder, "link-reproduced"));
     symlinkSync(join(folder, "run"), join(folder, "link"));

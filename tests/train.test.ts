@@ -194,7 +194,7 @@ describe("bad input", () => {
     ["γ of 1", ["train", "--optimizer", "BOP", "--ar", "1"], /--ar/],
     ["a file that is no checkpoint", ["evaluate", bin], /safetensors|checkpoint/],
     ["a file that isn't there", ["inspect", "absent.safetensors"], /absent\.safetensors/],
-    ["a folder that can't be made", ["train", "--savedir", join(bin, "below")], /run folder/],
+    ["a folder that can't be made", ["train", "--savedir", join(bin, "below")], /bin\/peekaboo\.js\/below/],
   ];
 
   it.each(cases)("%s is one sentence with status 2", (_, args, told) => {
