@@ -153,8 +153,7 @@ enter_debian() {
   lend_network "$root"
   mount_system "$root"
   rm -rf "$root"/srv/peekaboo-*
-  local work
-  work=$(mktemp -d "$root/srv/peekaboo-XXXXXX")
+  work=$(mktemp -d "$root/srv/peekaboo-XXXXXX") # Not local: the trap reads it at the script's end.
   trap 'rm -rf "$work"' EXIT
   clone_into "$work/peekaboo"
   mkdir "$work/data"
