@@ -22,10 +22,12 @@ interface Loss {
   readonly status: number;
 }
 
-function losses(full: number): Loss[] {
+function losses(full: number, folder: string): Loss[] {
   const inTerminal = (...under: string[]): StartOptions => ({
     under: [...TERMINAL, ...under],
     stdio: ["pipe", "ignore", "ignore"],
+    // Where nohup may leave its file.
+    cwd: folder,
     // This fault run may be under nohup.
     env: { _: "" },
   });
@@ -55,7 +57,7 @@ function losses(full: number): Loss[] {
 export async function streams(faults: Faults, whole: Whole): Promise<Tally[]> {
   const full = openSync("/dev/full", "w");
   const tallies: Tally[] = [];
-  for (const loss of losses(full)) {
+  for (const loss of losses(full, faults.folder)) {
     const tally = new Tally(loss.name);
     if (loss.start.under !== undefined && spawnSync("python3", ["-c", "import pty"]).status !== 0) {
       tally.skipped = "a terminal takes python3";

@@ -39,15 +39,17 @@ export interface StartOptions {
   readonly node?: readonly string[];
   /** Default: only stderr is read. */
   readonly stdio?: StdioOptions;
+  /** Default: this process's own folder. */
+  readonly cwd?: string;
 }
 
 /** Starts `peekaboo train` of {@link RUN} in the run folder `savedir`/`name`. */
 export function train(savedir: string, name: string, options: StartOptions = {}): Running {
-  const { run = RUN, args = [], env = {}, under = [], node = [], stdio = ["ignore", "ignore", "pipe"] } = options;
+  const { run = RUN, args = [], env = {}, under = [], node = [], stdio = ["ignore", "ignore", "pipe"], cwd } = options;
   const command = [...under, process.execPath, ...node, bin, "train", ...run, "--savedir", savedir, "--exp-name", name];
   const [file = "", ...rest] = [...command, ...args];
   const started = performance.now();
-  const child = spawn(file, rest, { stdio, env: { ...process.env, ...env } });
+  const child = spawn(file, rest, { stdio, cwd, env: { ...process.env, ...env } });
   let stderr = "";
   child.stderr?.on("data", (chunk) => (stderr = `${stderr}${chunk}`.slice(-100_000)));
   const ended = new Promise<Ending>((resolve) => {
