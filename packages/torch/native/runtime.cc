@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "convolution.h"
 #include "errors.h"
 #include "values.h"
 
@@ -68,6 +69,9 @@ Napi::Value loadLibrary(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// mendConvolutions(): see there.
+Napi::Value mend(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), mendConvolutions()); }
+
 }  // namespace
 
 void exportRuntime(Napi::Object exports) {
@@ -80,6 +84,7 @@ void exportRuntime(Napi::Object exports) {
   define<setDeterministic>(exports, "setDeterministic");
   define<useCuda>(exports, "useCuda");
   define<loadLibrary>(exports, "loadLibrary");
+  define<mend>(exports, "mendConvolutions");
 }
 
 }  // namespace torchjs

@@ -62,6 +62,8 @@ export interface Native extends NativeDistributed {
   setDeterministic(deterministic: boolean): void;
   useCuda(index: number): void;
   loadLibrary(path: string): void;
+  /** Whether convolutions are right with oneDNN, some of its work done by the addon where it must; else it's off now. */
+  mendConvolutions(): boolean;
 }
 
 const ADDON_PATH = fileURLToPath(new URL("../build/Release/torch.node", import.meta.url));
@@ -74,6 +76,9 @@ const ADDON_PATH = fileURLToPath(new URL("../build/Release/torch.node", import.m
 function sleepInsteadOfSpinning(): void {
   if (process.env.OMP_WAIT_POLICY === undefined) process.env.GOMP_SPINCOUNT ??= "10000";
 }
+
+const ONEDNN_IS_OFF =
+  "this libtorch's oneDNN computes convolutions wrongly; they run without it, many times as slowly. Use another libtorch (set LIBTORCH and build again)";
 
 let loaded: Native | undefined;
 
@@ -88,6 +93,7 @@ function load(): Native {
   const addon = withTypedErrors(loadAddon<Native>(ADDON_PATH));
   // OpenMP starts with one thread in Debian's build.
   addon.setThreads(cores().count);
+  if (!addon.mendConvolutions()) process.emitWarning(ONEDNN_IS_OFF);
   return addon;
 }
 

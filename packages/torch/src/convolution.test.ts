@@ -1,0 +1,96 @@
+import { spawnSync } from "node:child_process";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { grad } from "./autograd.js";
+import * as ops from "./generated/ops.js";
+import type { MemoryFormat } from "./memory-format.js";
+import { manualSeed } from "./runtime.js";
+import { scope } from "./scope.js";
+import type { Tensor } from "./tensor.js";
+
+interface Shape {
+  inputs: number;
+  outputs: number;
+  kernel: number;
+  stride: number;
+  groups: number;
+  size?: number;
+}
+
+/** Shortcuts of narrow networks: an input of fewer channels than a block. */
+const SHORTCUTS: readonly Shape[] = [3, 6, 8, 15, 16].flatMap((inputs) =>
+  [8, 32].map((size) => ({ inputs, outputs: 2 * inputs, kernel: 1, stride: 2, groups: 1, size })),
+);
+
+/** Channels that fill the blocks of oneDNN's layouts and that don't, in every combination with the rest. */
+const CHANNELS: readonly Shape[] = [1, 2, 3, 5].flatMap((kernel) =>
+  [1, 2].flatMap((stride) => [
+    ...[1, 3, 4, 5, 12, 16, 24, 48, 64].flatMap((inputs) =>
+      [4, 6, 16, 17, 32].map((outputs) => ({ inputs, outputs, kernel, stride, groups: 1 })),
+    ),
+    ...[2, 3, 8].flatMap((groups) =>
+      [1, 3, 4, 16].flatMap((per) =>
+        [1, 2, 16].map((out) => ({ inputs: groups * per, outputs: groups * out, kernel, stride, groups })),
+      ),
+    ),
+  ]),
+);
+
+/** max |a - b| / max |b| */
+function error(actual: Tensor, expected: Tensor): number {
+  const difference = ops.max(ops.abs(ops.sub(actual.to("float64"), expected))).item();
+  return Number(difference) / Number(ops.max(ops.abs(expected)).item());
+}
+
+describe.each<MemoryFormat>(["contiguous", "channelsLast"])("conv2d and its gradients, %s", (memoryFormat) => {
+  it("equals its computation in double precision, whatever the channels", () => {
+    manualSeed(0);
+    const wrong: string[] = [];
+    for (const shape of [...SHORTCUTS, ...CHANNELS]) {
+      for (const images of [1, 4]) {
+        scope(() => {
+          const errors = errorsOf(shape, images, memoryFormat);
+          // NaN isn't within it either.
+          if (!errors.every((value) => value < 1e-5)) wrong.push(`${images} ${JSON.stringify(shape)}: ${errors}`);
+        });
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+});
+
+// oneDNN reads the variables when libtorch brings it in. Its kernels for other processors have faults of their own.
+describe.skipIf(process.env.ONEDNN_MAX_CPU_ISA !== undefined)("with the instructions of an older processor", () => {
+  it.each(["AVX2", "SSE41"])("%s, convolutions are as right", (instructions) => {
+    const vitest = join(dirname(createRequire(import.meta.url).resolve("vitest/package.json")), "vitest.mjs");
+    const env = { ...process.env, ONEDNN_MAX_CPU_ISA: instructions, DNNL_MAX_CPU_ISA: instructions };
+    const { status, stdout } = spawnSync(process.execPath, [vitest, "run", fileURLToPath(import.meta.url)], {
+      encoding: "utf8",
+      env,
+      timeout: 150_000,
+    });
+    expect({ status, output: status === 0 ? "" : stdout }).toEqual({ status: 0, output: "" });
+  });
+});
+
+/** Of the output, the input's gradient and the weight's. */
+function errorsOf(
+  { inputs, outputs, kernel, stride, groups, size = 9 }: Shape,
+  images: number,
+  memoryFormat: MemoryFormat,
+) {
+  const input = ops.contiguous(ops.randn([images, inputs, size, size]), { memoryFormat });
+  const weight = ops.randn([outputs, inputs / groups, kernel, kernel]);
+  const convolve = (type: "float32" | "float64", gradient?: Tensor) => {
+    const leaves = [input.to(type).detach().requireGrad(), weight.to(type).detach().requireGrad()];
+    const [x, w] = leaves as [Tensor, Tensor];
+    const output = ops.conv2d(x, w, null, stride, Math.floor(kernel / 2), 1, groups);
+    const received = gradient ?? ops.randn(output.shape);
+    return { received, results: [output, ...grad([output], leaves, { gradients: [received.to(type)] })] };
+  };
+  const single = convolve("float32");
+  const double = convolve("float64", single.received);
+  return single.results.map((value, i) => error(value as Tensor, double.results[i] as Tensor));
+}
