@@ -10,6 +10,8 @@ import { manualSeed } from "./runtime.js";
 import { scope } from "./scope.js";
 import type { Tensor } from "./tensor.js";
 
+const IMAGES = 3;
+
 interface Shape {
   inputs: number;
   outputs: number;
@@ -27,11 +29,11 @@ const SHORTCUTS: readonly Shape[] = [3, 6, 8, 15, 16].flatMap((inputs) =>
 /** Channels that fill the blocks of oneDNN's layouts and that don't, in every combination with the rest. */
 const CHANNELS: readonly Shape[] = [1, 2, 3, 5].flatMap((kernel) =>
   [1, 2].flatMap((stride) => [
-    ...[1, 3, 4, 5, 12, 16, 24, 48, 64].flatMap((inputs) =>
-      [4, 6, 16, 17, 32].map((outputs) => ({ inputs, outputs, kernel, stride, groups: 1 })),
+    ...[1, 3, 5, 16, 24, 48].flatMap((inputs) =>
+      [4, 16, 17].map((outputs) => ({ inputs, outputs, kernel, stride, groups: 1 })),
     ),
-    ...[2, 3, 8].flatMap((groups) =>
-      [1, 3, 4, 16].flatMap((per) =>
+    ...[3, 8].flatMap((groups) =>
+      [1, 4].flatMap((per) =>
         [1, 2, 16].map((out) => ({ inputs: groups * per, outputs: groups * out, kernel, stride, groups })),
       ),
     ),
@@ -40,7 +42,7 @@ const CHANNELS: readonly Shape[] = [1, 2, 3, 5].flatMap((kernel) =>
 
 /** max |a - b| / max |b| */
 function error(actual: Tensor, expected: Tensor): number {
-  const difference = ops.max(ops.abs(ops.sub(actual.to("float64"), expected))).item();
+  const difference = ops.max(ops.abs(ops.sub(actual.to({ dtype: "float64" }), expected))).item();
   return Number(difference) / Number(ops.max(ops.abs(expected)).item());
 }
 
@@ -49,13 +51,11 @@ describe.each<MemoryFormat>(["contiguous", "channelsLast"])("conv2d and its grad
     manualSeed(0);
     const wrong: string[] = [];
     for (const shape of [...SHORTCUTS, ...CHANNELS]) {
-      for (const images of [1, 4]) {
-        scope(() => {
-          const errors = errorsOf(shape, images, memoryFormat);
-          // NaN isn't within it either.
-          if (!errors.every((value) => value < 1e-5)) wrong.push(`${images} ${JSON.stringify(shape)}: ${errors}`);
-        });
-      }
+      scope(() => {
+        const errors = errorsOf(shape, memoryFormat);
+        // NaN isn't within it either.
+        if (!errors.every((value) => value < 1e-5)) wrong.push(`${JSON.stringify(shape)}: ${errors}`);
+      });
     }
     expect(wrong).toEqual([]);
   });
@@ -76,19 +76,18 @@ describe.skipIf(process.env.ONEDNN_MAX_CPU_ISA !== undefined)("with the instruct
 });
 
 /** Of the output, the input's gradient and the weight's. */
-function errorsOf(
-  { inputs, outputs, kernel, stride, groups, size = 9 }: Shape,
-  images: number,
-  memoryFormat: MemoryFormat,
-) {
-  const input = ops.contiguous(ops.randn([images, inputs, size, size]), { memoryFormat });
+function errorsOf({ inputs, outputs, kernel, stride, groups, size = 9 }: Shape, memoryFormat: MemoryFormat) {
+  const input = ops.contiguous(ops.randn([IMAGES, inputs, size, size]), { memoryFormat });
   const weight = ops.randn([outputs, inputs / groups, kernel, kernel]);
   const convolve = (type: "float32" | "float64", gradient?: Tensor) => {
-    const leaves = [input.to(type).detach().requireGrad(), weight.to(type).detach().requireGrad()];
+    const leaves = [
+      input.to({ dtype: type }).detach().requireGrad(),
+      weight.to({ dtype: type }).detach().requireGrad(),
+    ];
     const [x, w] = leaves as [Tensor, Tensor];
     const output = ops.conv2d(x, w, null, stride, Math.floor(kernel / 2), 1, groups);
     const received = gradient ?? ops.randn(output.shape);
-    return { received, results: [output, ...grad([output], leaves, { gradients: [received.to(type)] })] };
+    return { received, results: [output, ...grad([output], leaves, { gradients: [received.to({ dtype: type })] })] };
   };
   const single = convolve("float32");
   const double = convolve("float64", single.received);
