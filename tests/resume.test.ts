@@ -194,7 +194,7 @@ describe("a signal", () => {
   });
 
   it("ends the process at once when it is the second, but not when it is the first's echo", async () => {
-    const guard = new URL("../packages/peekaboo/dist/training/interrupt.js", import.meta.url).href;
+    const guard = new URL("../packages/peekaboo/dist/console/interrupt.js", import.meta.url).href;
     const script = `
       import { InterruptGuard } from ${JSON.stringify(guard)};
       new InterruptGuard();

@@ -3,13 +3,13 @@ import type { Command } from "commander";
 import { optional, text } from "../config/kinds.js";
 import { trainOptions } from "../config/options.js";
 import { option, type Values, valuesFromFlags } from "../config/table.js";
+import { formatBytes, formatCount } from "../console/format.js";
+import { InterruptGuard } from "../console/interrupt.js";
+import type { Io } from "../console/io.js";
+import { aligned } from "../console/table.js";
 import type { DatasetStatus } from "../data/dataset.js";
-import { InterruptGuard } from "../training/interrupt.js";
 import { addFlags, givenFlags } from "./flags.js";
-import { formatBytes, formatCount } from "./format.js";
-import type { Io } from "./io.js";
 import { subcommand } from "./subcommand.js";
-import { aligned } from "./table.js";
 
 const listOptions = {
   dataFolder: trainOptions.dataFolder,
@@ -60,7 +60,7 @@ async function fetchDataset(name: string, given: Values<typeof fetchOptions>, io
   const { dataFolder, archive, json } = given;
   const { datasetStatus, openDataset } = await import("../data/dataset.js");
   const { importDataset } = await import("../data/import.js");
-  const { fetchProgress } = await import("./data-progress.js");
+  const { fetchProgress } = await import("../console/data-progress.js");
   const guard = new InterruptGuard();
   const { onProgress, stop } = fetchProgress(name, io.stderr);
   const how = { onProgress, signal: guard.signal, ...(dataFolder === null ? {} : { folder: dataFolder }) };

@@ -1,9 +1,9 @@
 import type { Command } from "commander";
 import { evaluateOptions } from "../config/options.js";
 import { valuesFromFlags } from "../config/table.js";
+import { formatCount } from "../console/format.js";
+import type { Io } from "../console/io.js";
 import { addFlags, givenFlags } from "./flags.js";
-import { formatCount } from "./format.js";
-import type { Io } from "./io.js";
 import { subcommand } from "./subcommand.js";
 
 /** Adds `peekaboo evaluate FILE`. */

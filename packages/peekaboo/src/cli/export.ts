@@ -2,10 +2,10 @@ import { printable, quoted } from "@peekaboo/torch/errors";
 import type { Command } from "commander";
 import { choice, flag, optional, text } from "../config/kinds.js";
 import { option, valuesFromFlags } from "../config/table.js";
+import { formatBytes, formatCount } from "../console/format.js";
+import type { Io } from "../console/io.js";
 import type { Exported, ExportOptions } from "../training/export-file.js";
 import { addFlags, givenFlags } from "./flags.js";
-import { formatBytes, formatCount } from "./format.js";
-import type { Io } from "./io.js";
 import { subcommand } from "./subcommand.js";
 
 const options = {

@@ -2,14 +2,14 @@ import { printable } from "@peekaboo/torch/errors";
 import type { Command } from "commander";
 import { trainOptions } from "../config/options.js";
 import type { PruningConfig } from "../config.js";
+import { formatBytes, formatCount, formatPercent } from "../console/format.js";
+import type { Io } from "../console/io.js";
+import { aligned } from "../console/table.js";
 import { minKeptInWords } from "../pruning/min-kept.js";
 import { thinLayersInWords } from "../pruning/thin-layers.js";
 import type { InspectReport } from "../training/inspect.js";
 import { addFlags, givenFlags } from "./flags.js";
-import { formatBytes, formatCount, formatPercent } from "./format.js";
-import type { Io } from "./io.js";
 import { subcommand } from "./subcommand.js";
-import { aligned } from "./table.js";
 
 const options = { json: { ...trainOptions.json, help: "Prints the report as one line of JSON." } };
 

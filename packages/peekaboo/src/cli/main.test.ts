@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { trainOptions } from "../config/options.js";
 import { optionsOf } from "../config/table.js";
 import { parseConfig, type TrainConfig } from "../config.js";
-import { Interrupted } from "../training/interrupt.js";
+import { Interrupted } from "../console/interrupt.js";
 import { main } from "./main.js";
 
 const runTrain = vi.hoisted(() =>

@@ -1,18 +1,19 @@
 import { Command } from "commander";
+import { EXIT } from "../console/exit.js";
+import type { Io } from "../console/io.js";
+import { withStandardStreams } from "../console/streams.js";
 import { version } from "../version.js";
 import { writtenOut } from "./abbreviations.js";
 import { addData } from "./data.js";
 import { addEvaluate } from "./evaluate.js";
 import { addExport } from "./export.js";
 import { addInspect } from "./inspect.js";
-import type { Io } from "./io.js";
 import { addModels } from "./models.js";
 import { addPrune } from "./prune.js";
 import { addReproduce } from "./reproduce.js";
-import { withStandardStreams } from "./streams.js";
 import { strict } from "./subcommand.js";
 import { addTrain } from "./train.js";
-import { EXIT, reportFailure } from "./usage.js";
+import { reportFailure } from "./usage.js";
 
 const EXAMPLE = `
 Example, a few minutes on two cores (npm run demo runs it):

@@ -2,13 +2,13 @@ import type { Command } from "commander";
 import { integer, optional } from "../config/kinds.js";
 import { trainOptions } from "../config/options.js";
 import { option, type Values, valuesFromFlags } from "../config/table.js";
+import { formatCount, formatPercent, formatShortCount } from "../console/format.js";
+import type { Io } from "../console/io.js";
+import { createProgress } from "../console/progress.js";
+import { aligned } from "../console/table.js";
 import type { LayerSize, NetworkSize } from "../models/measure.js";
 import { addFlags, givenFlags } from "./flags.js";
-import { formatCount, formatPercent, formatShortCount } from "./format.js";
-import type { Io } from "./io.js";
-import { createProgress } from "./progress.js";
 import { subcommand } from "./subcommand.js";
-import { aligned } from "./table.js";
 
 const options = {
   width: trainOptions.width,

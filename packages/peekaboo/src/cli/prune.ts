@@ -5,9 +5,9 @@ import { text } from "../config/kinds.js";
 import { trainHelp, trainOptions } from "../config/options.js";
 import { option, valuesFromFlags } from "../config/table.js";
 import { configFromFlags } from "../config.js";
+import { formatBytes } from "../console/format.js";
+import type { Io } from "../console/io.js";
 import { addFlags, givenFlags } from "./flags.js";
-import { formatBytes } from "./format.js";
-import type { Io } from "./io.js";
 import { subcommand } from "./subcommand.js";
 
 const { Network, Data, Pruning } = trainHelp;

@@ -3,13 +3,13 @@ import type { Command } from "commander";
 import { optional, text } from "../config/kinds.js";
 import { trainOptions } from "../config/options.js";
 import { option, valuesFromFlags } from "../config/table.js";
+import { EXIT } from "../console/exit.js";
+import { formatCount } from "../console/format.js";
+import type { Io } from "../console/io.js";
 import type { Comparison, Difference } from "../training/compare-runs.js";
 import type { Reproduction } from "../training/reproduce.js";
 import { addFlags, givenFlags } from "./flags.js";
-import { formatCount } from "./format.js";
-import type { Io } from "./io.js";
 import { subcommand } from "./subcommand.js";
-import { EXIT } from "./usage.js";
 
 const options = {
   savedir: option({

@@ -2,8 +2,8 @@ import { type Command, Option as CommanderOption } from "commander";
 import { withImageFolder } from "../config/imagenet.js";
 import { ignoredFlags, trainHelp, trainOptions } from "../config/options.js";
 import { configFromFlags, notesOn } from "../config.js";
+import type { Io } from "../console/io.js";
 import { addFlags, givenFlags } from "./flags.js";
-import type { Io } from "./io.js";
 import { subcommand } from "./subcommand.js";
 
 const EXAMPLES = `

@@ -1,11 +1,9 @@
 import { DistributedError, printable, quoted, TorchError, UserError } from "@peekaboo/torch/errors";
 import { type Command, CommanderError } from "commander";
+import { EXIT } from "../console/exit.js";
+import { Interrupted } from "../console/interrupt.js";
+import type { Io } from "../console/io.js";
 import { nearest } from "../nearest.js";
-import { Interrupted } from "../training/interrupt.js";
-import type { Io } from "./io.js";
-
-/** The exit statuses of the command line. */
-export const EXIT = { ok: 0, bug: 1, lost: 1, different: 1, usage: 2 } as const;
 
 /** The most characters of a line that isn't made of parts which are bounded already. */
 const LONGEST = 1000;

@@ -1,6 +1,6 @@
 import { printable } from "@peekaboo/torch/errors";
-import type { Io } from "../cli/io.js";
 import { reportFailure, UsageError } from "../cli/usage.js";
+import type { Io } from "../console/io.js";
 import { caseSchema, type ListedCase, readCases, validated } from "./cases.js";
 import { figureOf, pass } from "./compare.js";
 import { findKind } from "./registry.js";

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { UserSignal } from "../signals.js";
+import type { UserSignal } from "../console/signals.js";
 import { type Environment, environmentFor } from "./environment.js";
 import type { SpawnPlan } from "./plan.js";
 import { type Ending, RankProcess } from "./rank-process.js";

@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { devices, type distributed, useDevice } from "@peekaboo/torch";
-import type { Io } from "../cli/io.js";
 import type { TrainConfig } from "../config.js";
+import type { Io } from "../console/io.js";
 import { runFolder } from "../training/run-folder.js";
 import { isLaunched } from "./environment.js";
 import { watchSupervisor } from "./lifeline.js";

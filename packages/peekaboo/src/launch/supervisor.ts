@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Io } from "../cli/io.js";
-import { EXIT } from "../cli/usage.js";
-import { isUrgent, onUserSignals, statusOf, type UserSignal } from "../signals.js";
+import { EXIT } from "../console/exit.js";
+import type { Io } from "../console/io.js";
+import { isUrgent, onUserSignals, statusOf, type UserSignal } from "../console/signals.js";
 import type { Environment } from "./environment.js";
 import { freePort } from "./free-port.js";
 import { type Graces, Job } from "./job.js";

@@ -1,5 +1,5 @@
-import { EXIT } from "../cli/usage.js";
-import { signalOf, statusOf, type UserSignal } from "../signals.js";
+import { EXIT } from "../console/exit.js";
+import { signalOf, statusOf, type UserSignal } from "../console/signals.js";
 import type { Ending } from "./rank-process.js";
 
 /** How a job ended. */

@@ -1,4 +1,4 @@
-import { formatCount, formatPercent } from "../cli/format.js";
+import { formatCount, formatPercent } from "../console/format.js";
 import { type MinKept, minKeptInWords } from "./min-kept.js";
 
 /** Below this share of its weights a layer hardly lets a signal pass. */

@@ -4,7 +4,7 @@ import { BarChart, LineChart } from "echarts/charts";
 import { GraphicComponent, GridComponent, MarkLineComponent } from "echarts/components";
 import * as echarts from "echarts/core";
 import { SVGRenderer } from "echarts/renderers";
-import { formatCount, formatPercent } from "../cli/format.js";
+import { formatCount, formatPercent } from "../console/format.js";
 import {
   type EvalMetrics,
   type Metrics,
@@ -12,9 +12,9 @@ import {
   readMetrics,
   type StepMetrics,
 } from "../training/metrics.js";
-import { type CurvePanelOptions, curvePanel } from "./curvePanel.js";
+import { type CurvePanelOptions, curvePanel } from "./curve-panel.js";
 import type { Point } from "./curves.js";
-import { keptPanel, keptPanelWidth } from "./keptPanel.js";
+import { keptPanel, keptPanelWidth } from "./kept-panel.js";
 import { type Box, COLOURS, type Panel, shortened, textAt, textWidth } from "./panel.js";
 
 echarts.use([BarChart, LineChart, GridComponent, GraphicComponent, MarkLineComponent, SVGRenderer]);

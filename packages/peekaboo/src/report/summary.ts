@@ -1,6 +1,6 @@
 import { printable } from "@peekaboo/torch/errors";
-import { formatBytes, formatCount, formatDuration, formatPercent } from "../cli/format.js";
-import { aligned } from "../cli/table.js";
+import { formatBytes, formatCount, formatDuration, formatPercent } from "../console/format.js";
+import { aligned } from "../console/table.js";
 import type { IdealSize } from "../training/inspect.js";
 
 /** What {@link summariseRun} tells of a finished run. */

@@ -1,4 +1,4 @@
-import { Interrupted } from "./interrupt.js";
+import { Interrupted } from "../console/interrupt.js";
 import type { SessionParts } from "./session-parts.js";
 
 /** The sums of the ranks' values; throws Interrupted on all of them when a signal has come to one. */

@@ -9,7 +9,7 @@ import {
 } from "@peekaboo/torch/background-files";
 import { printable, quoted, UserError } from "@peekaboo/torch/errors";
 import { errorCode } from "@peekaboo/torch/files";
-import { formatBytes } from "../cli/format.js";
+import { formatBytes } from "../console/format.js";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.js";
 import { verifyWritten } from "./checksums.js";
 import { earlierCheckpoints, type RunFolder } from "./run-folder.js";

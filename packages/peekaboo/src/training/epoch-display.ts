@@ -1,4 +1,4 @@
-import { createProgress, type Progress } from "../cli/progress.js";
+import { createProgress, type Progress } from "../console/progress.js";
 import { stepInWords } from "./epoch-words.js";
 import type { NonfiniteError } from "./nonfinite-error.js";
 import type { RunState } from "./run-state.js";

@@ -1,4 +1,4 @@
-import { formatCount, formatDuration } from "../cli/format.js";
+import { formatCount, formatDuration } from "../console/format.js";
 import type { EpochMeans } from "./epoch-means.js";
 import type { Evaluation } from "./evaluation.js";
 import type { StepResult } from "./trainer.js";

@@ -1,14 +1,14 @@
 import { quoted, UserError } from "@peekaboo/torch/errors";
-import type { Io } from "../cli/io.js";
 import { IMAGE_FOLDER } from "../config/options.js";
 import type { EvaluateOptions } from "../config.js";
+import { InterruptGuard } from "../console/interrupt.js";
+import type { Io } from "../console/io.js";
 import type { Network } from "../models/network.js";
 import { loadNetwork } from "./checkpoint.js";
 import { chooseThreads, prepareDevice } from "./device.js";
 import { testNetwork } from "./evaluate-run.js";
 import type { Evaluation } from "./evaluation.js";
 import { type Origin, originInWords, refuseNonfinite } from "./first-nonfinite.js";
-import { InterruptGuard } from "./interrupt.js";
 import { alone, type Ranks } from "./ranks.js";
 import { findImageFolder, type RecordedImages, refuseOtherImages } from "./recorded-images.js";
 import { openSources, type Sources } from "./sources.js";

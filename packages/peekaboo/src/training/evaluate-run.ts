@@ -1,5 +1,5 @@
 import type { Tensor } from "@peekaboo/torch";
-import { createProgress } from "../cli/progress.js";
+import { createProgress } from "../console/progress.js";
 import type { ImageShape } from "../models/architecture.js";
 import { agree } from "./agreement.js";
 import { releaseMemory } from "./device.js";

@@ -4,11 +4,11 @@ import { entryOf, scope } from "@peekaboo/torch";
 import { parseJson, quoted, UserError } from "@peekaboo/torch/errors";
 import { refuseUnwritable } from "@peekaboo/torch/folders";
 import { readSafetensorsHeader, type TensorEntry, writeSafetensors } from "@peekaboo/torch/safetensors";
+import { InterruptGuard } from "../console/interrupt.js";
 import type { Network } from "../models/network.js";
 import { writePth } from "../pth/write.js";
 import { loadNetwork } from "./checkpoint.js";
 import { nameOfNonfinite } from "./first-nonfinite.js";
-import { InterruptGuard } from "./interrupt.js";
 
 /** What other programs read: PyTorch's own files, or safetensors. */
 export const EXPORT_FORMATS = ["pth", "safetensors"] as const;

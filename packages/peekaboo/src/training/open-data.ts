@@ -1,6 +1,6 @@
-import { fetchProgress } from "../cli/data-progress.js";
-import type { Io } from "../cli/io.js";
 import type { TrainConfig } from "../config.js";
+import { fetchProgress } from "../console/data-progress.js";
+import type { Io } from "../console/io.js";
 import { type Dataset, openDataset } from "../data/dataset.js";
 import { importDataset } from "../data/import.js";
 

@@ -1,12 +1,12 @@
 import { statSync } from "node:fs";
 import { UserError } from "@peekaboo/torch";
 import { refuseUnwritable } from "@peekaboo/torch/folders";
-import type { Io } from "../cli/io.js";
 import type { TrainConfig } from "../config.js";
+import { InterruptGuard } from "../console/interrupt.js";
+import type { Io } from "../console/io.js";
 import { Network } from "../models/network.js";
 import { networkOptions, writePruned } from "./checkpoint.js";
 import { chooseThreads, prepareDevice, threadsInWords } from "./device.js";
-import { InterruptGuard } from "./interrupt.js";
 import { loadPretrained } from "./pretrained.js";
 import { pruneShot } from "./prune-shot.js";
 import { openSources } from "./sources.js";

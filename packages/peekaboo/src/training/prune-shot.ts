@@ -1,6 +1,6 @@
-import { formatCount, formatDuration, formatPercent } from "../cli/format.js";
-import { createProgress } from "../cli/progress.js";
 import type { PruningConfig } from "../config.js";
+import { formatCount, formatDuration, formatPercent } from "../console/format.js";
+import { createProgress } from "../console/progress.js";
 import type { BatchSource } from "../data/batch-source.js";
 import { sampleWithoutReplacement } from "../data/order.js";
 import type { Network } from "../models/network.js";

@@ -1,6 +1,6 @@
 import { existsSync, statSync } from "node:fs";
-import type { Io } from "../cli/io.js";
 import type { TrainConfig } from "../config.js";
+import type { Io } from "../console/io.js";
 import { thinLayersInWords } from "../pruning/thin-layers.js";
 import { summariseRun } from "../report/summary.js";
 import { inspectFile } from "./inspect.js";

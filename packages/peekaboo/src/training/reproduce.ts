@@ -1,8 +1,8 @@
 import { existsSync, realpathSync } from "node:fs";
 import { devices } from "@peekaboo/torch";
 import { quoted, UserError } from "@peekaboo/torch/errors";
-import type { Io } from "../cli/io.js";
 import type { TrainConfig } from "../config.js";
+import type { Io } from "../console/io.js";
 import { isLaunched } from "../launch/environment.js";
 import { type LaunchPlan, launchPlan, wantsCuda } from "../launch/plan.js";
 import { launch } from "../launch/start.js";

@@ -1,7 +1,8 @@
 import type { distributed } from "@peekaboo/torch";
 import { printable, quoted, UserError } from "@peekaboo/torch/errors";
-import type { Io } from "../cli/io.js";
 import type { TrainConfig } from "../config.js";
+import { Interrupted, InterruptGuard } from "../console/interrupt.js";
+import type { Io } from "../console/io.js";
 import { Network } from "../models/network.js";
 import { type Checkpoint, networkOptions, restoreNetwork } from "./checkpoint.js";
 import { CheckpointStore } from "./checkpoint-store.js";
@@ -9,7 +10,6 @@ import { chooseThreads, prepareDevice, type Threads, threadsInWords } from "./de
 import { environmentOf } from "./environment.js";
 import { testSources } from "./evaluate-file.js";
 import { refuseNonfinite } from "./first-nonfinite.js";
-import { Interrupted, InterruptGuard } from "./interrupt.js";
 import { MetricsWriter } from "./metrics.js";
 import { loadPretrained, trainedOn } from "./pretrained.js";
 import { type Ranks, ranksOf } from "./ranks.js";

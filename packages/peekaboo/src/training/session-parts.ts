@@ -1,9 +1,9 @@
 import type { TrainConfig } from "../config.js";
+import type { InterruptGuard } from "../console/interrupt.js";
 import type { BatchSource } from "../data/batch-source.js";
 import type { Network } from "../models/network.js";
 import type { Checkpoint } from "./checkpoint.js";
 import type { CheckpointStore } from "./checkpoint-store.js";
-import type { InterruptGuard } from "./interrupt.js";
 import type { MetricsWriter } from "./metrics.js";
 import type { Ranks } from "./ranks.js";
 import type { RunFolder } from "./run-folder.js";

@@ -1,10 +1,10 @@
+import { Interrupted } from "../console/interrupt.js";
 import { refuseMinimum } from "../pruning/loop.js";
 import { restoreOptimizers } from "./checkpoint.js";
 import { trainEpoch } from "./epoch-training.js";
 import { epochInWords } from "./epoch-words.js";
 import { evaluateRun } from "./evaluate-run.js";
 import type { Evaluation } from "./evaluation.js";
-import { Interrupted } from "./interrupt.js";
 import { pruneBeforeEpoch } from "./pruning-shots.js";
 import { shareOfBatch } from "./ranks.js";
 import { RunCheckpoints } from "./run-checkpoints.js";

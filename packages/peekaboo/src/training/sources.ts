@@ -1,7 +1,7 @@
 import { printable } from "@peekaboo/torch/errors";
-import type { Io } from "../cli/io.js";
 import { IMAGE_FOLDER } from "../config/options.js";
 import type { TrainConfig } from "../config.js";
+import type { Io } from "../console/io.js";
 import type { BatchSource } from "../data/batch-source.js";
 import type { Dataset } from "../data/dataset.js";
 import { openImageFolder } from "../data/image-folder/image-folder.js";

@@ -1,6 +1,6 @@
 import { scope } from "@peekaboo/torch";
-import { formatCount, formatPercent } from "../cli/format.js";
 import type { BopConfig, SgdConfig } from "../config.js";
+import { formatCount, formatPercent } from "../console/format.js";
 import type { MaskedLayer } from "../layers/masked-layer.js";
 import type { Network } from "../models/network.js";
 import type { EpochMeans } from "./epoch-means.js";

@@ -1,5 +1,5 @@
 import type { YAXisComponentOption } from "echarts";
-import { formatCount, formatPercent } from "../cli/format.js";
+import { formatCount, formatPercent } from "../console/format.js";
 import type { LayerKept } from "../training/metrics.js";
 import { roundRange } from "./curves.js";
 import { type Box, COLOURS, HEADING_HEIGHT, heading, type Panel, printable, shortened, textWidth } from "./panel.js";

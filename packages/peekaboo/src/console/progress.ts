@@ -1,5 +1,5 @@
 import cliProgress from "cli-progress";
-import { type ProgressFigures, ProgressState } from "./progressState.js";
+import { type ProgressFigures, ProgressState } from "./progress-state.js";
 
 /** Where a {@link Progress} is shown; `process.stderr` is one. */
 export type ProgressStream = NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };

@@ -1,4 +1,4 @@
-import { DOUBLE_MS, onUserSignals, statusOf, type UserSignal } from "../signals.js";
+import { DOUBLE_MS, onUserSignals, statusOf, type UserSignal } from "./signals.js";
 
 /** Thrown where a run can stop after a signal; the command exits with 128 + the signal's number. */
 export class Interrupted extends Error {

@@ -1,5 +1,5 @@
 import type { LineSeriesOption } from "echarts";
-import { formatShortCount } from "../cli/format.js";
+import { formatShortCount } from "../console/format.js";
 import {
   type AxisRange,
   countTicks,

@@ -2,9 +2,9 @@ import { closeSync, openSync } from "node:fs";
 import { Writable } from "node:stream";
 import { isatty } from "node:tty";
 import { UserError } from "@peekaboo/torch/errors";
-import { ignoreHangupAsBefore } from "../signals.js";
+import { EXIT } from "./exit.js";
 import type { Io } from "./io.js";
-import { EXIT } from "./usage.js";
+import { ignoreHangupAsBefore } from "./signals.js";
 
 /**
  * Runs a command on this process's standard streams, none of which can end it: what a reader that is gone, a full disk or a
