@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { asTypedArray, type TensorEntry } from "@peekaboo/torch/safetensors";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { readStateFile } from "../packages/peekaboo/src/training/state-file.js";
+import { readStateFile } from "../packages/peekaboo/src/checkpoint/state-file.js";
 
 const bin = fileURLToPath(new URL("../packages/peekaboo/bin/peekaboo.js", import.meta.url));
 const RUN = "--arch ResNet20 --width 0.25 --bs 16 --train-limit 32 --test-limit 16 --max-steps 1".split(" ");

@@ -6,7 +6,12 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { entryOf, ops, scope, Tensor, tensorOf } from "@peekaboo/torch";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { parseConfig } from "../packages/peekaboo/src/config.js";
+import { writeCheckpoint } from "../packages/peekaboo/src/checkpoint/checkpoint.js";
+import { loadPretrained } from "../packages/peekaboo/src/checkpoint/pretrained.js";
+import { BEGINNING } from "../packages/peekaboo/src/checkpoint/progress.js";
+import { readStateFile } from "../packages/peekaboo/src/checkpoint/state-file.js";
+import { exportFile } from "../packages/peekaboo/src/commands/export-file.js";
+import { parseConfig } from "../packages/peekaboo/src/config/config.js";
 import { Network } from "../packages/peekaboo/src/models/network.js";
 import type { PickleValue } from "../packages/peekaboo/src/pickle/values.js";
 import { magnitude } from "../packages/peekaboo/src/pruners/magnitude.js";
@@ -14,11 +19,6 @@ import { prune } from "../packages/peekaboo/src/pruning/loop.js";
 import { type PthFile, readPth } from "../packages/peekaboo/src/pth/read.js";
 import { StoredTensor } from "../packages/peekaboo/src/pth/tensor.js";
 import { writePth } from "../packages/peekaboo/src/pth/write.js";
-import { writeCheckpoint } from "../packages/peekaboo/src/training/checkpoint.js";
-import { exportFile } from "../packages/peekaboo/src/training/export-file.js";
-import { loadPretrained } from "../packages/peekaboo/src/training/pretrained.js";
-import { BEGINNING } from "../packages/peekaboo/src/training/progress.js";
-import { readStateFile } from "../packages/peekaboo/src/training/state-file.js";
 import { Trainer } from "../packages/peekaboo/src/training/trainer.js";
 
 const python = ["python3", "/usr/bin/python3"].find((command) => {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readSafetensors, writeSafetensors } from "@peekaboo/torch/safetensors";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { withChecksums } from "../packages/peekaboo/src/training/checksums.js";
+import { withChecksums } from "../packages/peekaboo/src/checkpoint/checksums.js";
 
 const bin = fileURLToPath(new URL("../packages/peekaboo/bin/peekaboo.js", import.meta.url));
 let folder: string;

@@ -9,7 +9,7 @@ const TRAINING = (arch: string, mode: "train" | "eval") => `
   const { Network } = await from("models/network.js");
   const { Trainer } = await from("training/trainer.js");
   const { ranksOf } = await from("training/ranks.js");
-  const { parseConfig } = await from("config.js");
+  const { parseConfig } = await from("config/config.js");
   const { entryOf } = torch;
   const group = worldSize === 1 ? null : await join();
   const ranks = ranksOf(group);
@@ -90,7 +90,7 @@ const BROKEN = (onNan: "skip-batch" | "stop", kept: "stateDict" | "namedParamete
   const { Network } = await from("models/network.js");
   const { Trainer } = await from("training/trainer.js");
   const { ranksOf } = await from("training/ranks.js");
-  const { parseConfig } = await from("config.js");
+  const { parseConfig } = await from("config/config.js");
   const group = await join();
   const ranks = ranksOf(group);
   const config = parseConfig({ arch: "PsgResNet20", optimizer: "BOP", onNan: ${JSON.stringify(onNan)}, bop: { ar: 1e-2, tau: 1e-6 } });

@@ -10,7 +10,7 @@ import { decodeIdx } from "peekaboo/data/idx";
 import { decodeImage } from "peekaboo/data/image-folder/decode";
 import { decodePngSheets } from "peekaboo/data/png-sheets";
 import { unpickle } from "peekaboo/pickle/unpickle";
-import { readMetrics } from "peekaboo/training/metrics";
+import { readMetrics } from "peekaboo/runs/metrics";
 import sharp from "sharp";
 import { Header, type types } from "tar";
 import { requestedBytes } from "./allocations.js";

@@ -1,8 +1,8 @@
 import { join } from "node:path";
-import { parseConfig } from "peekaboo/config";
+import { networkOptions, writeCheckpoint, writePruned } from "peekaboo/checkpoint/checkpoint";
+import { BEGINNING } from "peekaboo/checkpoint/progress";
+import { parseConfig } from "peekaboo/config/config";
 import { Network } from "peekaboo/models/network";
-import { networkOptions, writeCheckpoint, writePruned } from "peekaboo/training/checkpoint";
-import { BEGINNING } from "peekaboo/training/progress";
 import { Trainer } from "peekaboo/training/trainer";
 
 /** Writes a small network's pruned file and its checkpoint into `folder`; returns their paths. */

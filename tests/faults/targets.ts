@@ -6,7 +6,10 @@ import {
   readSafetensorsHeader,
   type TensorEntry,
 } from "@peekaboo/torch/safetensors";
-import { parseConfig } from "peekaboo/config";
+import { loadNetwork, readCheckpoint } from "peekaboo/checkpoint/checkpoint";
+import { inspectFile } from "peekaboo/checkpoint/inspect";
+import { findState } from "peekaboo/checkpoint/state-file";
+import { parseConfig } from "peekaboo/config/config";
 import { decodeCifarBinary } from "peekaboo/data/cifar-binary";
 import { decodeCifarPython } from "peekaboo/data/cifar-python";
 import { readFiles } from "peekaboo/data/files";
@@ -17,10 +20,7 @@ import { unpickle } from "peekaboo/pickle/unpickle";
 import { storageOf, torchGlobals } from "peekaboo/pth/globals";
 import { parsePth } from "peekaboo/pth/read";
 import { StoredTensor } from "peekaboo/pth/tensor";
-import { loadNetwork, readCheckpoint } from "peekaboo/training/checkpoint";
-import { inspectFile } from "peekaboo/training/inspect";
-import { readMetrics } from "peekaboo/training/metrics";
-import { findState } from "peekaboo/training/state-file";
+import { readMetrics } from "peekaboo/runs/metrics";
 import sharp from "sharp";
 import { Header } from "tar";
 import { mutated, mutatedJson } from "./mutations.js";

@@ -77,10 +77,10 @@ function rankScript({ body, folder, timeout = 60, startTimeout = 60 }: Superviso
   return `
     import { existsSync, writeFileSync } from "node:fs";
     import * as torch from ${JSON.stringify(TORCH)};
-    import { parseConfig } from ${JSON.stringify(`${PEEKABOO}config.js`)};
+    import { parseConfig } from ${JSON.stringify(`${PEEKABOO}config/config.js`)};
     import { launch } from ${JSON.stringify(`${PEEKABOO}launch/start.js`)};
     import { reportFailure } from ${JSON.stringify(`${PEEKABOO}cli/usage.js`)};
-    import { InterruptGuard } from ${JSON.stringify(`${PEEKABOO}training/interrupt.js`)};
+    import { InterruptGuard } from ${JSON.stringify(`${PEEKABOO}console/interrupt.js`)};
     const { Tensor, UserError } = torch;
     const folder = ${JSON.stringify(folder)};
     const rank = Number(process.env.RANK);

@@ -1,3 +1,6 @@
+export { type LoadedNetwork, loadNetwork } from "./checkpoint/checkpoint.js";
+export { type InspectReport, inspectFile } from "./checkpoint/inspect.js";
+export { runTrain } from "./commands/train.js";
 export {
   type Bop2Config,
   type BopConfig,
@@ -6,7 +9,7 @@ export {
   parseConfig,
   type SgdConfig,
   type TrainConfig,
-} from "./config.js";
+} from "./config/config.js";
 export { type Dataset, openDataset, type Split } from "./data/dataset.js";
 export { INIT_METHODS, type InitMethod, initialiseWeight } from "./init/weights.js";
 export { Network, type NetworkOptions } from "./models/network.js";
@@ -18,7 +21,4 @@ export type { Pruner, ScoreContext } from "./pruners/pruner.js";
 export { findPruner, prunerNames } from "./pruners/registry.js";
 export { type PruneOptions, type PruneReport, prune } from "./pruning/loop.js";
 export { shuffledMask } from "./pruning/shuffle.js";
-export { type LoadedNetwork, loadNetwork } from "./training/checkpoint.js";
-export { type InspectReport, inspectFile } from "./training/inspect.js";
-export { runTrain } from "./training/run.js";
 export { Trainer } from "./training/trainer.js";

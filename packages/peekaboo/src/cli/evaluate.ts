@@ -12,7 +12,7 @@ export function addEvaluate(program: Command, io: Io): void {
   addFlags(command, evaluateOptions);
   command.action(async (file: string) => {
     const options = valuesFromFlags(evaluateOptions, givenFlags(command, evaluateOptions));
-    const { evaluateFile } = await import("../training/evaluate-file.js");
+    const { evaluateFile } = await import("../commands/evaluate-file.js");
     const result = await evaluateFile(file, options, io);
     const { arch, dataset, images, accuracy, loss } = result;
     const told = `${arch} on ${formatCount(images)} test images of ${dataset}: accuracy ${accuracy.toFixed(2)} %, loss ${loss.toFixed(4)}`;

@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 import { main } from "./main.js";
 
 const exportFile = vi.hoisted(() => vi.fn());
-vi.mock("../training/export-file.js", () => ({ exportFile }));
+vi.mock("../commands/export-file.js", () => ({ exportFile }));
 
 async function peekaboo(...argv: string[]) {
   const io = { stdout: new PassThrough(), stderr: new PassThrough() };

@@ -1,10 +1,10 @@
 import { printable, quoted } from "@peekaboo/torch/errors";
 import type { Command } from "commander";
+import type { Exported, ExportOptions } from "../commands/export-file.js";
 import { choice, flag, optional, text } from "../config/kinds.js";
 import { option, valuesFromFlags } from "../config/table.js";
 import { formatBytes, formatCount } from "../console/format.js";
 import type { Io } from "../console/io.js";
-import type { Exported, ExportOptions } from "../training/export-file.js";
 import { addFlags, givenFlags } from "./flags.js";
 import { subcommand } from "./subcommand.js";
 
@@ -44,7 +44,7 @@ export function addExport(program: Command, io: Io): void {
   addFlags(command, options);
   command.action(async (file: string) => {
     const chosen = valuesFromFlags(options, givenFlags(command, options));
-    const { exportFile } = await import("../training/export-file.js");
+    const { exportFile } = await import("../commands/export-file.js");
     const exported = await exportFile(file, chosen);
     const { nonfinite } = exported;
     if (nonfinite !== undefined)

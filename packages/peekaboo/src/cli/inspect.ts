@@ -1,13 +1,13 @@
 import { printable } from "@peekaboo/torch/errors";
 import type { Command } from "commander";
+import type { InspectReport } from "../checkpoint/inspect.js";
+import type { PruningConfig } from "../config/config.js";
 import { trainOptions } from "../config/options.js";
-import type { PruningConfig } from "../config.js";
 import { formatBytes, formatCount, formatPercent } from "../console/format.js";
 import type { Io } from "../console/io.js";
 import { aligned } from "../console/table.js";
 import { minKeptInWords } from "../pruning/min-kept.js";
 import { thinLayersInWords } from "../pruning/thin-layers.js";
-import type { InspectReport } from "../training/inspect.js";
 import { addFlags, givenFlags } from "./flags.js";
 import { subcommand } from "./subcommand.js";
 
@@ -18,7 +18,7 @@ export function addInspect(program: Command, io: Io): void {
   const command = subcommand(program, "inspect <file>", "Show what a checkpoint holds");
   addFlags(command, options);
   command.action(async (file: string) => {
-    const { inspectFile } = await import("../training/inspect.js");
+    const { inspectFile } = await import("../checkpoint/inspect.js");
     const report = inspectFile(file);
     const json = givenFlags(command, options).has(options.json);
     io.stdout.write(json ? `${JSON.stringify(report)}\n` : formatReport(report));

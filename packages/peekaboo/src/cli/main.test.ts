@@ -4,18 +4,18 @@ import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { DistributedError, TorchError } from "@peekaboo/torch/errors";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { parseConfig, type TrainConfig } from "../config/config.js";
 import { trainOptions } from "../config/options.js";
 import { optionsOf } from "../config/table.js";
-import { parseConfig, type TrainConfig } from "../config.js";
 import { Interrupted } from "../console/interrupt.js";
 import { main } from "./main.js";
 
 const runTrain = vi.hoisted(() =>
   vi.fn<(config: TrainConfig, io: unknown, options: { argv: readonly string[] }) => Promise<number>>(),
 );
-vi.mock("../training/run.js", () => ({ runTrain }));
+vi.mock("../commands/train.js", () => ({ runTrain }));
 const evaluateFile = vi.hoisted(() => vi.fn());
-vi.mock("../training/evaluate-file.js", () => ({ evaluateFile }));
+vi.mock("../commands/evaluate-file.js", () => ({ evaluateFile }));
 
 /** Runs the command line and collects what it prints. */
 async function peekaboo(...argv: string[]): Promise<{ status: number; stdout: string; stderr: string }> {

@@ -1,10 +1,10 @@
 import { printable } from "@peekaboo/torch/errors";
 import type { Command } from "commander";
+import { configFromFlags } from "../config/config.js";
 import { withImageFolder } from "../config/imagenet.js";
 import { text } from "../config/kinds.js";
 import { trainHelp, trainOptions } from "../config/options.js";
 import { option, valuesFromFlags } from "../config/table.js";
-import { configFromFlags } from "../config.js";
 import { formatBytes } from "../console/format.js";
 import type { Io } from "../console/io.js";
 import { addFlags, givenFlags } from "./flags.js";
@@ -43,7 +43,7 @@ export function addPrune(program: Command, io: Io): void {
     const tables = { ...Network, ...Data, pruning: Pruning, device, useCuda, threads, json: run.json };
     const config = configFromFlags(withImageFolder(givenFlags(command, tables), folder));
     const { file } = valuesFromFlags(own, givenFlags(command, own));
-    const { pruneToFile } = await import("../training/prune-file.js");
+    const { pruneToFile } = await import("../commands/prune-file.js");
     const written = await pruneToFile(config, file, io);
     const path = printable(written.file);
     const told = `${path}: ${formatBytes(written.bytes)}; train it by \`peekaboo train --resume ${path} …\``;

@@ -1,13 +1,13 @@
 import { printable } from "@peekaboo/torch/errors";
 import type { Command } from "commander";
+import type { Comparison, Difference } from "../commands/compare-runs.js";
+import type { Reproduction } from "../commands/reproduce.js";
 import { optional, text } from "../config/kinds.js";
 import { trainOptions } from "../config/options.js";
 import { option, valuesFromFlags } from "../config/table.js";
 import { EXIT } from "../console/exit.js";
 import { formatCount } from "../console/format.js";
 import type { Io } from "../console/io.js";
-import type { Comparison, Difference } from "../training/compare-runs.js";
-import type { Reproduction } from "../training/reproduce.js";
 import { addFlags, givenFlags } from "./flags.js";
 import { subcommand } from "./subcommand.js";
 
@@ -43,7 +43,7 @@ export function addReproduce(
   command.addHelpText("after", NOTES);
   command.action(async (run: string) => {
     const { savedir, json } = valuesFromFlags(options, givenFlags(command, options));
-    const { reproduce } = await import("../training/reproduce.js");
+    const { reproduce } = await import("../commands/reproduce.js");
     const { status, reproduction } = await reproduce(run, { savedir }, argv(), io);
     exit(reproduction === null || reproduction.identical ? status : EXIT.different);
     if (reproduction === null) return;

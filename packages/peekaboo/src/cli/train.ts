@@ -1,7 +1,7 @@
 import { type Command, Option as CommanderOption } from "commander";
+import { configFromFlags, notesOn } from "../config/config.js";
 import { withImageFolder } from "../config/imagenet.js";
 import { ignoredFlags, trainHelp, trainOptions } from "../config/options.js";
-import { configFromFlags, notesOn } from "../config.js";
 import type { Io } from "../console/io.js";
 import { addFlags, givenFlags } from "./flags.js";
 import { subcommand } from "./subcommand.js";
@@ -49,7 +49,7 @@ export function addTrain(
     const { launch } = await import("../launch/start.js");
     const status = await launch(config, argv(), io, async (own, ownIo, group, processes) => {
       for (const text of notes) note(ownIo, text);
-      const { runTrain } = await import("../training/run.js");
+      const { runTrain } = await import("../commands/train.js");
       return runTrain(own, ownIo, { group, argv: argv(), processes });
     });
     exit(status);

@@ -1,6 +1,6 @@
 import { UserError } from "@peekaboo/torch/errors";
 import { describe, expect, it } from "vitest";
-import { parseConfig } from "../config.js";
+import { parseConfig } from "../config/config.js";
 import { type Environment, environmentFor } from "./environment.js";
 import { launchPlan } from "./plan.js";
 

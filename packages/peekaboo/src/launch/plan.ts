@@ -1,6 +1,6 @@
 import { distributed, UserError } from "@peekaboo/torch";
-import { type TrainConfig, wantedDevice } from "../config.js";
-import { type Address, addressOf } from "./dist-url.js";
+import { type TrainConfig, wantedDevice } from "../config/config.js";
+import { type Address, addressOf } from "../config/dist-url.js";
 import { type Environment, isLaunched } from "./environment.js";
 
 /** What a command line and its environment ask for: one process, one of several, or to start several. */

@@ -1,6 +1,6 @@
 import { Writable } from "node:stream";
 import { expect, it } from "vitest";
-import { parseConfig } from "../config.js";
+import { parseConfig } from "../config/config.js";
 import { configOfRank, ioOfRank } from "./rank.js";
 import { resuming } from "./restart.js";
 

@@ -1,6 +1,6 @@
 import { Writable } from "node:stream";
 import { distributed } from "@peekaboo/torch";
-import { type TrainConfig, wantedDevice } from "../config.js";
+import { type TrainConfig, wantedDevice } from "../config/config.js";
 import type { Io } from "../console/io.js";
 import { type Environment, TOKEN } from "./environment.js";
 import { type RankPlan, wantsCuda } from "./plan.js";

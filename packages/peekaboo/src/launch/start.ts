@@ -1,8 +1,8 @@
 import { fileURLToPath } from "node:url";
 import { devices, type distributed, useDevice } from "@peekaboo/torch";
-import type { TrainConfig } from "../config.js";
+import type { TrainConfig } from "../config/config.js";
 import type { Io } from "../console/io.js";
-import { runFolder } from "../training/run-folder.js";
+import { runFolder } from "../runs/run-folder.js";
 import { isLaunched } from "./environment.js";
 import { watchSupervisor } from "./lifeline.js";
 import { launchPlan, wantsCuda } from "./plan.js";

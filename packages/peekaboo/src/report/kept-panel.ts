@@ -1,6 +1,6 @@
 import type { YAXisComponentOption } from "echarts";
 import { formatCount, formatPercent } from "../console/format.js";
-import type { LayerKept } from "../training/metrics.js";
+import type { LayerKept } from "../runs/metrics.js";
 import { roundRange } from "./curves.js";
 import { type Box, COLOURS, HEADING_HEIGHT, heading, type Panel, printable, shortened, textWidth } from "./panel.js";
 

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { UserError } from "@peekaboo/torch/errors";
 import { describe, expect, it } from "vitest";
-import type { LayerKept, Metrics } from "../training/metrics.js";
+import type { LayerKept, Metrics } from "../runs/metrics.js";
 import { textWidth } from "./panel.js";
 import { drawRun, writeRunPicture } from "./picture.js";
 

@@ -5,13 +5,7 @@ import { GraphicComponent, GridComponent, MarkLineComponent } from "echarts/comp
 import * as echarts from "echarts/core";
 import { SVGRenderer } from "echarts/renderers";
 import { formatCount, formatPercent } from "../console/format.js";
-import {
-  type EvalMetrics,
-  type Metrics,
-  type PruneMetrics,
-  readMetrics,
-  type StepMetrics,
-} from "../training/metrics.js";
+import { type EvalMetrics, type Metrics, type PruneMetrics, readMetrics, type StepMetrics } from "../runs/metrics.js";
 import { type CurvePanelOptions, curvePanel } from "./curve-panel.js";
 import type { Point } from "./curves.js";
 import { keptPanel, keptPanelWidth } from "./kept-panel.js";

@@ -1,7 +1,7 @@
 import { printable } from "@peekaboo/torch/errors";
+import type { IdealSize } from "../checkpoint/inspect.js";
 import { formatBytes, formatCount, formatDuration, formatPercent } from "../console/format.js";
 import { aligned } from "../console/table.js";
-import type { IdealSize } from "../training/inspect.js";
 
 /** What {@link summariseRun} tells of a finished run. */
 export interface RunSummary {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { EpochMetrics } from "./metrics.js";
+import type { EpochMetrics } from "../runs/metrics.js";
 import type { StepResult } from "./trainer.js";
 
 const count = z.int().nonnegative();

@@ -1,8 +1,8 @@
 import type { Tensor } from "@peekaboo/torch";
+import { releaseMemory } from "../commands/device.js";
 import { createProgress } from "../console/progress.js";
 import type { ImageShape } from "../models/architecture.js";
 import { agree } from "./agreement.js";
-import { releaseMemory } from "./device.js";
 import { type Evaluation, evaluate } from "./evaluation.js";
 import { firstNonfinite, type Origin } from "./first-nonfinite.js";
 import { isOutOfMemory } from "./memory.js";

@@ -1,4 +1,4 @@
-import type { PruningConfig } from "../config.js";
+import type { PruningConfig } from "../config/config.js";
 import { formatCount, formatDuration, formatPercent } from "../console/format.js";
 import { createProgress } from "../console/progress.js";
 import type { BatchSource } from "../data/batch-source.js";

@@ -1,4 +1,4 @@
-import type { PruningConfig } from "../config.js";
+import type { PruningConfig } from "../config/config.js";
 
 type Settings = Pick<PruningConfig, "pruner" | "density" | "iterations" | "shots" | "schedule" | "minKept">;
 

@@ -1,13 +1,13 @@
 import { Writable } from "node:stream";
 import type { Tensor } from "@peekaboo/torch";
 import { afterEach, describe, expect, it } from "vitest";
-import { parseConfig } from "../config.js";
+import { parseConfig } from "../config/config.js";
 import { Interrupted, InterruptGuard } from "../console/interrupt.js";
 import type { BatchSource } from "../data/batch-source.js";
 import { Network } from "../models/network.js";
+import { runFolder } from "../runs/run-folder.js";
 import { pruneBeforeEpoch } from "./pruning-shots.js";
 import { alone, type Ranks } from "./ranks.js";
-import { runFolder } from "./run-folder.js";
 import { RunState } from "./run-state.js";
 
 const open: { dispose(): void }[] = [];

@@ -1,9 +1,9 @@
 import { ops } from "@peekaboo/torch";
-import type { PruningConfig } from "../config.js";
+import type { PruningConfig } from "../config/config.js";
 import type { Network } from "../models/network.js";
 import { type Shot, shotsOf } from "../pruning/schedule.js";
+import type { MetricsWriter } from "../runs/metrics.js";
 import { agree } from "./agreement.js";
-import type { MetricsWriter } from "./metrics.js";
 import { pruneShot } from "./prune-shot.js";
 import type { Ranks } from "./ranks.js";
 import type { RunCheckpoints } from "./run-checkpoints.js";

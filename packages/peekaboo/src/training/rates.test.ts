@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { BopConfig, SgdConfig } from "../config.js";
+import type { BopConfig, SgdConfig } from "../config/config.js";
 import { adaptivityRate, learningRate } from "./rates.js";
 
 const sgd: SgdConfig = {

@@ -1,4 +1,4 @@
-import type { BopConfig, SgdConfig } from "../config.js";
+import type { BopConfig, SgdConfig } from "../config/config.js";
 
 /** Where a run stands: the epoch (from 0), the steps done, and how many there will be. */
 export interface Position {

@@ -1,7 +1,7 @@
 import type { Tensor } from "@peekaboo/torch";
+import { encodeCheckpoint, writeCheckpoint } from "../checkpoint/checkpoint.js";
+import { CheckpointClock } from "../config/checkpoint-interval.js";
 import type { Network } from "../models/network.js";
-import { encodeCheckpoint, writeCheckpoint } from "./checkpoint.js";
-import { CheckpointClock } from "./checkpoint-interval.js";
 import type { RunState } from "./run-state.js";
 import type { SessionParts } from "./session-parts.js";
 import type { Trainer } from "./trainer.js";

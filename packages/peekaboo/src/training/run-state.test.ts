@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { BEGINNING, progressSchema } from "./progress.js";
+import { BEGINNING, progressSchema } from "../checkpoint/progress.js";
 import { RunState, runLength } from "./run-state.js";
 
 const LENGTH = { stepsPerEpoch: 3, totalSteps: 8 };

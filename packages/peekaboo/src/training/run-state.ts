@@ -1,6 +1,6 @@
-import type { TrainConfig } from "../config.js";
+import { BEGINNING, type Progress } from "../checkpoint/progress.js";
+import type { TrainConfig } from "../config/config.js";
 import { EpochMeans } from "./epoch-means.js";
-import { BEGINNING, type Progress } from "./progress.js";
 import type { Position } from "./rates.js";
 import type { StepResult } from "./trainer.js";
 

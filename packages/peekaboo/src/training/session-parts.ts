@@ -1,12 +1,12 @@
-import type { TrainConfig } from "../config.js";
+import type { Checkpoint } from "../checkpoint/checkpoint.js";
+import type { CheckpointStore } from "../checkpoint/checkpoint-store.js";
+import type { TrainConfig } from "../config/config.js";
 import type { InterruptGuard } from "../console/interrupt.js";
 import type { BatchSource } from "../data/batch-source.js";
 import type { Network } from "../models/network.js";
-import type { Checkpoint } from "./checkpoint.js";
-import type { CheckpointStore } from "./checkpoint-store.js";
-import type { MetricsWriter } from "./metrics.js";
+import type { MetricsWriter } from "../runs/metrics.js";
+import type { RunFolder } from "../runs/run-folder.js";
 import type { Ranks } from "./ranks.js";
-import type { RunFolder } from "./run-folder.js";
 import type { RunState } from "./run-state.js";
 import type { Trainer } from "./trainer.js";
 

@@ -1,6 +1,6 @@
+import { restoreOptimizers } from "../checkpoint/checkpoint.js";
 import { Interrupted } from "../console/interrupt.js";
 import { refuseMinimum } from "../pruning/loop.js";
-import { restoreOptimizers } from "./checkpoint.js";
 import { trainEpoch } from "./epoch-training.js";
 import { epochInWords } from "./epoch-words.js";
 import { evaluateRun } from "./evaluate-run.js";

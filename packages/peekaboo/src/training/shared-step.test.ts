@@ -1,6 +1,6 @@
 import { Tensor } from "@peekaboo/torch";
 import { afterEach, describe, expect, it } from "vitest";
-import { parseConfig } from "../config.js";
+import { parseConfig } from "../config/config.js";
 import { InterruptGuard } from "../console/interrupt.js";
 import type { Batch } from "../pruners/pruner.js";
 import { NonfiniteError } from "./nonfinite-error.js";

@@ -1,5 +1,5 @@
 import { noGrad, ops, optim, scope, type Tensor } from "@peekaboo/torch";
-import type { TrainConfig } from "../config.js";
+import type { TrainConfig } from "../config/config.js";
 import type { Network } from "../models/network.js";
 import { pabOps } from "../native/library.js";
 import { Bop } from "../optim/bop.js";

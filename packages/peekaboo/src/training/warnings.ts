@@ -1,5 +1,5 @@
 import { scope } from "@peekaboo/torch";
-import type { BopConfig, SgdConfig } from "../config.js";
+import type { BopConfig, SgdConfig } from "../config/config.js";
 import { formatCount, formatPercent } from "../console/format.js";
 import type { MaskedLayer } from "../layers/masked-layer.js";
 import type { Network } from "../models/network.js";

@@ -1,4 +1,4 @@
-import { distUrl } from "../../launch/dist-url.js";
+import { distUrl } from "../dist-url.js";
 import { choice, flag, integer, number, optional } from "../kinds.js";
 import { option } from "../table.js";
 

@@ -1,4 +1,4 @@
-import { checkpointInterval } from "../../training/checkpoint-interval.js";
+import { checkpointInterval } from "../checkpoint-interval.js";
 import { device, flag, folderName, integer, optional, text } from "../kinds.js";
 import { option } from "../table.js";
 

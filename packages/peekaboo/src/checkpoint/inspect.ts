@@ -1,0 +1,216 @@
+import { statSync } from "node:fs";
+import { parseJson, printable, quoted, UserError } from "@peekaboo/torch/errors";
+import { asTypedArray, readSafetensors, type TensorEntry } from "@peekaboo/torch/safetensors";
+import { parseConfig, type TrainConfig } from "../config/config.js";
+import { findNetwork } from "../models/registry.js";
+import { activeScores } from "./active-scores.js";
+import { verifyChecksums } from "./checksums.js";
+import { toFloat32 } from "./float32.js";
+
+/** One prunable tensor of a checkpoint. */
+export interface LayerReport {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly kept: number;
+  readonly total: number;
+  /** Sign changes since the start; null when Bop has not touched it. */
+  readonly flips: number | null;
+}
+
+/**
+ * Bytes that an ideal code needs for the trained network: the masks at their entropy per layer, or, where they were
+ * shuffled, a count a layer and the seed; the seed, and a sign for each kept weight, where Bop trained or latent scores
+ * give signs; float32 for everything else.
+ */
+export interface IdealSize {
+  readonly seed: number;
+  readonly masks: number;
+  readonly signs: number;
+  readonly floats: number;
+  readonly total: number;
+}
+
+/** What a checkpoint holds. */
+export interface InspectReport {
+  readonly file: string;
+  /** Size of the file. */
+  readonly bytes: number;
+  readonly config: TrainConfig;
+  /** Where the run stood; null where the checkpoint doesn't tell. */
+  readonly progress: {
+    readonly epoch: number | null;
+    readonly step: number | null;
+    /** Percent. */
+    readonly bestAccuracy: number | null;
+  };
+  readonly layers: readonly LayerReport[];
+  readonly kept: number;
+  readonly total: number;
+  readonly flips: number | null;
+  /** The tensors of the network that hold NaN or infinity. */
+  readonly nonfinite: readonly string[];
+  /** Learnable numbers, pruned ones included. */
+  readonly parameters: number;
+  /** Bytes of the whole state as dense float32. */
+  readonly denseBytes: number;
+  readonly idealSize: IdealSize;
+}
+
+type Tensors = ReadonlyMap<string, TensorEntry>;
+
+const FORMAT = "peekaboo-checkpoint/1";
+const AUXILIARY = /^(mask|bop|sgd)\./;
+const PER_WEIGHT = /^(mask|bop\.(momentum|variance|correction|flips))\./;
+const STATISTIC = /(^|\.)(running_mean|running_var|num_batches_tracked)$/;
+const SCORE = /\.(t|lo|hi)$/;
+const SEED_BYTES = 8;
+const COUNT_BYTES = 4;
+const FLOAT_BYTES = 4;
+
+/**
+ * Reads what a checkpoint holds, without libtorch.
+ * @throws {UserError} when the file is no checkpoint, or a damaged one.
+ */
+export function inspectFile(file: string): InspectReport {
+  const contents = readSafetensors(file);
+  verifyChecksums(file, contents);
+  const { tensors, metadata } = contents;
+  if (metadata.format !== FORMAT) {
+    const found = metadata.format === undefined ? "a file without that mark" : quoted(metadata.format);
+    throw damaged(file, FORMAT, "the metadata's format", found);
+  }
+  const config = parseConfig(jsonOf(file, "config", metadata.config));
+  const state = new Map([...tensors].filter(([name]) => !AUXILIARY.test(name)));
+  const layers = layerReports(file, config, state, tensors);
+  const flips = layers.flatMap((layer) => (layer.flips === null ? [] : [layer.flips]));
+  const learnable = [...state].filter(([name]) => !STATISTIC.test(name));
+  return {
+    file,
+    bytes: statSync(file).size,
+    config,
+    progress: readProgress(file, metadata.progress),
+    layers,
+    kept: sum(layers.map((layer) => layer.kept)),
+    total: sum(layers.map((layer) => layer.total)),
+    flips: flips.length === 0 ? null : sum(flips),
+    nonfinite: [...state]
+      .filter(([, entry]) => toFloat32(entry)?.some((value) => !Number.isFinite(value)))
+      .map(([name]) => name),
+    parameters: sum(learnable.map(([, { shape }]) => size(shape))),
+    denseBytes: FLOAT_BYTES * sum(floatTensors(state).map(([, { shape }]) => size(shape))),
+    idealSize: idealSize(config, state, layers),
+  };
+}
+
+/** The masked tensors; in a network without masks, the convolution weights. */
+function layerReports(file: string, config: TrainConfig, state: Tensors, tensors: Tensors): LayerReport[] {
+  for (const name of tensors.keys()) {
+    const owner = name.replace(PER_WEIGHT, "");
+    if (owner !== name && !state.has(owner)) throw damaged(file, "a tensor of the network", name, "none");
+  }
+  const masked = [...state].filter(([name]) => tensors.has(`mask.${name}`));
+  const prunable =
+    masked.length > 0 ? masked : [...state].filter(([name, { shape }]) => /\.weight$/.test(name) && shape.length === 4);
+  return prunable.map(([name, { shape }]) => {
+    const mask = companion(file, tensors, `mask.${name}`, "U8", shape);
+    const flips = companion(file, tensors, `bop.flips.${name}`, "I32", shape);
+    const total = size(shape);
+    const scored = activeScores(config, state, name);
+    const kept = mask === undefined && scored === null ? total : countOnes(file, name, both(mask, scored));
+    return { name, shape, kept, total, flips: flips === undefined ? null : sum(flips) };
+  });
+}
+
+/** The elements of a tensor that must have the shape of its weight, if it is there. */
+function companion(file: string, tensors: Tensors, name: string, dtype: "U8" | "I32", shape: readonly number[]) {
+  const entry = tensors.get(name);
+  if (entry === undefined) return undefined;
+  if (entry.dtype !== dtype || entry.shape.join() !== shape.join()) {
+    throw damaged(file, `${dtype} [${shape.join(", ")}]`, name, `${entry.dtype} [${entry.shape.join(", ")}]`);
+  }
+  return dtype === "U8" ? entry.data : Int32Array.from(asTypedArray(entry), Number);
+}
+
+/** Where a weight is kept by its mask and by its score; what is absent keeps all. */
+function both(mask: Uint8Array | Int32Array | undefined, scored: Uint8Array | null): Uint8Array | Int32Array {
+  if (mask === undefined || scored === null) return mask ?? scored ?? new Uint8Array();
+  return mask.map((value, i) => value * (scored[i] ?? 0));
+}
+
+function countOnes(file: string, name: string, mask: Uint8Array | Int32Array): number {
+  let ones = 0;
+  for (const value of mask) {
+    if (value > 1) throw damaged(file, "0 or 1 everywhere", `mask.${name}`, `${value}`);
+    ones += value;
+  }
+  return ones;
+}
+
+function idealSize(config: TrainConfig, state: Tensors, layers: readonly LayerReport[]): IdealSize {
+  const { variant } = findNetwork(config.arch);
+  const latent = variant === "seed" || variant === "psg-seed";
+  const chooses = latent && ["pruning", "ternary", "edge-popup"].includes(config.hiddenAct ?? "");
+  // A shuffled mask follows from the seed and its number of ones.
+  const shuffled = config.pruning?.maskShuffle === true && !chooses;
+  const masks = sum(layers.map(({ kept, total }) => (shuffled ? COUNT_BYTES : (total * entropy(kept / total)) / 8)));
+  // Bop owns the convolutions and nothing else, and so do latent scores.
+  const convolutions = layers.filter(({ shape }) => shape.length === 4);
+  const seeded = config.optimizer !== "SGD" || latent ? convolutions : [];
+  const signed = latent && !["flipping", "ternary", null].includes(config.hiddenAct) ? [] : seeded;
+  const signs = sum(signed.map(({ kept }) => kept)) / 8;
+  const pruned = sum(layers.filter((layer) => !seeded.includes(layer)).map(({ kept, total }) => total - kept));
+  // What the seed and the signs tell: the weights, and with latent scores these and their thresholds.
+  const told = sum(seeded.map(({ total }) => total));
+  const scores = sum([...state].filter(([name]) => latent && SCORE.test(name)).map(([, { shape }]) => size(shape)));
+  const all = sum(floatTensors(state).map(([, { shape }]) => size(shape)));
+  const floats = FLOAT_BYTES * (all - pruned - told - scores);
+  const seed = seeded.length === 0 && !shuffled ? 0 : SEED_BYTES;
+  return { seed, masks, signs, floats, total: seed + masks + signs + floats };
+}
+
+/** Bits that one draw of probability `p` carries. */
+function entropy(p: number): number {
+  return p <= 0 || p >= 1 ? 0 : -p * Math.log2(p) - (1 - p) * Math.log2(1 - p);
+}
+
+function readProgress(file: string, text: string | undefined): InspectReport["progress"] {
+  const progress = jsonOf(file, "progress", text ?? "{}");
+  if (typeof progress !== "object" || progress === null) {
+    throw damaged(file, "a JSON object", "the metadata's progress", printable(String(progress)));
+  }
+  const fields = new Map<string, unknown>(Object.entries(progress));
+  const numeral = (name: string) => {
+    const value = fields.get(name);
+    return typeof value === "number" ? value : null;
+  };
+  return { epoch: numeral("epoch"), step: numeral("step"), bestAccuracy: numeral("bestAccuracy") };
+}
+
+function jsonOf(file: string, key: string, text: string | undefined): unknown {
+  if (text === undefined) throw damaged(file, "JSON", `the metadata's ${key}`, "nothing");
+  return parseJson(text, (received) => damaged(file, "JSON", `the metadata's ${key}`, received));
+}
+
+function floatTensors(state: Tensors): [string, TensorEntry][] {
+  return [...state].filter(([, { dtype }]) => dtype.includes("F"));
+}
+
+function size(shape: readonly number[]): number {
+  return shape.reduce((product, extent) => product * extent, 1);
+}
+
+function sum(values: Iterable<number>): number {
+  let total = 0;
+  for (const value of values) total += value;
+  return total;
+}
+
+function damaged(file: string, expected: string, argument: string, received: string): UserError {
+  return new UserError({
+    operation: `read checkpoint ${quoted(file)}`,
+    argument: printable(argument),
+    expected,
+    received,
+    remedy: "give a checkpoint that peekaboo wrote",
+  });
+}

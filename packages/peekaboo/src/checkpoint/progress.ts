@@ -1,0 +1,33 @@
+import { z } from "zod";
+import { meansSchema } from "../training/epoch-means.js";
+
+const count = z.int().nonnegative();
+const percent = z.number().min(0).max(100);
+
+/** Where a run stands: all that its continuation needs beside tensors, in JSON. */
+export const progressSchema = z.object({
+  /** The epoch of the last step, from 0. */
+  epoch: count,
+  /** Optimiser steps done. */
+  step: count,
+  /** Whether the network has been tested after the last step. */
+  tested: z.boolean().default(true),
+  /** Shots of pruning done. */
+  shots: count.default(0),
+  /** Percent; null before the first test. */
+  bestAccuracy: percent.nullable(),
+  bestEpoch: count.default(0),
+  /** Sign changes so far. */
+  flips: count.default(0),
+  /** Length of metrics.jsonl. */
+  metricsBytes: count.default(0),
+  /** The steps amid an epoch at which the run was at its end, and tested, before it was made longer; absent where none. */
+  pauses: z.exactOptional(z.array(count)),
+  /** The means of an epoch that isn't over. */
+  means: meansSchema.nullable().default(null),
+});
+
+export type Progress = z.output<typeof progressSchema>;
+
+/** Where a run stands before its first step. */
+export const BEGINNING: Progress = progressSchema.parse({ epoch: 0, step: 0, bestAccuracy: null });

@@ -1,0 +1,48 @@
+import { devices, setThreads, useDevice } from "@peekaboo/torch";
+import { cores, memoryLimits } from "@peekaboo/torch/cores";
+import { type TrainConfig, wantedDevice } from "../config/config.js";
+import { pabOps } from "../native/library.js";
+
+/** Gives the memory of freed tensors back to the system, where what comes next needs less than what was. */
+export function releaseMemory(): void {
+  pabOps().reuseMemory(false);
+  pabOps().reuseMemory(true);
+}
+
+/** What a process computes with. */
+export interface Threads {
+  count: number;
+  /** What says so. */
+  why: string;
+}
+
+/** Sets the thread count: what --threads says, else a share for each of `processes` of this machine. */
+export function chooseThreads({ threads }: Pick<TrainConfig, "threads">, note: Note, processes = 1): Threads {
+  const { count, why, ignored } =
+    threads === null ? cores(processes) : { count: threads, why: "--threads", ignored: [] };
+  for (const text of ignored) note(`${text}.`);
+  setThreads(count);
+  return { count, why };
+}
+
+export function threadsInWords({ count, why }: Threads): string {
+  return `${count} ${count === 1 ? "thread" : "threads"}: ${why}.`;
+}
+
+type Note = (text: string) => void;
+
+/**
+ * Lets tensors take over freed memory, within what the container leaves to each of `processes`, and chooses the device; `note`
+ * hears of a GPU that isn't there.
+ */
+export function prepareDevice(config: Pick<TrainConfig, "device" | "useCuda">, note: Note, processes = 1): string {
+  for (const { limit, usage, stat } of memoryLimits()) pabOps().limitMemory(limit, usage, stat, processes);
+  pabOps().reuseMemory(true);
+  const { name, required } = wantedDevice(config);
+  if (required || devices().includes(name)) {
+    useDevice(name);
+    return name;
+  }
+  note(`There is no ${name} here: computing on the CPU.`);
+  return "cpu";
+}

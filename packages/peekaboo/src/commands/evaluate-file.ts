@@ -1,0 +1,94 @@
+import { quoted, UserError } from "@peekaboo/torch/errors";
+import { loadNetwork } from "../checkpoint/checkpoint.js";
+import type { EvaluateOptions } from "../config/config.js";
+import { IMAGE_FOLDER } from "../config/options.js";
+import { InterruptGuard } from "../console/interrupt.js";
+import type { Io } from "../console/io.js";
+import type { Network } from "../models/network.js";
+import { findImageFolder, type RecordedImages, refuseOtherImages } from "../runs/recorded-images.js";
+import { testNetwork } from "../training/evaluate-run.js";
+import type { Evaluation } from "../training/evaluation.js";
+import { type Origin, originInWords, refuseNonfinite } from "../training/first-nonfinite.js";
+import { alone, type Ranks } from "../training/ranks.js";
+import { chooseThreads, prepareDevice } from "./device.js";
+import { openSources, type Sources } from "./sources.js";
+
+/** What `peekaboo evaluate` found. */
+export interface FileEvaluation {
+  file: string;
+  arch: string;
+  dataset: string;
+  images: number;
+  /** Percent. */
+  accuracy: number;
+  /** How often the class was among the five likeliest, in percent. */
+  top5: number;
+  /** Mean cross-entropy. */
+  loss: number;
+}
+
+/**
+ * Tests a checkpoint on the test images of the data set that it was trained on. Throws UserError as its parts do, and where
+ * weights or the loss aren't finite; Interrupted after a signal.
+ */
+export async function evaluateFile(file: string, options: EvaluateOptions, io: Io): Promise<FileEvaluation> {
+  using guard = new InterruptGuard();
+  const note = (text: string) => void io.stderr.write(`Note: ${text}\n`);
+  chooseThreads(options, note);
+  const device = prepareDevice(options, note);
+  const { network, config, images } = loadNetwork(file);
+  try {
+    refuseNonfinite(network.module.stateDict(), "evaluate", file);
+    network.module.to({ device });
+    const { data, testLimit, dataFolder, workers, onBadImage, batchSize } = options;
+    const own = { ...config, data: data ?? folderOf(images, note), trainLimit: null, testLimit };
+    const sources = await openSources({ ...own, dataFolder, workers, onBadImage }, device, io, guard.signal);
+    const tested = { file, images, batchSize, network, sources, guard, stream: io.stderr };
+    return { file, arch: config.arch, dataset: config.dataset, ...(await testSources("evaluate", tested)) };
+  } finally {
+    network.dispose();
+  }
+}
+
+interface Tested {
+  /** Where the network comes from. */
+  file: string;
+  /** What it was trained on, unless the sources are known to be like that. */
+  images?: RecordedImages;
+  batchSize: number;
+  network: Network;
+  sources: Sources;
+  guard: InterruptGuard;
+  stream: NodeJS.WritableStream;
+  ranks?: Ranks;
+}
+
+/**
+ * Tests a network that isn't being trained, and ends the use of the images. Throws UserError when these aren't like those that
+ * it was trained on, and when the loss is not finite.
+ */
+export async function testSources(operation: string, tested: Tested): Promise<Evaluation> {
+  const { file, images, batchSize, network, sources, guard, stream, ranks = alone } = tested;
+  const nonfinite = (loss: number, origin: Origin | null) =>
+    new UserError({
+      operation,
+      argument: `the loss of ${quoted(file, Number.POSITIVE_INFINITY)}`,
+      expected: "a finite number",
+      received: `${Number.isNaN(loss) ? "NaN" : "infinity"}, first in ${origin === null ? "another process" : originInWords(origin)}`,
+      remedy: "the network's outputs overflow: give an earlier checkpoint, or train anew with a lower --lr",
+    });
+  try {
+    if (images !== undefined) refuseOtherImages(images, sources, { operation });
+    return await testNetwork(batchSize, { network, test: sources.test, guard, stream, ranks, nonfinite });
+  } finally {
+    await sources.dispose();
+  }
+}
+
+/** An archive that was imported is in the cache; a folder of images is where it was, or beside the run. */
+function folderOf(images: RecordedImages, note: (text: string) => void): string | null {
+  if (images.config.dataset !== IMAGE_FOLDER) return null;
+  const found = findImageFolder(images, "give it by --data");
+  if (found !== images.config.data) note(`the images are those of ${quoted(found)}.`);
+  return found;
+}

@@ -1,0 +1,125 @@
+import { printable } from "@peekaboo/torch/errors";
+import type { TrainConfig } from "../config/config.js";
+import { IMAGE_FOLDER } from "../config/options.js";
+import type { Io } from "../console/io.js";
+import type { BatchSource } from "../data/batch-source.js";
+import type { Dataset } from "../data/dataset.js";
+import { openImageFolder } from "../data/image-folder/image-folder.js";
+import { SPLITS } from "../data/source.js";
+import { findSource } from "../data/sources.js";
+import { sha256 } from "../data/verify.js";
+import type { ImageShape } from "../models/architecture.js";
+import type { Batch } from "../pruners/pruner.js";
+import { Batches } from "../training/batches.js";
+import { openData } from "./open-data.js";
+
+/** The settings that say which images to take, and how. */
+export type SourceConfig = Pick<
+  TrainConfig,
+  "dataset" | "data" | "dataFolder" | "trainLimit" | "testLimit" | "grey" | "imageSize" | "workers" | "onBadImage"
+> & {
+  /** How many processes of this machine read them. */
+  processes?: number;
+};
+
+/** The images of a run, in batches. */
+export interface Sources {
+  title: string;
+  classes: readonly string[];
+  imageShape: ImageShape;
+  train: BatchSource;
+  test: BatchSource;
+  /** What the images are known by, in hexadecimal: SHA-256 of arrays, or of a folder's names and sizes. */
+  checksums(): Promise<Record<string, string>>;
+  dispose(): Promise<void>;
+}
+
+/**
+ * Opens the images that a configuration asks for: a data set in memory, or a folder that is read as it is trained on.
+ *
+ * Throws UserError as its sources do.
+ */
+export async function openSources(
+  config: SourceConfig,
+  device: string,
+  io: Io,
+  signal?: AbortSignal,
+): Promise<Sources> {
+  return config.dataset === IMAGE_FOLDER ? openFolder(config, device, io) : openInMemory(config, device, io, signal);
+}
+
+async function openInMemory(config: SourceConfig, device: string, io: Io, signal?: AbortSignal): Promise<Sources> {
+  const { trainLimit, testLimit, grey } = config;
+  const dataset = await openData(config, io, signal);
+  const { title, classes } = dataset;
+  const train = new Batches(dataset, dataset.train, { device, limit: trainLimit, grey });
+  const test = new Batches(dataset, dataset.test, { device, limit: testLimit, grey });
+  const dispose = async () => {
+    train.dispose();
+    test.dispose();
+  };
+  const checksums = async () => checksumsOf(dataset);
+  return { title, classes, imageShape: train.imageShape, train, test, checksums, dispose };
+}
+
+/** Those that are known beforehand were proven when the data set was opened. */
+function checksumsOf(dataset: Dataset): Record<string, string> {
+  const { splits } = findSource(dataset.name);
+  const sums = SPLITS.flatMap((split) => {
+    const { images, labels } = splits[split].sha256 ?? {
+      images: sha256(dataset[split].images),
+      labels: sha256(dataset[split].labels),
+    };
+    return [
+      [`${split}.images.sha256`, images],
+      [`${split}.labels.sha256`, labels],
+    ];
+  });
+  return Object.fromEntries(sums);
+}
+
+async function openFolder(config: SourceConfig, device: string, io: Io): Promise<Sources> {
+  const { data, imageSize, workers, processes = 1, onBadImage, trainLimit, testLimit } = config;
+  if (data === null) throw new TypeError("openSources: expected the folder of an image folder");
+  const onWarning = (text: string) => void io.stderr.write(`Warning: ${text}.\n`);
+  const options = { imageSize, onBadImage, onWarning, device, processes, ...(workers === null ? {} : { workers }) };
+  const { classes, train, val, checksums, dispose } = await openImageFolder(data, options);
+  return {
+    title: `the images of ${printable(data)}`,
+    classes,
+    imageShape: train.imageShape,
+    train: trainLimit === null ? train : new SomeImages(train, trainLimit),
+    test: testLimit === null ? val : new SomeImages(val, testLimit),
+    checksums,
+    dispose,
+  };
+}
+
+/** Some images of a source, evenly spaced: the first few of a sorted folder would be of one class. */
+class SomeImages implements BatchSource {
+  readonly count: number;
+  readonly imageShape: ImageShape;
+  readonly #all: BatchSource;
+
+  constructor(all: BatchSource, limit: number) {
+    this.#all = all;
+    this.count = Math.min(limit, all.count);
+    this.imageShape = all.imageShape;
+  }
+
+  #own(order: Int32Array): Int32Array {
+    return order.map((i) => Math.floor((i * this.#all.count) / this.count));
+  }
+
+  training(order: Int32Array, batchSize: number, seed: number, epoch: number): AsyncIterable<Batch> {
+    return this.#all.training(this.#own(order), batchSize, seed, epoch);
+  }
+
+  plain(batchSize: number, indices?: Int32Array): AsyncIterable<Batch> {
+    return this.#all.plain(batchSize, this.#own(indices ?? Int32Array.from({ length: this.count }, (_, i) => i)));
+  }
+
+  dispose(): void | Promise<void> {
+    return this.#all.dispose();
+  }
+}

@@ -1,0 +1,209 @@
+import { UserError } from "@peekaboo/torch/errors";
+import { findSource } from "../data/sources.js";
+import { HIDDEN_ACTS } from "../layers/latent-score.js";
+import { findNetwork } from "../models/registry.js";
+import { findPruner } from "../pruners/registry.js";
+import { withRecipe } from "./imagenet.js";
+import { type evaluateOptions, IMAGE_FOLDER, trainOptions } from "./options.js";
+import {
+  longFlags,
+  type Option,
+  optionsOf,
+  type Table,
+  type Values,
+  valuesFromFlags,
+  valuesFromJson,
+} from "./table.js";
+
+type Settings = Values<typeof trainOptions>;
+
+/** How to prune; `density` is the fraction of weights kept. */
+export type PruningConfig = Omit<Settings["pruning"], "pruner"> & {
+  readonly pruner: NonNullable<Settings["pruning"]["pruner"]>;
+};
+
+/** The learning rates, momentum and weight decay of SGD. */
+export type SgdConfig = Settings["sgd"];
+
+/** Bop's adaptivity rate γ (`ar`), its threshold τ (`tau`), both for single layers too, and the schedule of γ. */
+export type BopConfig = Settings["bop"];
+
+/** What second-order Bop has beside that: the rate σ, ε and the bias correction. */
+export type Bop2Config = Settings["bop2"];
+
+/** The predicted sign gradient of a PSG network's convolutions. */
+export type PsgConfig = Settings["psg"];
+
+/** All settings of a training run: valid, and equal to itself after a round trip through JSON. */
+export type TrainConfig = Omit<Settings, "pruning"> & { readonly pruning: PruningConfig | null };
+
+/** How to evaluate a checkpoint, beyond what its own configuration tells. */
+export type EvaluateOptions = Values<typeof evaluateOptions>;
+
+/**
+ * The configuration that parsed JSON (a run's `config.json`, a checkpoint's metadata) holds; what is absent takes its default.
+ * @throws {UserError} for an unknown setting, an invalid value, or values that don't go together.
+ */
+export function parseConfig(json: unknown): TrainConfig {
+  const unpruned = typeof json === "object" && json !== null && "pruning" in json && json.pruning === null;
+  return checked(valuesFromJson(trainOptions, unpruned ? { ...json, pruning: {} } : json));
+}
+
+/**
+ * The configuration of a command line, from the values of the options given there.
+ * @throws {UserError} for values that don't go together.
+ */
+export function configFromFlags(given: ReadonlyMap<Option<unknown>, unknown>): TrainConfig {
+  return checked(valuesFromFlags(trainOptions, withRecipe(given)));
+}
+
+/** The device to compute on, and whether its absence is an error or means the CPU. */
+export function wantedDevice({ device, useCuda }: Pick<TrainConfig, "device" | "useCuda">): {
+  name: string;
+  required: boolean;
+} {
+  if (device !== null) return { name: device, required: true };
+  if (useCuda !== null) return { name: `cuda:${useCuda}`, required: false };
+  return { name: "cpu", required: true };
+}
+
+/** One sentence for each group of given options that this configuration makes no use of, and for a default that doesn't suit it. */
+export function notesOn(config: TrainConfig, given: ReadonlyMap<Option<unknown>, unknown>): string[] {
+  const { architecture, variant } = findNetwork(config.arch);
+  const { density, ...pruning } = trainOptions.pruning;
+  const { hiddenAct, hiddenDensity, scalingInput, dropout, imageSize, workers, onBadImage } = trainOptions;
+  const pops = config.hiddenAct === "edge-popup";
+  const idle: [Table, boolean, string][] = [
+    [pops ? pruning : trainOptions.pruning, config.pruning === null, "without --pruner nothing is pruned"],
+    [trainOptions.bop, config.optimizer === "SGD", "the optimiser is SGD, not BOP"],
+    [trainOptions.bop2, config.optimizer !== "BOP2", `the optimiser is ${config.optimizer}, not BOP2`],
+    [trainOptions.psg, !variant.startsWith("psg"), `${config.arch} is not a PSG network`],
+    [{ hiddenAct, hiddenDensity, scalingInput }, !variant.endsWith("seed"), `${config.arch} is not a Seed network`],
+    [{ imageSize, workers, onBadImage }, config.dataset !== IMAGE_FOLDER, `${config.dataset} is not an image folder`],
+    [{ dropout }, architecture.drops !== true, `${config.arch} has no dropout`],
+    [{ grey: trainOptions.grey }, !hasGreyImages(config.dataset), `${config.dataset}'s images are in colour`],
+  ];
+  const unsuited =
+    config.optimizer === "BOP2" && config.bop.tau === trainOptions.bop.tau.default && !given.has(trainOptions.bop.tau);
+  const notes = unsuited
+    ? ["--tau: its default is BOP's; BOP2 compares a ratio with it, for which 0.1 is a start."]
+    : [];
+  return notes.concat(
+    idle.flatMap(([table, unused, why]) => {
+      const flags = optionsOf(table).filter((option) => unused && given.has(option));
+      return flags.length === 0
+        ? []
+        : [`${flags.map((option) => longFlags(option)[0]).join(", ")}: no effect, since ${why}.`];
+    }),
+  );
+}
+
+function hasGreyImages(dataset: string): boolean {
+  return dataset !== IMAGE_FOLDER && findSource(dataset).image.channels === 1;
+}
+
+function checked(settings: Settings): TrainConfig {
+  const { pruner, ...how } = settings.pruning;
+  const { hiddenAct, hiddenDensity: own } = settings;
+  // Edge-popup's density is --prune-ratio, which belongs to a pruner that isn't there.
+  const hiddenDensity = hiddenAct === "edge-popup" && own === null && how.density < 1 ? how.density : own;
+  const config: TrainConfig = { ...settings, hiddenDensity, pruning: pruner === null ? null : { pruner, ...how } };
+  checkScores(config);
+  if (config.pruning !== null) {
+    checkPruningTime(config.pruning, config.epochs);
+    checkPruningScope(config.pruning);
+  }
+  checkThreshold(config.psg);
+  checkFolder(config);
+  checkLayerRates(config.bop);
+  return config;
+}
+
+function checkScores({ arch, hiddenAct, hiddenDensity, pruning }: TrainConfig): void {
+  const { variant } = findNetwork(arch);
+  const refuse = (argument: string, expected: string, received: string, remedy: string) =>
+    new UserError({ operation: "train", argument, expected, received, remedy });
+  if (variant === "seed" && hiddenAct === null) {
+    const remedy = `give ${HIDDEN_ACTS.slice(0, -1).join(", ")} or ${HIDDEN_ACTS.at(-1)}`;
+    throw refuse("--hidden-act", `what ${arch}'s latent scores do`, "none given", remedy);
+  }
+  if (variant === "psg-seed" && hiddenAct !== null && hiddenAct !== "flipping") {
+    throw refuse("--hidden-act", `flipping, which is ${arch}'s own`, hiddenAct, "leave it out");
+  }
+  if (variant !== "seed" || hiddenAct !== "edge-popup") return;
+  if (hiddenDensity === null) {
+    throw refuse("--prune-ratio", "a fraction below 1 for edge-popup to keep of each layer", "1", "give e.g. 0.3");
+  }
+  if (pruning !== null) {
+    const remedy = "leave out one of the two: edge-popup itself keeps --prune-ratio of each layer";
+    throw refuse("--pruner", "none beside --hidden-act edge-popup", pruning.pruner, remedy);
+  }
+}
+
+function checkPruningTime({ epoch, shots }: PruningConfig, epochs: number): void {
+  if (epoch >= epochs) {
+    throw new UserError({
+      operation: "train",
+      argument: "--prune-epoch",
+      expected: `an epoch before the last (--epochs ${epochs})`,
+      received: `${epoch}`,
+      remedy: "prune earlier or train longer",
+    });
+  }
+  if (shots > 1 && epoch < shots) {
+    throw new UserError({
+      operation: "train",
+      argument: "--prune-shots",
+      expected: `at most one shot an epoch (--prune-epoch ${epoch})`,
+      received: `${shots}`,
+      remedy: `give --prune-epoch ${shots} or more, or fewer shots`,
+    });
+  }
+}
+
+function checkPruningScope({ pruner, scope }: PruningConfig): void {
+  if (scope === "global" || findPruner(pruner).dividesLayers !== true) return;
+  throw new UserError({
+    operation: "train",
+    argument: "--prune-scope",
+    expected: "global",
+    received: scope,
+    remedy: `--pruner ${pruner} gives each layer a density of its own: leave --prune-scope out, or use another pruner`,
+  });
+}
+
+function checkFolder({ dataset, data }: TrainConfig): void {
+  if (dataset !== IMAGE_FOLDER || data !== null) return;
+  throw new UserError({
+    operation: "train",
+    argument: "--dataset imagefolder",
+    expected: "a folder that holds train/CLASS/ and val/CLASS/",
+    received: "none",
+    remedy: "give it as the last argument, or by --data",
+  });
+}
+
+function checkThreshold({ threshold }: PsgConfig): void {
+  if (threshold.mode === "absolute" || threshold.value <= 1) return;
+  throw new UserError({
+    operation: "train",
+    argument: "--psg-threshold",
+    expected: "a fraction of at most 1",
+    received: `${threshold.value}`,
+    remedy: "a threshold in units of the gradient needs --psg-threshold-mode absolute",
+  });
+}
+
+/** A schedule that raises γ must not raise a layer's own γ, which it multiplies alike, to 1. */
+function checkLayerRates({ ar, arFinal, arSchedule, arLayers }: BopConfig): void {
+  const growth = arSchedule === "step" ? 1 : Math.max(1, arFinal / ar);
+  const raised = arLayers.find(({ value }) => value * growth >= 1);
+  if (raised === undefined) return;
+  throw new UserError({
+    operation: "train",
+    argument: "--ar-layers",
+    expected: `values that stay below 1 when --ar-final multiplies them by ${growth}`,
+    received: `${raised.pattern}=${raised.value}`,
+    remedy: "lower it, or --ar-final",
+  });
+}

@@ -1,0 +1,109 @@
+import { readdirSync, rmSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { UserError } from "@peekaboo/torch/errors";
+import { makeFolder, refuseUnwritable } from "@peekaboo/torch/folders";
+import type { TrainConfig } from "../config/config.js";
+
+/** The files of one run. */
+export interface RunFolder {
+  readonly path: string;
+  readonly config: string;
+  readonly metrics: string;
+  readonly checkpoint: string;
+  readonly best: string;
+  readonly pruned: string;
+  readonly picture: string;
+  /** Held while a run uses the folder. */
+  readonly lock: string;
+}
+
+/** The files of `<savedir>/<exp-name>`, whether or not they are there. */
+export function runFolder({ savedir, expName }: Pick<TrainConfig, "savedir" | "expName">): RunFolder {
+  const path = join(savedir, expName);
+  const file = (name: string) => join(path, name);
+  return {
+    path,
+    config: file("config.json"),
+    metrics: file("metrics.jsonl"),
+    checkpoint: file("checkpoint.safetensors"),
+    best: file("best.safetensors"),
+    pruned: file("pruned.safetensors"),
+    picture: file("run.svg"),
+    lock: file("run.lock"),
+  };
+}
+
+/**
+ * Makes `<savedir>/<exp-name>`. Throws UserError when that can't be done or written to, and when something else than a file
+ * is where the run will write one: it would be found only then.
+ */
+export function openRunFolder(config: Pick<TrainConfig, "savedir" | "expName">): RunFolder {
+  const folder = runFolder(config);
+  try {
+    makeFolder("train", folder.path);
+    const { config: settings, metrics, checkpoint, best, pruned, picture } = folder;
+    const earlier = earlierCheckpoints(folder).map(({ path }) => path);
+    for (const file of [settings, metrics, checkpoint, best, pruned, picture, ...earlier])
+      refuseUnwritable("train", file);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw error.withRemedy("remove what is there, change the permissions, or choose another --savedir or --exp-name");
+  }
+  return folder;
+}
+
+/** A checkpoint that was the latest once. */
+export interface EarlierCheckpoint {
+  readonly path: string;
+  /** Optimiser steps done. */
+  readonly step: number;
+}
+
+/** A run folder's checkpoints but for the latest, the newest first. */
+export function earlierCheckpoints({ path }: Pick<RunFolder, "path">): EarlierCheckpoint[] {
+  return filesOf(path)
+    .flatMap((name) => {
+      const [, digits] = /^checkpoint-(\d{1,15})\.safetensors$/.exec(name) ?? [];
+      return digits === undefined ? [] : [{ path: join(path, name), step: Number(digits) }];
+    })
+    .sort((a, b) => b.step - a.step);
+}
+
+/**
+ * Removes an earlier run's networks, lest they be taken for the one that begins; returns whether there was a checkpoint.
+ *
+ * @param except what the run begins from, which stays
+ */
+export function removeEarlier(folder: RunFolder, except: readonly (string | null | undefined)[] = []): boolean {
+  const { path, checkpoint, best, pruned } = folder;
+  const earlier = earlierCheckpoints(folder).map((one) => one.path);
+  const used = earlier.length > 0 || filesOf(path).includes(basename(checkpoint));
+  const kept = except.flatMap((file) => (typeof file === "string" ? [resolve(file)] : []));
+  for (const file of [...earlier, checkpoint, best, pruned]) {
+    if (!kept.includes(resolve(file))) rmSync(file, { force: true });
+  }
+  return used;
+}
+
+/** Removes what a killed process had begun to write; the caller holds the folder's lock. */
+export function removeUnfinished({ path }: Pick<RunFolder, "path">): void {
+  for (const name of filesOf(path)) {
+    if (/^\.writing-.*\.tmp$/.test(name)) removeFile(join(path, name));
+  }
+}
+
+function removeFile(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // A folder of such a name, or one in use elsewhere: not worth a run.
+  }
+}
+
+function filesOf(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+}
