@@ -2,10 +2,10 @@ import { existsSync } from "node:fs";
 import { manualSeed, ops } from "@peekaboo/torch";
 import { openSources } from "peekaboo/commands/sources";
 import { parseConfig } from "peekaboo/config/config";
+import type { Batch } from "peekaboo/data/batch";
 import { cachePath, dataFolder } from "peekaboo/data/cache";
-import { cifar10 } from "peekaboo/data/cifar10";
 import { epochOrder } from "peekaboo/data/order";
-import type { Batch } from "peekaboo/pruners/pruner";
+import { cifar10 } from "peekaboo/data/sets/cifar10";
 
 /** So many that no network fits them in the steps of a benchmark. */
 const COUNT = 16;

@@ -1,7 +1,7 @@
 import { ops, optim, scope } from "@peekaboo/torch";
+import type { Batch } from "peekaboo/data/batch";
 import { Network } from "peekaboo/models/network";
 import { Bop } from "peekaboo/optim/bop";
-import type { Batch } from "peekaboo/pruners/pruner";
 
 const psg = {
   backward: true,

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { devices } from "@peekaboo/torch";
 import { readSafetensors } from "@peekaboo/torch/safetensors";
 import { cachePath, dataFolder } from "peekaboo/data/cache";
-import { cifar10 } from "peekaboo/data/cifar10";
+import { cifar10 } from "peekaboo/data/sets/cifar10";
 import type { Report } from "./report.js";
 
 const BIN = fileURLToPath(new URL("../../../packages/peekaboo/bin/peekaboo.js", import.meta.url));

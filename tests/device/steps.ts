@@ -1,10 +1,10 @@
 import { liveTensorCount, ops, type Tensor, useDevice } from "@peekaboo/torch";
 import { epochOrder } from "peekaboo/data/order";
+import { Batches } from "peekaboo/data/resident-batches";
 import { Network } from "peekaboo/models/network";
-import { magnitude } from "peekaboo/pruners/magnitude";
-import { synFlow } from "peekaboo/pruners/synflow";
 import { prune } from "peekaboo/pruning/loop";
-import { Batches } from "peekaboo/training/batches";
+import { magnitude } from "peekaboo/pruning/pruners/magnitude";
+import { synFlow } from "peekaboo/pruning/pruners/synflow";
 import { evaluate } from "peekaboo/training/evaluation";
 import { Trainer, type TrainerConfig } from "peekaboo/training/trainer";
 import { difference, unequal } from "./compare.js";

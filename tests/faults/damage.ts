@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { UserError } from "@peekaboo/torch/errors";
 import { readCheckpoint } from "peekaboo/checkpoint/checkpoint";
 import { cachePath, dataFolder, readCache, writeCache } from "peekaboo/data/cache";
-import { cifar10 } from "peekaboo/data/cifar10";
+import { cifar10 } from "peekaboo/data/sets/cifar10";
 import type { DatasetSource, SplitArrays } from "peekaboo/data/source";
 import { randomOf } from "./random.js";
 import { type Faults, Tally } from "./tally.js";

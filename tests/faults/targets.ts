@@ -10,12 +10,12 @@ import { loadNetwork, readCheckpoint } from "peekaboo/checkpoint/checkpoint";
 import { inspectFile } from "peekaboo/checkpoint/inspect";
 import { findState } from "peekaboo/checkpoint/state-file";
 import { parseConfig } from "peekaboo/config/config";
-import { decodeCifarBinary } from "peekaboo/data/cifar-binary";
-import { decodeCifarPython } from "peekaboo/data/cifar-python";
-import { readFiles } from "peekaboo/data/files";
-import { decodeIdx } from "peekaboo/data/idx";
+import { readFiles } from "peekaboo/data/fetch/files";
+import { decodeCifarBinary } from "peekaboo/data/formats/cifar-binary";
+import { decodeCifarPython } from "peekaboo/data/formats/cifar-python";
+import { decodeIdx } from "peekaboo/data/formats/idx";
+import { decodePngSheets } from "peekaboo/data/formats/png-sheets";
 import { decodeImage } from "peekaboo/data/image-folder/decode";
-import { decodePngSheets } from "peekaboo/data/png-sheets";
 import { unpickle } from "peekaboo/pickle/unpickle";
 import { storageOf, torchGlobals } from "peekaboo/pth/globals";
 import { parsePth } from "peekaboo/pth/read";
@@ -267,7 +267,7 @@ const cifarArchive: Target = {
   memory: (bytes) => 128 * bytes + 8 * LIMIT + 4 * 2 ** 20,
 };
 
-/** A batch as Python 2 wrote CIFAR's: see packages/peekaboo/src/data/cifar-python.test.ts. */
+/** A batch as Python 2 wrote CIFAR's: see packages/peekaboo/src/data/formats/cifar-python.test.ts. */
 const pythonBatch = Buffer.from(
   "\x80\x02}q\x01(U\x0bbatch_labelU\x04nameU\x06labels](K\x07K\x08eU\x04data" +
     "cnumpy.core.multiarray\n_reconstruct\nq\x02cnumpy\nndarray\nq\x03K\0\x85U\x01b\x87Rq\x04" +

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readSafetensors } from "@peekaboo/torch/safetensors";
 import { cachePath, dataFolder } from "peekaboo/data/cache";
-import { cifar10 } from "peekaboo/data/cifar10";
+import { cifar10 } from "peekaboo/data/sets/cifar10";
 
 const bin = fileURLToPath(new URL("../../../packages/peekaboo/bin/peekaboo.js", import.meta.url));
 

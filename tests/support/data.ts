@@ -5,8 +5,8 @@ import { gzipSync } from "node:zlib";
 import sharp from "sharp";
 import { Header, type types } from "tar";
 import type { Checksum } from "../../packages/peekaboo/src/data/checksum.js";
-import { decodeCifarBinary } from "../../packages/peekaboo/src/data/cifar-binary.js";
-import { decodePngSheets } from "../../packages/peekaboo/src/data/png-sheets.js";
+import { decodeCifarBinary } from "../../packages/peekaboo/src/data/formats/cifar-binary.js";
+import { decodePngSheets } from "../../packages/peekaboo/src/data/formats/png-sheets.js";
 import type { Candidate, DatasetArrays, DatasetSource } from "../../packages/peekaboo/src/data/source.js";
 
 export interface TarEntry {

@@ -6,8 +6,9 @@ import { readSafetensors, type SafetensorsFile, type TensorEntry } from "@peekab
 import { z } from "zod";
 import { parseConfig, type TrainConfig } from "../config/config.js";
 import { IMAGE_FOLDER } from "../config/options.js";
+import type { ImageShape } from "../data/batch.js";
 import { issueInWords } from "../issue.js";
-import type { ImageShape } from "../models/architecture.js";
+
 import { Network, type NetworkOptions } from "../models/network.js";
 import type { PruneReport } from "../pruning/loop.js";
 import type { RecordedImages } from "../runs/recorded-images.js";

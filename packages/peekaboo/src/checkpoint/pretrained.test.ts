@@ -8,8 +8,8 @@ import { type TensorEntry, writeSafetensors } from "@peekaboo/torch/safetensors"
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parseConfig } from "../config/config.js";
 import { Network } from "../models/network.js";
-import { magnitude } from "../pruners/magnitude.js";
 import { prune } from "../pruning/loop.js";
+import { magnitude } from "../pruning/pruners/magnitude.js";
 import { writePth } from "../pth/write.js";
 import { Trainer } from "../training/trainer.js";
 import { writeCheckpoint } from "./checkpoint.js";

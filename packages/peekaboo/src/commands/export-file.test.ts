@@ -11,8 +11,8 @@ import { BEGINNING } from "../checkpoint/progress.js";
 import { readStateFile } from "../checkpoint/state-file.js";
 import { parseConfig } from "../config/config.js";
 import { Network } from "../models/network.js";
-import { magnitude } from "../pruners/magnitude.js";
 import { prune } from "../pruning/loop.js";
+import { magnitude } from "../pruning/pruners/magnitude.js";
 import { Trainer } from "../training/trainer.js";
 import { type ExportOptions, exportFile } from "./export-file.js";
 

@@ -2,15 +2,14 @@ import { printable } from "@peekaboo/torch/errors";
 import type { TrainConfig } from "../config/config.js";
 import { IMAGE_FOLDER } from "../config/options.js";
 import type { Io } from "../console/io.js";
+import type { Batch, ImageShape } from "../data/batch.js";
 import type { BatchSource } from "../data/batch-source.js";
 import type { Dataset } from "../data/dataset.js";
 import { openImageFolder } from "../data/image-folder/image-folder.js";
+import { Batches } from "../data/resident-batches.js";
+import { findSource } from "../data/sets/sources.js";
 import { SPLITS } from "../data/source.js";
-import { findSource } from "../data/sources.js";
 import { sha256 } from "../data/verify.js";
-import type { ImageShape } from "../models/architecture.js";
-import type { Batch } from "../pruners/pruner.js";
-import { Batches } from "../training/batches.js";
 import { openData } from "./open-data.js";
 
 /** The settings that say which images to take, and how. */

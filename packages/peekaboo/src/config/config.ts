@@ -1,8 +1,8 @@
 import { UserError } from "@peekaboo/torch/errors";
-import { findSource } from "../data/sources.js";
+import { findSource } from "../data/sets/sources.js";
 import { HIDDEN_ACTS } from "../layers/latent-score.js";
 import { findNetwork } from "../models/registry.js";
-import { findPruner } from "../pruners/registry.js";
+import { findPruner } from "../pruning/pruners/registry.js";
 import { withRecipe } from "./imagenet.js";
 import { type evaluateOptions, IMAGE_FOLDER, trainOptions } from "./options.js";
 import {

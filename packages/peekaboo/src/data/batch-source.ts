@@ -1,5 +1,4 @@
-import type { ImageShape } from "../models/architecture.js";
-import type { Batch } from "../pruners/pruner.js";
+import type { Batch, ImageShape } from "./batch.js";
 
 /** Where normalised batches of images come from. Who takes a batch disposes of its tensors. */
 export interface BatchSource {

@@ -18,7 +18,7 @@ import {
 } from "../../../../tests/support/data.js";
 import { cachePath } from "./cache.js";
 import { datasetStatus, openDataset, openSource } from "./dataset.js";
-import { urlArchive } from "./origins.js";
+import { urlArchive } from "./fetch/origins.js";
 import type { Candidate, DataProgress } from "./source.js";
 
 let folder: string;

@@ -3,8 +3,9 @@ import { basename, dirname, join } from "node:path";
 import { printable, quoted, UserError } from "@peekaboo/torch/errors";
 import { makeFolder, refuseUnwritable } from "@peekaboo/torch/folders";
 import { type ArchiveIdentity, cachePath, dataFolder, readCache, writeCache } from "./cache.js";
-import { statsOf } from "./files.js";
+import { statsOf } from "./fetch/files.js";
 import { withLock } from "./lock.js";
+import { findSource, SOURCES } from "./sets/sources.js";
 import {
   type AugmentationRule,
   type DataProgress,
@@ -15,7 +16,6 @@ import {
   type SplitArrays,
   type SplitName,
 } from "./source.js";
-import { findSource, SOURCES } from "./sources.js";
 import { verifyArrays } from "./verify.js";
 
 /** One split in memory: `images` uint8 [count, height, width, channels], `labels` uint8 [count]. */

@@ -3,9 +3,9 @@ import { quoted, UserError } from "@peekaboo/torch/errors";
 import { type ArchiveIdentity, cachePath, dataFolder, importedFrom, readCache } from "./cache.js";
 import { digestOfFile } from "./checksum.js";
 import { type Dataset, type DatasetOptions, datasetOf, guarded, store, verify } from "./dataset.js";
-import { readFiles, statsOf } from "./files.js";
+import { readFiles, statsOf } from "./fetch/files.js";
+import { findSource } from "./sets/sources.js";
 import type { Candidate, DatasetSource } from "./source.js";
-import { findSource } from "./sources.js";
 import { wrongFile } from "./verify.js";
 
 /**

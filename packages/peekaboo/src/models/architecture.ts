@@ -1,11 +1,9 @@
 import type { nn } from "@peekaboo/torch";
+import type { ImageShape } from "../data/batch.js";
 import type { LayerFactory } from "../layers/factory.js";
 
 /** How the network of one description learns: as it is, by predicted gradients, by latent scores, or by both. */
 export type Variant = "plain" | "psg" | "seed" | "psg-seed";
-
-/** [C, H, W] of an image. */
-export type ImageShape = readonly [channels: number, height: number, width: number];
 
 /** What a network is built from. */
 export interface BuildContext {

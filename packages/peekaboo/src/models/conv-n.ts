@@ -1,5 +1,6 @@
 import { nn, type Tensor, UserError } from "@peekaboo/torch";
-import { type Architecture, type BuildContext, forCifar, type ImageShape } from "./architecture.js";
+import type { ImageShape } from "../data/batch.js";
+import { type Architecture, type BuildContext, forCifar } from "./architecture.js";
 
 /** Channels of the hidden layers of the head. */
 const HEAD = 256;

@@ -1,8 +1,9 @@
 import { nn, noGrad, scope, type Tensor, zeros } from "@peekaboo/torch";
+import type { ImageShape } from "../data/batch.js";
 import { type LayerFactory, maskedLayers } from "../layers/factory.js";
 import { MaskedConv2d } from "../layers/masked-conv2d.js";
 import { MaskedLayer } from "../layers/masked-layer.js";
-import type { ImageShape } from "./architecture.js";
+
 import { Network, type NetworkOptions } from "./network.js";
 import { findNetwork } from "./registry.js";
 

@@ -1,7 +1,8 @@
 import { liveTensorCount, noGrad, ops, scope, type Tensor } from "@peekaboo/torch";
 import { describe, expect, it } from "vitest";
+import type { ImageShape } from "../data/batch.js";
 import type { PsgOptions } from "../layers/psg-conv2d.js";
-import type { ImageShape } from "./architecture.js";
+
 import { Network, type NetworkOptions } from "./network.js";
 import { architectures } from "./registry.js";
 

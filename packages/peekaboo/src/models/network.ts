@@ -1,11 +1,12 @@
 import { nn, ops, scope, Tensor, UserError } from "@peekaboo/torch";
+import type { ImageShape } from "../data/batch.js";
 import { type InitMethod, initialiseUniformBias, initialiseWeight, uniformBetween } from "../init/weights.js";
 import { maskedLayers, variantLayers } from "../layers/factory.js";
 import { type HiddenAct, type LatentOptions, SCORE_BOUNDS } from "../layers/latent-score.js";
 import { MaskedConv2d } from "../layers/masked-conv2d.js";
 import { MaskedLayer } from "../layers/masked-layer.js";
 import type { PsgOptions } from "../layers/psg-conv2d.js";
-import type { ImageShape, Variant } from "./architecture.js";
+import type { Variant } from "./architecture.js";
 import { findNetwork } from "./registry.js";
 
 export interface NetworkOptions {

@@ -1,12 +1,12 @@
 import { Tensor, UserError } from "@peekaboo/torch";
 import { afterEach, describe, expect, it } from "vitest";
 import { Network } from "../models/network.js";
-import * as all from "../pruners/all.js";
-import { magnitude } from "../pruners/magnitude.js";
-import type { Pruner } from "../pruners/pruner.js";
-import { random } from "../pruners/random.js";
-import { synFlow } from "../pruners/synflow.js";
 import { prune } from "./loop.js";
+import type { Pruner } from "./pruner.js";
+import * as all from "./pruners/all.js";
+import { magnitude } from "./pruners/magnitude.js";
+import { random } from "./pruners/random.js";
+import { synFlow } from "./pruners/synflow.js";
 import { keptOf } from "./selection.js";
 import { shuffledMask } from "./shuffle.js";
 

@@ -1,9 +1,10 @@
 import { noGrad, scope, Tensor, UserError } from "@peekaboo/torch";
+import type { Batch } from "../data/batch.js";
 import type { Network } from "../models/network.js";
 import { pabOps } from "../native/library.js";
-import type { Batch, Pruner, ScoreContext } from "../pruners/pruner.js";
 import { leastOf, type MinKept } from "./min-kept.js";
 import { refuseLargeMinimum } from "./min-kept-fit.js";
+import type { Pruner, ScoreContext } from "./pruner.js";
 import { densityOfRound, type PruneSchedule } from "./schedule.js";
 import { type Floor, findCuts, type Group, type PruneScope, type Selected, selectMasks } from "./selection.js";
 import { shuffledMask } from "./shuffle.js";

@@ -3,8 +3,9 @@ import { dirname, join, resolve } from "node:path";
 import { quoted, UserError } from "@peekaboo/torch/errors";
 import type { TrainConfig } from "../config/config.js";
 import { IMAGE_FOLDER } from "../config/options.js";
-import { findSource } from "../data/sources.js";
-import type { ImageShape } from "../models/architecture.js";
+import type { ImageShape } from "../data/batch.js";
+import { findSource } from "../data/sets/sources.js";
+
 import { runFolder } from "./run-folder.js";
 
 /** The images that a network was trained on, as its file tells. */

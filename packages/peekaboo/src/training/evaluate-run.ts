@@ -1,7 +1,8 @@
 import type { Tensor } from "@peekaboo/torch";
 import { releaseMemory } from "../commands/device.js";
 import { createProgress } from "../console/progress.js";
-import type { ImageShape } from "../models/architecture.js";
+import type { ImageShape } from "../data/batch.js";
+
 import { agree } from "./agreement.js";
 import { type Evaluation, evaluate } from "./evaluation.js";
 import { firstNonfinite, type Origin } from "./first-nonfinite.js";

@@ -1,6 +1,7 @@
 import { liveTensorCount, TorchError, UserError, zeros } from "@peekaboo/torch";
 import { expect, it } from "vitest";
-import type { Batch } from "../pruners/pruner.js";
+import type { Batch } from "../data/batch.js";
+
 import { batchTooLarge, isOutOfMemory, largestFitting } from "./memory.js";
 
 const text = "can't allocate memory: you tried to allocate 536870912 bytes. Error code 12 (Cannot allocate memory)";

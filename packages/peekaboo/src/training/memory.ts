@@ -1,5 +1,5 @@
 import { TorchError, UserError } from "@peekaboo/torch";
-import type { Batch } from "../pruners/pruner.js";
+import type { Batch } from "../data/batch.js";
 
 /** Whether libtorch could not get the memory that it asked for, or V8 that of a buffer. */
 export function isOutOfMemory(error: unknown): error is Error {

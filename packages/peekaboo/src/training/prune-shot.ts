@@ -1,12 +1,12 @@
 import type { PruningConfig } from "../config/config.js";
 import { formatCount, formatDuration, formatPercent } from "../console/format.js";
 import { createProgress } from "../console/progress.js";
+import type { Batch } from "../data/batch.js";
 import type { BatchSource } from "../data/batch-source.js";
 import { sampleWithoutReplacement } from "../data/order.js";
 import type { Network } from "../models/network.js";
-import type { Batch } from "../pruners/pruner.js";
-import { findPruner } from "../pruners/registry.js";
 import { type PruneReport, prune } from "../pruning/loop.js";
+import { findPruner } from "../pruning/pruners/registry.js";
 import { thinLayersInWords } from "../pruning/thin-layers.js";
 import { againstEmptyLayers, againstTies } from "./pruning-advice.js";
 

@@ -2,7 +2,8 @@ import { Tensor } from "@peekaboo/torch";
 import { afterEach, describe, expect, it } from "vitest";
 import { parseConfig } from "../config/config.js";
 import { InterruptGuard } from "../console/interrupt.js";
-import type { Batch } from "../pruners/pruner.js";
+import type { Batch } from "../data/batch.js";
+
 import { NonfiniteError } from "./nonfinite-error.js";
 import { alone, type Ranks } from "./ranks.js";
 import type { Position } from "./rates.js";

@@ -1,4 +1,5 @@
-import type { Batch } from "../pruners/pruner.js";
+import type { Batch } from "../data/batch.js";
+
 import { NonfiniteError } from "./nonfinite-error.js";
 import type { Position } from "./rates.js";
 import type { RunCheckpoints } from "./run-checkpoints.js";

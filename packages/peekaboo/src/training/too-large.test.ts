@@ -1,6 +1,7 @@
 import { TorchError, zeros } from "@peekaboo/torch";
 import { expect, it } from "vitest";
-import type { Batch } from "../pruners/pruner.js";
+import type { Batch } from "../data/batch.js";
+
 import { NonfiniteError } from "./nonfinite-error.js";
 import { alone } from "./ranks.js";
 import { tooLarge } from "./too-large.js";

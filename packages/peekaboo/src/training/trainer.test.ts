@@ -1,8 +1,8 @@
 import { liveTensorCount, noGrad, ops, scope, Tensor, UserError } from "@peekaboo/torch";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { Network } from "../models/network.js";
-import { magnitude } from "../pruners/magnitude.js";
 import { prune } from "../pruning/loop.js";
+import { magnitude } from "../pruning/pruners/magnitude.js";
 import { NonfiniteError } from "./nonfinite-error.js";
 import { alone } from "./ranks.js";
 import { Trainer, type TrainerConfig } from "./trainer.js";

@@ -1,12 +1,13 @@
 import { noGrad, ops, optim, scope, type Tensor } from "@peekaboo/torch";
 import type { TrainConfig } from "../config/config.js";
+import type { Batch } from "../data/batch.js";
 import type { Network } from "../models/network.js";
 import { pabOps } from "../native/library.js";
 import { Bop } from "../optim/bop.js";
 import { Bop2 } from "../optim/bop2.js";
 import { valuesByLayer } from "../optim/layer-values.js";
 import type { SignOptimizer } from "../optim/sign-optimizer.js";
-import type { Batch } from "../pruners/pruner.js";
+
 import { readTogether } from "../read-together.js";
 import { countCorrect } from "./evaluation.js";
 import { firstNonfinite, keepStatistics } from "./first-nonfinite.js";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Network } from "../models/network.js";
-import { magnitude } from "../pruners/magnitude.js";
 import { prune } from "../pruning/loop.js";
+import { magnitude } from "../pruning/pruners/magnitude.js";
 import { EpochWarnings } from "./warnings.js";
 
 let network: Network;

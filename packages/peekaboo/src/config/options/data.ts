@@ -1,4 +1,4 @@
-import { plainName, SOURCES } from "../../data/sources.js";
+import { plainName, SOURCES } from "../../data/sets/sources.js";
 import { choice, integer, optional, text } from "../kinds.js";
 import { option } from "../table.js";
 import { listed } from "./listed.js";

@@ -1,5 +1,5 @@
-import { prunerNames } from "../../pruners/registry.js";
 import { minKept } from "../../pruning/min-kept.js";
+import { prunerNames } from "../../pruning/pruners/registry.js";
 import { choice, flag, integer, number, optional } from "../kinds.js";
 import { option } from "../table.js";
 import { listed } from "./listed.js";

@@ -1,9 +1,8 @@
 import { keep, scope, Tensor } from "@peekaboo/torch";
 import { quoted, UserError } from "@peekaboo/torch/errors";
-import type { ImageShape } from "../../models/architecture.js";
 import { pabOps } from "../../native/library.js";
-import type { Batch } from "../../pruners/pruner.js";
 import { assertInteger } from "../../random/check.js";
+import type { Batch, ImageShape } from "../batch.js";
 import type { BatchSource } from "../batch-source.js";
 import type { Transform } from "./decode.js";
 import { abandon, type Failure, type Slot } from "./job.js";

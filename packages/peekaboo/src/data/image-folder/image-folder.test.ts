@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { liveTensorCount } from "@peekaboo/torch";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { painted, type Rgb, solid, writeFiles } from "../../../../../tests/support/images.js";
-import type { Batch } from "../../pruners/pruner.js";
+import type { Batch } from "../batch.js";
+
 import { epochOrder } from "../order.js";
 import { type ImageFolderOptions, openImageFolder } from "./image-folder.js";
 import { DecoderPool } from "./pool.js";

@@ -1,0 +1,35 @@
+import type { Tensor } from "@peekaboo/torch";
+import type { Batch } from "../data/batch.js";
+import type { Network } from "../models/network.js";
+
+/** What a pruner scores: the loop's own float64 copy of the network, in evaluation mode, with the masks so far. */
+export interface ScoreContext {
+  network: Network;
+  /** [C, H, W] of an image. */
+  imageShape: readonly number[];
+  /** A hundred training images, for the pruners that look at data; at least one batch for them, of any float dtype. */
+  batches: readonly Batch[];
+  /** The fraction of weights that this round keeps. */
+  density: number;
+  /** What random scores follow from. */
+  seed: number;
+  /** How many of a layer's weights stay at least, for the pruners that divide the kept weights themselves. */
+  least?(size: number): number;
+}
+
+/** A way to tell which weights matter. */
+export interface Pruner {
+  readonly name: string;
+  readonly needsData: boolean;
+  /** Whether it divides the kept weights among the layers itself, which local scope would contradict. */
+  readonly dividesLayers?: boolean;
+  /** Changes the copy once, before the first round. */
+  prepare?(network: Network): void;
+  /** A score of each prunable weight, by state name; the largest stay. */
+  score(context: ScoreContext): Map<string, Tensor>;
+  /**
+   * For scores |∂R/∂w ⊙ w|, which are zero for a weight that is: the ∂R/∂w alone. In all rounds but the last, the loop then
+   * finds the threshold from these and sets weights to zero in the copy, with neither scores nor masks in memory.
+   */
+  derivatives?(context: ScoreContext): Map<string, Tensor>;
+}

@@ -1,0 +1,18 @@
+import { Tensor } from "@peekaboo/torch";
+import { fillByInversion } from "../../random/distributions.js";
+import { RandomStream } from "../../random/stream.js";
+import type { Pruner } from "../pruner.js";
+
+/** Uniform random scores that follow from the seed and the state name alone: later rounds remove more of the same order. */
+export const random: Pruner = {
+  name: "Rand",
+  needsData: false,
+  score: ({ network, seed }) =>
+    new Map(
+      [...network.prunable()].map(([name, { weight }]) => {
+        const scores = new Float64Array(weight.numel);
+        fillByInversion(scores, new RandomStream(seed, `prune/random/${name}`), (probability) => probability);
+        return [name, Tensor.from(scores, { shape: weight.shape, share: true, device: weight.device })];
+      }),
+    ),
+};
