@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { nn, scope, type Tensor, tensorOf } from "@peekaboo/torch";
+import { nn, type optim, scope, type Tensor, tensorOf } from "@peekaboo/torch";
 import { writeFileInBackground } from "@peekaboo/torch/background-files";
 import { parseJson, printable, quoted, UserError } from "@peekaboo/torch/errors";
 import { readSafetensors, type SafetensorsFile, type TensorEntry } from "@peekaboo/torch/safetensors";
@@ -10,10 +10,10 @@ import type { ImageShape } from "../data/batch.js";
 import { issueInWords } from "../issue.js";
 
 import { Network, type NetworkOptions } from "../models/network.js";
+import { isOutOfMemory } from "../native/memory.js";
+import type { SignOptimizer } from "../optim/sign-optimizer.js";
 import type { PruneReport } from "../pruning/loop.js";
 import type { RecordedImages } from "../runs/recorded-images.js";
-import { isOutOfMemory } from "../training/memory.js";
-import type { Trainer } from "../training/trainer.js";
 import { CheckpointContents } from "./checkpoint-contents.js";
 import { verifyChecksums } from "./checksums.js";
 import { BEGINNING, type Progress, progressSchema } from "./progress.js";
@@ -37,19 +37,27 @@ export async function writePruned(
   await writeFileInBackground(path, new CheckpointContents(stateOf(network), metadata));
 }
 
+/** What learns in a run. */
+export interface Learning {
+  readonly network: Network;
+  /** null where SGD trains everything. */
+  readonly bop: SignOptimizer | null;
+  readonly sgd: optim.SGD;
+}
+
 /** Writes the network, its masks and both optimisers' states as one file, atomically. */
 export async function writeCheckpoint(
   path: string,
-  trainer: Trainer,
+  learning: Learning,
   config: TrainConfig,
   progress: Progress,
 ): Promise<void> {
-  await writeFileInBackground(path, encodeCheckpoint(trainer, config, progress));
+  await writeFileInBackground(path, encodeCheckpoint(learning, config, progress));
 }
 
 /** The contents of such a file: of the tensors as they are while it is written. */
-export function encodeCheckpoint(trainer: Trainer, config: TrainConfig, progress: Progress): CheckpointContents {
-  const { network, bop, sgd } = trainer;
+export function encodeCheckpoint(learning: Learning, config: TrainConfig, progress: Progress): CheckpointContents {
+  const { network, bop, sgd } = learning;
   const tensors = stateOf(network);
   for (const [name, state] of bop?.stateDict() ?? []) {
     for (const [kind, tensor] of Object.entries(state)) tensors.push([`bop.${kind}.${name}`, tensor]);
@@ -211,7 +219,7 @@ export function refuseOtherMasks(network: Network, masks: ReadonlyMap<string, Te
  * Throws UserError when it holds another optimiser's or network's state.
  */
 export function restoreOptimizers(
-  { bop, sgd }: Pick<Trainer, "bop" | "sgd">,
+  { bop, sgd }: Pick<Learning, "bop" | "sgd">,
   { path, config, tensors }: Pick<Checkpoint, "path" | "config" | "tensors">,
 ): void {
   const signs = withPrefix(tensors, "bop.");

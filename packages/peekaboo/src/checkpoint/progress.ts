@@ -1,8 +1,26 @@
 import { z } from "zod";
-import { meansSchema } from "../training/epoch-means.js";
 
 const count = z.int().nonnegative();
 const percent = z.number().min(0).max(100);
+
+/** Sums over an epoch's steps so far. */
+export const meansSchema = z.object({
+  images: count,
+  steps: count,
+  loss: z.number(),
+  correct: count,
+  flips: count,
+  layerFlips: z.record(z.string(), count),
+  seconds: z.number().nonnegative(),
+  lr: z.number().nonnegative(),
+  ar: z.number().nonnegative().nullable(),
+  /** Steps whose loss or gradient was not finite, beside `steps`. */
+  skipped: count.default(0),
+  /** How many of these the last steps were, over the epochs' bounds. */
+  skippedInARow: count.default(0),
+});
+
+export type MeansState = z.output<typeof meansSchema>;
 
 /** Where a run stands: all that its continuation needs beside tensors, in JSON. */
 export const progressSchema = z.object({

@@ -7,7 +7,7 @@ import { formatBytes, formatCount, formatPercent } from "../console/format.js";
 import type { Io } from "../console/io.js";
 import { aligned } from "../console/table.js";
 import { minKeptInWords } from "../pruning/min-kept.js";
-import { thinLayersInWords } from "../pruning/thin-layers.js";
+import { thinLayersInWords } from "../runs/thin-layers.js";
 import { addFlags, givenFlags } from "./flags.js";
 import { subcommand } from "./subcommand.js";
 

@@ -2,19 +2,7 @@ import { devices, setThreads, useDevice } from "@peekaboo/torch";
 import { cores, memoryLimits } from "@peekaboo/torch/cores";
 import { type TrainConfig, wantedDevice } from "../config/config.js";
 import { pabOps } from "../native/library.js";
-
-/** Gives the memory of freed tensors back to the system, where what comes next needs less than what was. */
-export function releaseMemory(): void {
-  pabOps().reuseMemory(false);
-  pabOps().reuseMemory(true);
-}
-
-/** What a process computes with. */
-export interface Threads {
-  count: number;
-  /** What says so. */
-  why: string;
-}
+import type { Threads } from "../runs/environment.js";
 
 /** Sets the thread count: what --threads says, else a share for each of `processes` of this machine. */
 export function chooseThreads({ threads }: Pick<TrainConfig, "threads">, note: Note, processes = 1): Threads {

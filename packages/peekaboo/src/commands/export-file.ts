@@ -6,9 +6,9 @@ import { refuseUnwritable } from "@peekaboo/torch/folders";
 import { readSafetensorsHeader, type TensorEntry, writeSafetensors } from "@peekaboo/torch/safetensors";
 import { loadNetwork } from "../checkpoint/checkpoint.js";
 import { InterruptGuard } from "../console/interrupt.js";
+import { nameOfNonfinite } from "../models/first-nonfinite.js";
 import type { Network } from "../models/network.js";
 import { writePth } from "../pth/write.js";
-import { nameOfNonfinite } from "../training/first-nonfinite.js";
 
 /** What other programs read: PyTorch's own files, or safetensors. */
 export const EXPORT_FORMATS = ["pth", "safetensors"] as const;

@@ -2,9 +2,9 @@ import { existsSync, statSync } from "node:fs";
 import { inspectFile } from "../checkpoint/inspect.js";
 import type { TrainConfig } from "../config/config.js";
 import type { Io } from "../console/io.js";
-import { thinLayersInWords } from "../pruning/thin-layers.js";
 import { summariseRun } from "../report/summary.js";
 import type { RunFolder } from "../runs/run-folder.js";
+import { thinLayersInWords } from "../runs/thin-layers.js";
 import type { Outcome } from "../training/session.js";
 
 export interface RunReport {

@@ -1,4 +1,5 @@
 import { nearest } from "../nearest.js";
+import type { PatternValue } from "../optim/layer-values.js";
 
 /** A kind of value: which values are valid, and how they are written on a command line. */
 export interface Kind<V> {
@@ -103,12 +104,6 @@ export function ascendingIntegers(): Kind<readonly number[]> {
     fromJson: (value) => (Array.isArray(value) ? accept(value.map((part) => item.fromJson(part))) : undefined),
     remedy: (text) => integerLimit(text.split(/[[\],]/).find((part) => integerLimit(part) !== undefined) ?? ""),
   };
-}
-
-/** A value for the names that match a pattern, in which each `*` stands for any text. */
-export interface PatternValue {
-  readonly pattern: string;
-  readonly value: number;
 }
 
 const PATTERN = /^[\w.*-]{1,200}$/;

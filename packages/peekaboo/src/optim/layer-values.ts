@@ -1,6 +1,11 @@
 import { quoted, UserError } from "@peekaboo/torch/errors";
-import type { PatternValue } from "../config/kinds.js";
 import { nearest } from "../nearest.js";
+
+/** A value for the names that match a pattern, in which each `*` stands for any text. */
+export interface PatternValue {
+  readonly pattern: string;
+  readonly value: number;
+}
 
 /** True where `name` is `pattern`, in which each `*` stands for any text, also none. */
 export function matches(pattern: string, name: string): boolean {

@@ -1,6 +1,7 @@
 import { UserError } from "@peekaboo/torch/errors";
 import { describe, expect, it } from "vitest";
-import { leastOf, minKept, minKeptInWords, raised } from "./min-kept.js";
+import { minKept } from "../config/min-kept.js";
+import { leastOf, minKeptInWords, raised } from "./min-kept.js";
 import { refuseLargeMinimum } from "./min-kept-fit.js";
 
 describe("a minimum of each layer", () => {

@@ -4,7 +4,6 @@ import { arch, cpus, platform } from "node:os";
 import { fileURLToPath } from "node:url";
 import { flushesDenormals, torchVersion } from "@peekaboo/torch";
 import { z } from "zod";
-import type { Threads } from "../commands/device.js";
 import { version } from "../version.js";
 
 const text = z.string().max(1000);
@@ -33,6 +32,13 @@ export const environmentSchema = z
     commandLine: z.array(z.string()),
   })
   .partial();
+
+/** What a process computes with. */
+export interface Threads {
+  count: number;
+  /** What says so. */
+  why: string;
+}
 
 export type Environment = z.infer<typeof environmentSchema>;
 

@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
-import { EpochMeans, meansSchema } from "./epoch-means.js";
+import { meansSchema } from "../checkpoint/progress.js";
+import { EpochMeans } from "./epoch-means.js";
 
 const step = { loss: 2, correct: 1, images: 4, flips: 3, layerFlips: new Map<string, number>(), lr: 0.1, ar: 0.01 };
 

@@ -1,27 +1,6 @@
-import { z } from "zod";
+import type { MeansState } from "../checkpoint/progress.js";
 import type { EpochMetrics } from "../runs/metrics.js";
 import type { StepResult } from "./trainer.js";
-
-const count = z.int().nonnegative();
-
-/** Sums over an epoch's steps so far. */
-export const meansSchema = z.object({
-  images: count,
-  steps: count,
-  loss: z.number(),
-  correct: count,
-  flips: count,
-  layerFlips: z.record(z.string(), count),
-  seconds: z.number().nonnegative(),
-  lr: z.number().nonnegative(),
-  ar: z.number().nonnegative().nullable(),
-  /** Steps whose loss or gradient was not finite, beside `steps`. */
-  skipped: count.default(0),
-  /** How many of these the last steps were, over the epochs' bounds. */
-  skippedInARow: count.default(0),
-});
-
-export type MeansState = z.output<typeof meansSchema>;
 
 const NONE = {
   ...{ images: 0, steps: 0, loss: 0, correct: 0, flips: 0, seconds: 0, lr: 0, ar: null },

@@ -1,9 +1,9 @@
 import { manualSeed } from "@peekaboo/torch";
 import { Interrupted } from "../console/interrupt.js";
 import { epochOrder } from "../data/order.js";
+import { isOutOfMemory } from "../native/memory.js";
 import { RandomStream } from "../random/stream.js";
 import { EpochDisplay } from "./epoch-display.js";
-import { isOutOfMemory } from "./memory.js";
 import { type NonfiniteError, tooManySkipped } from "./nonfinite-error.js";
 import type { RunCheckpoints } from "./run-checkpoints.js";
 import type { RunState } from "./run-state.js";

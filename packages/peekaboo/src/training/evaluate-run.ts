@@ -1,12 +1,10 @@
 import type { Tensor } from "@peekaboo/torch";
-import { releaseMemory } from "../commands/device.js";
 import { createProgress } from "../console/progress.js";
 import type { ImageShape } from "../data/batch.js";
-
+import { firstNonfinite, type Origin } from "../models/first-nonfinite.js";
+import { isOutOfMemory, releaseMemory } from "../native/memory.js";
 import { agree } from "./agreement.js";
 import { type Evaluation, evaluate } from "./evaluation.js";
-import { firstNonfinite, type Origin } from "./first-nonfinite.js";
-import { isOutOfMemory } from "./memory.js";
 import { NonfiniteError } from "./nonfinite-error.js";
 import type { RunState } from "./run-state.js";
 import type { SessionParts } from "./session-parts.js";

@@ -2,7 +2,8 @@ import { liveTensorCount, TorchError, UserError, zeros } from "@peekaboo/torch";
 import { expect, it } from "vitest";
 import type { Batch } from "../data/batch.js";
 
-import { batchTooLarge, isOutOfMemory, largestFitting } from "./memory.js";
+import { isOutOfMemory } from "../native/memory.js";
+import { batchTooLarge, largestFitting } from "./memory.js";
 
 const text = "can't allocate memory: you tried to allocate 536870912 bytes. Error code 12 (Cannot allocate memory)";
 const failure = new TorchError("memory", "aten::batch_norm", undefined, text);

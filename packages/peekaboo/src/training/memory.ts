@@ -1,11 +1,6 @@
-import { TorchError, UserError } from "@peekaboo/torch";
+import { UserError } from "@peekaboo/torch";
 import type { Batch } from "../data/batch.js";
-
-/** Whether libtorch could not get the memory that it asked for, or V8 that of a buffer. */
-export function isOutOfMemory(error: unknown): error is Error {
-  if (error instanceof RangeError) return error.message === "Array buffer allocation failed";
-  return error instanceof TorchError && error.kind === "memory";
-}
+import { isOutOfMemory } from "../native/memory.js";
 
 /** What is tried with fewer images. */
 export interface Attempt {

@@ -1,5 +1,5 @@
 import { UserError } from "@peekaboo/torch";
-import { type Origin, originInWords } from "./first-nonfinite.js";
+import { type Origin, originInWords } from "../models/first-nonfinite.js";
 import type { Position } from "./rates.js";
 
 const INTACT = "the run stopped there and the last checkpoint is intact";

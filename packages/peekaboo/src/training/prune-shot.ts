@@ -7,7 +7,7 @@ import { sampleWithoutReplacement } from "../data/order.js";
 import type { Network } from "../models/network.js";
 import { type PruneReport, prune } from "../pruning/loop.js";
 import { findPruner } from "../pruning/pruners/registry.js";
-import { thinLayersInWords } from "../pruning/thin-layers.js";
+import { thinLayersInWords } from "../runs/thin-layers.js";
 import { againstEmptyLayers, againstTies } from "./pruning-advice.js";
 
 /** Training images that the data-dependent pruners see. */

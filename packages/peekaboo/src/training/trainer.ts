@@ -1,16 +1,15 @@
 import { noGrad, ops, optim, scope, type Tensor } from "@peekaboo/torch";
 import type { TrainConfig } from "../config/config.js";
 import type { Batch } from "../data/batch.js";
+import { firstNonfinite, keepStatistics } from "../models/first-nonfinite.js";
 import type { Network } from "../models/network.js";
 import { pabOps } from "../native/library.js";
 import { Bop } from "../optim/bop.js";
 import { Bop2 } from "../optim/bop2.js";
 import { valuesByLayer } from "../optim/layer-values.js";
 import type { SignOptimizer } from "../optim/sign-optimizer.js";
-
 import { readTogether } from "../read-together.js";
 import { countCorrect } from "./evaluation.js";
-import { firstNonfinite, keepStatistics } from "./first-nonfinite.js";
 import { NonfiniteError } from "./nonfinite-error.js";
 import { type Averaging, alone, type Ranks } from "./ranks.js";
 import { adaptivityRate, learningRate, type Position } from "./rates.js";

@@ -1,6 +1,6 @@
-import { minKept } from "../../pruning/min-kept.js";
 import { prunerNames } from "../../pruning/pruners/registry.js";
 import { choice, flag, integer, number, optional } from "../kinds.js";
+import { minKept } from "../min-kept.js";
 import { option } from "../table.js";
 import { listed } from "./listed.js";
 

@@ -1,5 +1,5 @@
 import { formatCount, formatPercent } from "../console/format.js";
-import { type MinKept, minKeptInWords } from "./min-kept.js";
+import { type MinKept, minKeptInWords } from "../pruning/min-kept.js";
 
 /** Below this share of its weights a layer hardly lets a signal pass. */
 const THIN = 0.01;

@@ -1,8 +1,8 @@
 import { liveTensorCount, type nn, noGrad, ops, Tensor } from "@peekaboo/torch";
 import { afterEach, describe, expect, it } from "vitest";
 import { PLAIN_GRADIENT } from "../layers/psg-conv2d.js";
-import { Network } from "../models/network.js";
 import { firstNonfinite } from "./first-nonfinite.js";
+import { Network } from "./network.js";
 
 const open: { dispose(): void }[] = [];
 afterEach(() => {

@@ -1,8 +1,8 @@
 import { nn, noGrad, scope, type Tensor, UserError } from "@peekaboo/torch";
 import { quoted } from "@peekaboo/torch/errors";
-import type { Network } from "../models/network.js";
 import { pabOps } from "../native/library.js";
 import { readTogether } from "../read-together.js";
+import type { Network } from "./network.js";
 
 /** Where a number that is not finite first appears. */
 export type Origin =
