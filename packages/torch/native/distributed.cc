@@ -287,7 +287,7 @@ void keepPromise(Napi::Env env, uint64_t number, const std::optional<std::string
     // On CUDA: what this thread does next waits for it there.
     collective.work->synchronize();
   });
-  // A failed one stays, for somebody may wait for it before he hears of its promise.
+  // A failed one stays: somebody may wait for it before its promise settles.
   collectives.erase(found);
 }
 

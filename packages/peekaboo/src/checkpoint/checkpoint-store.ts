@@ -65,7 +65,7 @@ export class CheckpointStore {
   readonly #operations: BackgroundFileOperations;
   /** Of the latest file, where it is whole and of this run. */
   #step: number | null = null;
-  /** That the latest is as it was written, and the removal of those that are then one too many. */
+  /** Verifying the latest, then removing checkpoints beyond --keep. */
   #afterwards: Promise<void> = Promise.resolve();
 
   constructor(folder: Files, keep: number, operations: BackgroundFileOperations = nodeBackgroundOperations) {
@@ -116,11 +116,11 @@ export class CheckpointStore {
     }
     this.#step = step;
     this.#afterwards = this.#verifyAndTidy(step);
-    // Whoever waits for it next hears of a failure.
+    // The next await rethrows.
     this.#afterwards.catch(() => {});
   }
 
-  /** Resolves when the latest is verified and no file is left that is one too many. Throws UserError when it is damaged. */
+  /** Resolves when the latest is verified and checkpoints beyond --keep are removed. Throws UserError when it is damaged. */
   async settle(): Promise<void> {
     await this.#afterwards;
   }
@@ -142,7 +142,7 @@ export class CheckpointStore {
     }
   }
 
-  /** The files of later steps, and those that are one too many. */
+  /** The files of later steps, and those beyond --keep. */
   #superfluous(step: number): string[] {
     const [before, after] = [[] as string[], [] as string[]];
     for (const earlier of earlierCheckpoints(this.#folder)) (earlier.step < step ? before : after).push(earlier.path);

@@ -7,7 +7,7 @@ export interface Kind<V> {
   readonly expected: string;
   /** The value that `text` stands for; undefined when it stands for none. */
   fromText(text: string): V | undefined;
-  /** `value`, come from JSON, if it is valid; else undefined. */
+  /** The value parsed from JSON, or undefined if invalid. */
   fromJson(value: unknown): V | undefined;
   /** What to advise somebody who wrote `text`, on a command line or in JSON. */
   remedy?(text: string): string | undefined;

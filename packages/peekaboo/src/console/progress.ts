@@ -119,7 +119,7 @@ function speaksUnicode({ LC_ALL, LC_CTYPE, LANG }: Readonly<NodeJS.ProcessEnv>):
 
 /**
  * Makes the one line of a bar, of at most `width` characters. Where not all fits, the bar becomes shorter, then the count
- * and the rate go, then fields from the right. Until the end a figure keeps the width that it once had, lest the line trembles.
+ * and the rate go, then fields from the right. Until the end a figure keeps the width that it once had, so the line doesn't jitter.
  */
 function lineLayout({ title, total }: Work) {
   const widths = new Map<string, number>();

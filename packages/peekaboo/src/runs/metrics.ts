@@ -146,7 +146,7 @@ export class MetricsWriter {
   /**
    * Appends one line. When the disk is full, no part of the line stays behind.
    *
-   * @throws UserError when the line can't be written; RangeError when a number is not finite (JSON has none such).
+   * @throws UserError when the line can't be written; RangeError when a number is not finite (JSON can't represent it).
    */
   write(metrics: Metrics): void {
     if (!this.#open) throw new Error("metrics: the writer is closed");

@@ -70,7 +70,7 @@ export function earlierCheckpoints({ path }: Pick<RunFolder, "path">): EarlierCh
 }
 
 /**
- * Removes an earlier run's networks, lest they be taken for the one that begins; returns whether there was a checkpoint.
+ * Removes an earlier run's networks, so they can't be mistaken for the new run's; returns whether there was a checkpoint.
  *
  * @param except what the run begins from, which stays
  */

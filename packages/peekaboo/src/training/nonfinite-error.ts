@@ -88,6 +88,6 @@ export function tooManySkipped(inARow: number, last: NonfiniteError, settings: A
 
 function cureOf({ kind }: Origin, settings: AdvisedSettings): string {
   if (kind === "input") return `look for damaged images, of which the data set seems to have some; ${SKIP}`;
-  // Weights that are not finite stay so: to skip the batch is no help.
+  // Weights that are not finite stay so: skipping the batch won't help.
   return kind === "parameter" ? steadier(settings) : `${steadier(settings)}; ${SKIP}`;
 }

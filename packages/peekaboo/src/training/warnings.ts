@@ -9,7 +9,7 @@ import type { Nonfinite } from "./nonfinite-error.js";
 /** The share of the kept weights that may flip in one step without a word. */
 const MOST = 0.9;
 
-/** What of a step the warnings follow from. */
+/** The per-step figures that warnings are based on. */
 export interface WatchedStep {
   flips: number;
   /** Bop's γ; undefined where Bop takes no part. */

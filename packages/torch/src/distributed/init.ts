@@ -17,7 +17,7 @@ const LONGEST_MS = 7 * 24 * 3600 * 1000;
 export interface ProcessGroupOptions {
   /**
    * "gloo" (the default) for tensors on the CPU. "nccl" for those on CUDA devices, where libtorch and this addon were
-   * built with it; it has been compiled and run by nobody yet.
+   * built with it; untested: never compiled or run.
    */
   backend?: Backend;
   /** Where rank 0 serves the store; "env://", the default, reads it from the environment, with rank and worldSize. */
