@@ -66,11 +66,17 @@ describe.skipIf(process.env.ONEDNN_MAX_CPU_ISA !== undefined)("with the instruct
   it.each(["AVX2", "SSE41"])("%s, convolutions are as right", (instructions) => {
     const vitest = join(dirname(createRequire(import.meta.url).resolve("vitest/package.json")), "vitest.mjs");
     const env = { ...process.env, ONEDNN_MAX_CPU_ISA: instructions, DNNL_MAX_CPU_ISA: instructions };
-    const { status, stdout } = spawnSync(process.execPath, [vitest, "run", fileURLToPath(import.meta.url)], {
-      encoding: "utf8",
-      env,
-      timeout: 150_000,
-    });
+    const { status, stdout } = spawnSync(
+      process.execPath,
+      [vitest, "run", "--pool=threads", fileURLToPath(import.meta.url)],
+      {
+        encoding: "utf8",
+        env,
+        timeout: 150_000,
+        // It may have got into a loop from which no signal wakes it.
+        killSignal: "SIGKILL",
+      },
+    );
     expect({ status, output: status === 0 ? "" : stdout }).toEqual({ status: 0, output: "" });
   });
 });

@@ -77,6 +77,15 @@ function sleepInsteadOfSpinning(): void {
   if (process.env.OMP_WAIT_POLICY === undefined) process.env.GOMP_SPINCOUNT ??= "10000";
 }
 
+/**
+ * Keeps UCX, which Debian 13's libtorch brings in with MPI, from taking signals to itself as it is loaded: SIGHUP, which
+ * it would wait for in order to show a debugger, and those of a crash. Whoever sets one of the two decides.
+ */
+function leaveSignals(): void {
+  process.env.UCX_DEBUG_SIGNO ??= "0";
+  process.env.UCX_HANDLE_ERRORS ??= "none";
+}
+
 const ONEDNN_IS_OFF =
   "this libtorch's oneDNN computes convolutions wrongly; they run without it, many times as slowly. Use another libtorch (set LIBTORCH and build again)";
 
@@ -90,6 +99,7 @@ export function native(): Native {
 
 function load(): Native {
   sleepInsteadOfSpinning();
+  leaveSignals();
   const addon = withTypedErrors(loadAddon<Native>(ADDON_PATH));
   // OpenMP starts with one thread in Debian's build.
   addon.setThreads(cores().count);
