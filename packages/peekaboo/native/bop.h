@@ -7,7 +7,7 @@
 
 namespace peekaboo {
 
-/// One step of the latent-free binary optimiser (Helwegen et al. 2019; ALGORITHM §3), in place. With γ = `ar`:
+/// One step of the latent-free binary optimiser (Helwegen et al. 2019; docs/algorithm.md §3), in place. With γ = `ar`:
 /// momentum ← grad + γ·grad on the `first` step, momentum·(1-γ) + γ·grad later (each operation rounded, as the original
 /// does); then weights of |momentum| ≥ `tau` whose sign is momentum's are negated. A zero weight never counts.
 /// `flips` (int32, optional) counts them per weight. Returns how many flipped, an int64 on `weight`'s device. All

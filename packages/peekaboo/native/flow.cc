@@ -1,4 +1,4 @@
-// What synaptic flow does to whole tensors between two passes (ALGORITHM §2), each in one pass over memory.
+// What synaptic flow does to whole tensors between two passes (docs/algorithm.md §2), each in one pass over memory.
 
 #include <ATen/ATen.h>
 #include <c10/core/ScalarType.h>

@@ -12,7 +12,7 @@
 
 namespace peekaboo {
 
-/// What a predictive-sign-gradient convolution needs beside its tensors (ALGORITHM §4).
+/// What a predictive-sign-gradient convolution needs beside its tensors (docs/algorithm.md §4).
 struct PsgOptions : torch::CustomClassHolder {
   std::vector<int64_t> stride;
   std::vector<int64_t> padding;

@@ -7,9 +7,9 @@
 
 namespace peekaboo {
 
-/// What a tensor holds decides the range of its quantisation (ALGORITHM §4): activations share the mean over the batch
-/// of each sample's largest magnitude, gradients the largest magnitude of all, and weights have one range per output
-/// channel.
+/// What a tensor holds decides the range of its quantisation (docs/algorithm.md §4): activations share the mean over
+/// the batch of each sample's largest magnitude, gradients the largest magnitude of all, and weights have one range per
+/// output channel.
 enum class Role { kActivation, kWeight, kGradient };
 
 /// Number of bits from which on quantisation changes nothing.

@@ -6,7 +6,7 @@
 
 namespace peekaboo {
 
-/// Which entries of a predicted weight gradient count (ALGORITHM §4): those of magnitude `threshold` and more.
+/// Which entries of a predicted weight gradient count (docs/algorithm.md §4): those of magnitude `threshold` and more.
 struct Selection {
   double threshold;  // absolute, or a fraction of the largest magnitude
   bool relative;

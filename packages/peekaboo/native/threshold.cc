@@ -1,4 +1,4 @@
-// Which weights a pruning round keeps: the k-th smallest of all scores, and the masks above it (ALGORITHM §2).
+// Which weights a pruning round keeps: the k-th smallest of all scores, and the masks above it (docs/algorithm.md §2).
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>

@@ -50,7 +50,7 @@ export interface FileContents {
  * Writes a file whole or not at all, as `writeFileAtomic` does, while this thread goes on: what has been written is on
  * its way to the disk before the last of it is computed.
  *
- * @throws UserError naming the path, the cause and the remedy when the disk, the folder or its permissions forbid it.
+ * @throws {UserError} naming the path, the cause and the remedy when the disk, the folder or its permissions forbid it.
  */
 export async function writeFileInBackground(
   path: string,
@@ -163,7 +163,7 @@ async function syncFolder(folder: string, operations: BackgroundFileOperations):
  * A file's bytes from `position` to its end, in pieces of up to `pieceBytes` that the next one overwrites, read while
  * this thread goes on.
  *
- * @throws UserError naming the path, the cause and the remedy when it can't be read.
+ * @throws {UserError} naming the path, the cause and the remedy when it can't be read.
  */
 export async function* readInBackground(
   path: string,

@@ -48,7 +48,7 @@ export const nodeFileOperations: FileOperations = {
  * link is followed. Until that moment any failure leaves the old file as it was and removes the temporary one (only a
  * killed process leaves it behind).
  *
- * @throws UserError naming the path, the cause and the remedy when the disk, the folder or its permissions forbid it.
+ * @throws {UserError} naming the path, the cause and the remedy when the disk, the folder or its permissions forbid it.
  */
 export function writeFileAtomic(
   path: string,
@@ -141,7 +141,7 @@ const WITHOUT_WAITING = (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0);
  * Opens a path that a user or a folder names, of which nothing but a regular file is accepted, and gives the descriptor.
  * It never waits; a file that the flags would create may be absent.
  *
- * @throws UserError for what is no regular file; system errors as they come.
+ * @throws {UserError} for what is no regular file; system errors as they come.
  */
 export function openRegular(operation: string, path: string, flags: number = constants.O_RDONLY): number {
   // Looked at before it is opened, which alone can make a device do something; and after, lest it was exchanged between.
@@ -166,7 +166,7 @@ export interface OpenFile {
  * Opens a regular file for as long as `use` runs.
  *
  * @param operation what the user wanted, for the error messages, e.g. "read safetensors".
- * @throws UserError naming the path, the cause and the remedy when it can't be read, or is no regular file.
+ * @throws {UserError} naming the path, the cause and the remedy when it can't be read, or is no regular file.
  */
 export function withFile<T>(operation: string, path: string, use: (file: OpenFile) => T): T {
   let descriptor: number | undefined;
@@ -187,7 +187,7 @@ export function withFile<T>(operation: string, path: string, use: (file: OpenFil
 /**
  * All of a regular file that has at most `limit` bytes; what is written to it meanwhile doesn't count.
  *
- * @throws UserError as {@link withFile} does, and for a larger file.
+ * @throws {UserError} as {@link withFile} does, and for a larger file.
  */
 export function readWhole(operation: string, path: string, limit: number): Uint8Array<ArrayBuffer> {
   return withFile(operation, path, ({ size, read }) => {

@@ -8,7 +8,7 @@ import { writeTarget } from "./files.js";
  *
  * Node's own recursive `mkdir` never ends in a folder such as /proc, where nothing can be made though all of it is there.
  *
- * @throws UserError naming the path, the cause and the remedy.
+ * @throws {UserError} naming the path, the cause and the remedy.
  */
 export function makeFolder(operation: string, path: string): void {
   try {

@@ -116,7 +116,7 @@ export class TensorBase implements Scoped {
   /**
    * Copies the elements, row-major, into an array of the dtype's class and of `numel` elements, and returns it.
    *
-   * @throws UserError when the array's class or length is another.
+   * @throws {UserError} when the array's class or length is another.
    */
   copyInto<Target extends TypedArray>(target: Target): Target {
     const { dtype, numel } = this;

@@ -49,7 +49,7 @@ function raggedError(value: NestedNumbers, path: readonly number[], extent: numb
  *
  * @param own the array's dtype
  * @param wanted the tensor's; bool stands on bytes of 0 and 1
- * @throws UserError for another dtype, and for a buffer that may shrink.
+ * @throws {UserError} for another dtype, and for a buffer that may shrink.
  */
 export function shareableDtype(data: TypedArray, own: Dtype, wanted: Dtype): Dtype {
   const refuse = (argument: string, expected: string, received: string) =>

@@ -42,7 +42,7 @@ export class Tensor extends TensorBase {
   /**
    * A tensor of nested arrays of numbers, float32 unless `dtype` says otherwise.
    *
-   * @throws UserError when the arrays of one depth differ in length.
+   * @throws {UserError} when the arrays of one depth differ in length.
    */
   static of(values: NestedNumbers, options: TensorOptions = {}): Tensor {
     return Tensor.from(flattened(values), { shape: shapeOf(values), dtype: "float32", ...options });

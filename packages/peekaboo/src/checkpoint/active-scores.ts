@@ -2,7 +2,7 @@ import { asTypedArray, type TensorEntry } from "@peekaboo/torch/safetensors";
 import type { TrainConfig } from "../config/config.js";
 
 /**
- * Which weights of a layer its latent scores keep, 1 for each, as the layer itself computes it (ALGORITHM §6); null in a
+ * Which weights of a layer its latent scores keep, 1 for each, as the layer itself computes it (docs/algorithm.md §6); null in a
  * layer without scores.
  */
 export function activeScores(

@@ -96,7 +96,7 @@ export class CheckpointStore {
    * The new file is on the disk, as the system says, before it is the latest. It is then read again, and old ones go
    * once it agrees with its checksums. Both go on while the run does; the next save and {@link settle} wait for them.
    *
-   * @throws UserError when it can't be written, naming the bytes needed where space is short, or when the one before
+   * @throws {UserError} when it can't be written, naming the bytes needed where space is short, or when the one before
    *   wasn't as it was written; what there was is intact.
    */
   async save(contents: FileContents, step: number): Promise<void> {

@@ -26,7 +26,7 @@ const EXTRAS: readonly { what: string; pattern: RegExp }[] = [
  * optimisers) or a .pth file, in which it may stand under a key, each name with the same prefix. Floating-point tensors are converted to float32.
  *
  * @param note is told in one sentence what was loaded and what of the file was not.
- * @throws UserError when the file can't be read, is for another number of classes, differs in names, shapes or kind of
+ * @throws {UserError} when the file can't be read, is for another number of classes, differs in names, shapes or kind of
  * numbers, or holds NaN or infinity; the network is as before then.
  */
 export async function loadPretrained(

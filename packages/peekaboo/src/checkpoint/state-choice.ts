@@ -31,7 +31,7 @@ interface Reading {
  * one that comes nearest, so that what it lacks can be told.
  *
  * @param preferred places whose state is taken before others that fit as well, in this order
- * @throws UserError for several that fit alike, and for names beside those that begin with the prefix
+ * @throws {UserError} for several that fit alike, and for names beside those that begin with the prefix
  */
 export function chooseState(
   path: string,

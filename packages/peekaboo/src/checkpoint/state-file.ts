@@ -25,7 +25,7 @@ const BEGINNING = 32;
  * In the latter the state is the saved dictionary itself, or one in it, under state_dict, net, model, model_state_dict or
  * another key. A `module.` before every name is taken off. Nothing is executed.
  *
- * @throws UserError when the file is of neither kind, damaged, or holds no state.
+ * @throws {UserError} when the file is of neither kind, damaged, or holds no state.
  */
 export async function readStateFile(path: string): Promise<Map<string, TensorEntry>> {
   const [first] = await statesIn(path);
@@ -36,7 +36,7 @@ export async function readStateFile(path: string): Promise<Map<string, TensorEnt
  * As {@link readStateFile}, for a network whose names are `wanted`: of several states the one that fits, without what one
  * and the same text, be it `module.`, `_orig_mod.` or another, adds before every name.
  *
- * @throws UserError for several that fit alike, too.
+ * @throws {UserError} for several that fit alike, too.
  */
 export async function findState(path: string, wanted: ReadonlySet<string>): Promise<FoundState> {
   return chooseState(path, await statesIn(path), wanted, STATE_KEYS);

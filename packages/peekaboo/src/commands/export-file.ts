@@ -43,7 +43,7 @@ export interface Exported {
  *
  * Without an output it goes beside the checkpoint: `best.safetensors` becomes `best.effective.pth` or `best.raw.pth`.
  *
- * @throws UserError when the file is no checkpoint, or the output is there already or can't be written; Interrupted after
+ * @throws {UserError} when the file is no checkpoint, or the output is there already or can't be written; Interrupted after
  * a signal, with nothing written.
  */
 export async function exportFile(file: string, options: ExportOptions): Promise<Exported> {

@@ -24,7 +24,7 @@ export interface RecordedRun extends RunRecord {
 /**
  * Reads the folder of a finished run.
  *
- * @throws UserError when a file is missing or damaged, the run isn't over, or its parts ran so that it can't be repeated.
+ * @throws {UserError} when a file is missing or damaged, the run isn't over, or its parts ran so that it can't be repeated.
  */
 export function readRun(path: string): RecordedRun {
   const whole = resolve(path);

@@ -29,7 +29,7 @@ export interface ReproductionOutcome {
  * prints goes to stderr.
  *
  * @param argv the command line, with which further processes are started
- * @throws UserError when the run can't be read or isn't over, or can't be repeated here; and whatever training throws.
+ * @throws {UserError} when the run can't be read or isn't over, or can't be repeated here; and whatever training throws.
  */
 export async function reproduce(
   path: string,

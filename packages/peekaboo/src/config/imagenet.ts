@@ -17,7 +17,7 @@ export function withImageFolder(given: Given, folder: string | undefined): Given
 }
 
 /**
- * The given options with the original's ImageNet recipe where they leave something open (ALGORITHM §5): 90 epochs of
+ * The given options with the original's ImageNet recipe where they leave something open (docs/algorithm.md §5): 90 epochs of
  * batches of 256, weight decay 1e-4, the learning rate in proportion to the batch and a tenth of it every 30 epochs, γ
  * lowered before the epoch. For other data sets, the same as given.
  */

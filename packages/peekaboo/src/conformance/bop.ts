@@ -15,7 +15,7 @@ const schema = z.object({
 
 const NAME = "weight";
 
-/** Some steps of Bop on one weight tensor (ALGORITHM §3). */
+/** Some steps of Bop on one weight tensor (docs/algorithm.md §3). */
 export const bop = defineKind(schema, (params, { file, tolerance }) => {
   const golden = file();
   return scope(() => {

@@ -18,7 +18,7 @@ const schema = networkSchema.extend({
   scope: z.enum(["global", "local"]),
 });
 
-/** The masks that a pruner leaves (ALGORITHM §2). */
+/** The masks that a pruner leaves (docs/algorithm.md §2). */
 export const prune = defineKind(schema, (params, { file, open, tolerance }) =>
   withNetwork(params, PLAIN_GRADIENT, async (network) => {
     const golden = file();

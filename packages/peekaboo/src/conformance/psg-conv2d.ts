@@ -42,7 +42,7 @@ interface Inputs {
   gradOutput: Tensor;
 }
 
-/** One PSG convolution, forward and backward (ALGORITHM §4). */
+/** One PSG convolution, forward and backward (docs/algorithm.md §4). */
 export const psgConv2d = defineKind(schema, (params, { file, tolerance }) => {
   const golden = file();
   return scope(() => {

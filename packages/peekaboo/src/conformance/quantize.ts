@@ -10,7 +10,7 @@ const schema = z.object({
   signed: z.boolean(),
 });
 
-/** Quantisation of one tensor by its role (ALGORITHM §4). */
+/** Quantisation of one tensor by its role (docs/algorithm.md §4). */
 export const quantize = defineKind(schema, ({ role, bits, signed }, { file, tolerance }) => {
   const golden = file();
   return scope(() => {

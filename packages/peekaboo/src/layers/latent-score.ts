@@ -28,7 +28,7 @@ const TERNARY = { lo: -0.1, hi: 0.1 };
 
 /**
  * A learned score t of a fixed weight's shape; the weight used is a(t) ⊙ w, and gradients pass a straight through
- * (ALGORITHM §6). The parameters are t, ternary's thresholds lo and hi, and the input channels' `scale`.
+ * (docs/algorithm.md §6). The parameters are t, ternary's thresholds lo and hi, and the input channels' `scale`.
  */
 export class LatentScore {
   readonly options: LatentOptions;

@@ -2,7 +2,7 @@ import { ops, type Tensor } from "@peekaboo/torch";
 import { pabOps } from "../native/library.js";
 import { MaskedConv2d, type MaskedConv2dOptions } from "./masked-conv2d.js";
 
-/** The predictive sign gradient's settings (ALGORITHM §4), as the configuration has them. */
+/** The predictive sign gradient's settings (docs/algorithm.md §4), as the configuration has them. */
 export interface PsgOptions {
   /** False uses the plain weight gradient. */
   readonly backward: boolean;

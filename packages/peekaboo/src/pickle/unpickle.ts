@@ -28,7 +28,7 @@ export interface Unpickled {
  * bytes values are views of `bytes`. The numbers of operations and objects are limited, so that memory stays in
  * proportion to honest files; nothing recurses.
  *
- * @throws UserError naming the class, the opcode or the length that is refused.
+ * @throws {UserError} naming the class, the opcode or the length that is refused.
  */
 export function unpickle(bytes: Uint8Array, options: UnpickleOptions): Unpickled {
   const { operation = "read pickle", source: argument, remedies, start = 0 } = options;

@@ -48,7 +48,7 @@ export interface PruneReport {
 }
 
 /**
- * Prunes in rounds of scoring and masking (ALGORITHM §2), in float64 and evaluation mode on a plain copy of the network,
+ * Prunes in rounds of scoring and masking (docs/algorithm.md §2), in float64 and evaluation mode on a plain copy of the network,
  * and sets the network's masks.
  *
  * Throws UserError when nothing is left, when a score is not finite, when the layers' minima are more than what is kept, or

@@ -1,7 +1,7 @@
 export type PruneSchedule = "exponential" | "linear";
 
 /**
- * The density to prune to in round `i` (from 0) of `rounds`, ending at `density` (ALGORITHM §2):
+ * The density to prune to in round `i` (from 0) of `rounds`, ending at `density` (docs/algorithm.md §2):
  * d^((i+1)/n) or 1-(1-d)(i+1)/n.
  */
 export function densityOfRound(schedule: PruneSchedule, density: number, i: number, rounds: number): number {

@@ -34,7 +34,7 @@ export function keptOf(density: number, total: number): number {
 
 /**
  * The masks that keep the weights whose score is above the k-th smallest, k = floor((1-density)·N), over all tensors
- * together or over each (ALGORITHM §2); null for a group where k < 1, whose masks stay.
+ * together or over each (docs/algorithm.md §2); null for a group where k < 1, whose masks stay.
  *
  * With a floor, a tensor that would keep fewer keeps its best `least` instead, and the others give as many: globally those of
  * the smallest scores, with local scope each in proportion to what it keeps beyond its own minimum. The minima must fit

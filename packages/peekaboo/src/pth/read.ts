@@ -41,7 +41,7 @@ function isZip(beginning: Uint8Array): boolean {
  *
  * Memory stays in proportion to the file; a tensor that lies row-major is a view of it.
  *
- * @throws UserError naming the file and what is wrong with it, or the class that it holds.
+ * @throws {UserError} naming the file and what is wrong with it, or the class that it holds.
  */
 export async function readPth(path: string): Promise<PthFile> {
   const bytes = withFile(OPERATION, path, (file) => file.read(0, file.size));

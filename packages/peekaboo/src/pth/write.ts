@@ -10,7 +10,7 @@ const FOLDER = "archive";
  * Writes tensors as torch.save writes a state dict, an OrderedDict of tensors in the order given, whole or not at all;
  * the same tensors give the same bytes.
  *
- * @throws UserError naming the tensor that can't be written, or the path and why it can't be.
+ * @throws {UserError} naming the tensor that can't be written, or the path and why it can't be.
  */
 export async function writePth(path: string, tensors: Iterable<readonly [string, TensorEntry]>): Promise<void> {
   writeFileAtomic(path, await encodePth(tensors));

@@ -45,7 +45,7 @@ export function drawRun({ metrics, title, subtitle = describe(metrics) }: RunPic
  * Draws the run in a folder from its `metrics.jsonl` into its `run.svg`, whole or not at all.
  *
  * @returns the path of `run.svg`.
- * @throws UserError when the metrics can't be read or the picture can't be written.
+ * @throws {UserError} when the metrics can't be read or the picture can't be written.
  */
 export function writeRunPicture(runFolder: string, heading: Omit<RunPicture, "metrics">): string {
   const path = join(runFolder, "run.svg");

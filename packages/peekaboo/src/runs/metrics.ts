@@ -122,7 +122,7 @@ export class MetricsWriter {
   /**
    * Opens `path`, keeps its first `offset` bytes and cuts what lies beyond; 0, the default, starts the file anew.
    *
-   * @throws UserError when the file can't be written, or `offset` is not the end of one of its lines.
+   * @throws {UserError} when the file can't be written, or `offset` is not the end of one of its lines.
    */
   constructor(path: string, { offset = 0 }: { offset?: number } = {}) {
     this.path = path;
@@ -146,7 +146,7 @@ export class MetricsWriter {
   /**
    * Appends one line. When the disk is full, no part of the line stays behind.
    *
-   * @throws UserError when the line can't be written; RangeError when a number is not finite (JSON can't represent it).
+   * @throws {UserError} when the line can't be written; RangeError when a number is not finite (JSON can't represent it).
    */
   write(metrics: Metrics): void {
     if (!this.#open) throw new Error("metrics: the writer is closed");
@@ -212,7 +212,7 @@ export class MetricsWriter {
 /**
  * Reads a run's `metrics.jsonl`. A torn last line, which a killed run leaves, is passed over; unknown fields are dropped.
  *
- * @throws UserError when the file can't be read, or naming the first line that is not a metrics line.
+ * @throws {UserError} when the file can't be read, or naming the first line that is not a metrics line.
  */
 export function readMetrics(path: string): Metrics[] {
   return withFile("read metrics", path, (file) => {

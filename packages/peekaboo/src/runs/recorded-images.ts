@@ -92,7 +92,7 @@ function remedyOfShape([channels, height]: ImageShape, [there]: ImageShape): str
  * the one around, and where it was then.
  *
  * @param remedy what to do where there is none
- * @throws UserError that names the places
+ * @throws {UserError} that names the places
  */
 export function findImageFolder(
   { path, config, folder }: Omit<RecordedImages, "numClasses" | "classes" | "imageShape">,

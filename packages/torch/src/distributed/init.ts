@@ -59,7 +59,7 @@ interface Plan {
 /**
  * Meets the other ranks and connects to them.
  *
- * @throws UserError for what keeps the job from starting: a port that is taken, a host that does not resolve, nobody
+ * @throws {UserError} for what keeps the job from starting: a port that is taken, a host that does not resolve, nobody
  *   or another program there, a rank twice or never, different world sizes. DistributedError when a rank is lost meanwhile.
  */
 export async function initProcessGroup(options: ProcessGroupOptions = {}): Promise<ProcessGroup> {

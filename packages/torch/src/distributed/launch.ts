@@ -26,7 +26,7 @@ const START = "start through torchrun, srun or a launcher that sets them all, or
  * The place that torchrun (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT), Kubernetes' PyTorchJob and Trainer
  * (the same, or PET_…) or Slurm (SLURM_…) give a process; null where there is none of them.
  *
- * @throws UserError for variables that are missing, malformed or contradict each other.
+ * @throws {UserError} for variables that are missing, malformed or contradict each other.
  */
 export function environmentOf(env: Environment): LaunchEnvironment | null {
   const variables = new Variables(env);

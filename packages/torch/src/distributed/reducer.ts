@@ -28,7 +28,7 @@ export class GradientReducer {
    * Blocks until every rank has made its own.
    *
    * @param parameters leaves that require gradients, e.g. a module's `namedParameters()`
-   * @throws UserError when the ranks' names, dtypes or shapes differ, or the bucket size is no whole number from 1.
+   * @throws {UserError} when the ranks' names, dtypes or shapes differ, or the bucket size is no whole number from 1.
    */
   constructor(
     group: ProcessGroup,

@@ -19,7 +19,7 @@ export interface Seat {
 /**
  * Waits until every rank has come, once, and with the same world size.
  *
- * @throws UserError with what is wrong, in every process that is there.
+ * @throws {UserError} with what is wrong, in every process that is there.
  */
 export async function joinRanks(store: Store, seat: Seat): Promise<void> {
   const meeting = new Meeting(store, seat);

@@ -4,7 +4,7 @@ import { quoted } from "../quote.js";
 /**
  * The first host of a Slurm node list: "gpu[03-05,07],login" gives "gpu03", "rack[1-2]n[4-5]" "rack1n4".
  *
- * @throws UserError for a list that is none.
+ * @throws {UserError} for a list that is none.
  */
 export function firstHostOf(list: string): string {
   let host = "";

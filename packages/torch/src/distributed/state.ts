@@ -38,7 +38,7 @@ function digest(tensors: NamedTensors, contents: boolean): Buffer {
 /**
  * Compares with rank 0's tensors, by {@link stateHash}.
  *
- * @throws UserError, on every rank, naming the ranks whose names, shapes or bytes differ.
+ * @throws {UserError}, on every rank, naming the ranks whose names, shapes or bytes differ.
  */
 export async function assertSameState(group: ProcessGroup, tensors: NamedTensors): Promise<void> {
   const ranks = await deviants(group, stateHash(tensors));
@@ -100,7 +100,7 @@ function ranksUnlikeFirst(gathered: readonly Tensor[]): number[] {
 /**
  * Gives every rank the tensors of rank `root`, in place, in messages of `bucketBytes`.
  *
- * @throws UserError when the ranks' names, dtypes or shapes differ.
+ * @throws {UserError} when the ranks' names, dtypes or shapes differ.
  */
 export async function broadcastState(
   group: ProcessGroup,

@@ -69,7 +69,7 @@ export abstract class Optimizer {
   /**
    * Takes over copies of a saved state, each in its parameter's dtype and on its device.
    *
-   * @throws UserError, with nothing changed, for a tensor of an unknown name or another shape.
+   * @throws {UserError}, with nothing changed, for a tensor of an unknown name or another shape.
    */
   loadStateDict({ tensors, numbers }: OptimizerState): void {
     const owners = [...tensors].map(([key, tensor]) => [key, tensor, this.#ownerOf(key, tensor)] as const);

@@ -8,7 +8,7 @@ const OPERATION = "read safetensors";
  * Reads a safetensors file; its tensors are aligned views of one buffer, allocated once the header has been checked
  * against the file's size.
  *
- * @throws UserError naming the file, the tensor and what is wrong with it.
+ * @throws {UserError} naming the file, the tensor and what is wrong with it.
  */
 export function readSafetensors(path: string): SafetensorsFile {
   return withFile(OPERATION, path, (file) => {
@@ -20,7 +20,7 @@ export function readSafetensors(path: string): SafetensorsFile {
 /**
  * Reads a safetensors file's header alone: names, dtypes, shapes, metadata and sizes.
  *
- * @throws UserError as {@link readSafetensors} does, but for what only the data can show.
+ * @throws {UserError} as {@link readSafetensors} does, but for what only the data can show.
  */
 export function readSafetensorsHeader(path: string): SafetensorsHeader {
   return withFile(OPERATION, path, (file) => readHeader(file, path));
@@ -35,7 +35,7 @@ function readHeader(file: OpenFile, path: string): SafetensorsHeader {
 /**
  * Writes a safetensors file, whole or not at all (see {@link writeFileAtomic}, and {@link encodeSafetensors} for the layout).
  *
- * @throws UserError naming the tensor that can't be written, or the path and why it can't be.
+ * @throws {UserError} naming the tensor that can't be written, or the path and why it can't be.
  */
 export function writeSafetensors(
   path: string,

@@ -37,7 +37,7 @@ export interface SafetensorsFile {
  * Reads safetensors from memory; every tensor's data is a view of `bytes`.
  *
  * @param source what the error messages call the file.
- * @throws UserError naming the file, the tensor and what is wrong with it.
+ * @throws {UserError} naming the file, the tensor and what is wrong with it.
  */
 export function parseSafetensors(bytes: Uint8Array, source: string): SafetensorsFile {
   const end = PREFIX_LENGTH + headerLength(bytes, bytes.byteLength, source);
@@ -49,7 +49,7 @@ export function parseSafetensors(bytes: Uint8Array, source: string): Safetensors
  * The tensors of a checked header as views of the file's data.
  *
  * @param data all bytes after the header.
- * @throws UserError when a BOOL tensor holds a byte other than 0 and 1.
+ * @throws {UserError} when a BOOL tensor holds a byte other than 0 and 1.
  */
 export function attachData(header: SafetensorsHeader, data: Uint8Array, source: string): SafetensorsFile {
   const tensors = new Map<string, TensorEntry>();
@@ -67,7 +67,7 @@ export function attachData(header: SafetensorsHeader, data: Uint8Array, source: 
  *
  * The layout is that of {@link layOutSafetensors}.
  *
- * @throws UserError naming the tensor when its name comes twice or its dtype, shape and data disagree.
+ * @throws {UserError} naming the tensor when its name comes twice or its dtype, shape and data disagree.
  */
 export function encodeSafetensors(
   tensors: Iterable<readonly [string, TensorEntry]>,
@@ -96,7 +96,7 @@ export interface SafetensorsLayout {
  * The header lists the tensors in the order given. Their data are sorted by falling item size, as the reference
  * implementation does, and the header is padded with spaces to 8 bytes, so that every tensor is aligned in the file.
  *
- * @throws UserError naming the tensor when its name comes twice, or its dtype or shape can't be written.
+ * @throws {UserError} naming the tensor when its name comes twice, or its dtype or shape can't be written.
  */
 export function layOutSafetensors(
   tensors: Iterable<readonly [string, Pick<TensorEntry, "dtype" | "shape">]>,
@@ -175,7 +175,7 @@ export type TensorArray =
  * A tensor's elements as the typed array of its dtype (BOOL as a Uint8Array of 0 and 1): a view of its bytes, or a
  * copy where they are misaligned. The machine must be little-endian, as all that libtorch is packaged for are.
  *
- * @throws UserError for F16 and BF16, which JavaScript has no array for, or when dtype, shape and data disagree.
+ * @throws {UserError} for F16 and BF16, which JavaScript has no array for, or when dtype, shape and data disagree.
  */
 export function asTypedArray(entry: TensorEntry): TensorArray {
   checkEntry(undefined, entry, (argument, expected, received) => {

@@ -34,7 +34,7 @@ export interface SafetensorsHeader {
  * The header's length in bytes, from a file's first {@link PREFIX_LENGTH} bytes.
  *
  * @param byteLength bytes of the whole file.
- * @throws UserError when the file is too short for it or it is over {@link MAX_HEADER_LENGTH}.
+ * @throws {UserError} when the file is too short for it or it is over {@link MAX_HEADER_LENGTH}.
  */
 export function headerLength(prefix: Uint8Array, byteLength: number, source: string): number {
   if (byteLength < PREFIX_LENGTH) {
@@ -54,7 +54,7 @@ export function headerLength(prefix: Uint8Array, byteLength: number, source: str
  *
  * @param json the header's bytes, without the length before them.
  * @param byteLength bytes of the whole file.
- * @throws UserError naming the file, the tensor and what is wrong.
+ * @throws {UserError} naming the file, the tensor and what is wrong.
  */
 export function parseHeader(json: Uint8Array, byteLength: number, source: string): SafetensorsHeader {
   const dataOffset = PREFIX_LENGTH + json.byteLength;

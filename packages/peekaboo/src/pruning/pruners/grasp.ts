@@ -3,7 +3,7 @@ import type { Batch } from "../../data/batch.js";
 import type { Pruner } from "../pruner.js";
 import { addAll, batchLoss, normalised, sumOverBatches } from "./gradients.js";
 
-/** What the logits are divided by (ALGORITHM §2). */
+/** What the logits are divided by (docs/algorithm.md §2). */
 const TEMPERATURE = 200;
 
 /**
