@@ -1,24 +1,48 @@
+/**
+ * Peek-a-Boo for TypeScript: prune a random network, then learn only the signs of the weights that are left.
+ *
+ * ```ts
+ * const network = buildNetwork("PsgResNet20", { width: 0.25 });
+ * await prune(network, { pruner: pruners.synFlow, density: 0.3 });
+ * const data = imagesOf(await openDataset("cifar10"));
+ * for await (const { number, test } of train(network, { data, epochs: 3 })) console.log(number, test.accuracy);
+ * saveNetwork(network, "network.safetensors");
+ * ```
+ *
+ * Only what this file exports is public.
+ *
+ * @packageDocumentation
+ */
+
+// Files of the command line
 export { type LoadedNetwork, loadNetwork } from "./checkpoint/checkpoint.js";
 export { type InspectReport, inspectFile } from "./checkpoint/inspect.js";
-export { runTrain } from "./commands/train.js";
-export {
-  type Bop2Config,
-  type BopConfig,
-  type PruningConfig,
-  type PsgConfig,
-  parseConfig,
-  type SgdConfig,
-  type TrainConfig,
-} from "./config/config.js";
-export { type Dataset, openDataset, type Split } from "./data/dataset.js";
+// Networks
+export { restoreNetwork, saveNetwork } from "./checkpoint/network-file.js";
+// Data
+export type { Batch, ImageShape } from "./data/batch.js";
+export type { BatchSource } from "./data/batch-source.js";
+export { type Dataset, type OpenOptions, openDataset, type Split } from "./data/dataset.js";
+export { type Images, type ImagesOptions, imagesOf } from "./data/images.js";
 export { INIT_METHODS, type InitMethod, initialiseWeight } from "./init/weights.js";
+export type { LayerFactory } from "./layers/factory.js";
+export type { MaskedConv2dOptions } from "./layers/masked-conv2d.js";
+export type { MaskedLayer } from "./layers/masked-layer.js";
+export type { MaskedLinearOptions } from "./layers/masked-linear.js";
+export { PsgConv2d, type PsgOptions, THE_PAPERS as thePapersPsg } from "./layers/psg-conv2d.js";
+export type { Architecture, BuildContext, Variant } from "./models/architecture.js";
+export { type ArchitectureDefinition, type BuildOptions, buildNetwork, defineArchitecture } from "./models/build.js";
 export { Network, type NetworkOptions } from "./models/network.js";
 export { architectureNames } from "./models/registry.js";
+// Training
 export { Bop, type BopOptions } from "./optim/bop.js";
 export { Bop2, type Bop2Options } from "./optim/bop2.js";
 export { SignOptimizer, type SignOptions } from "./optim/sign-optimizer.js";
-export { type PruneOptions, type PruneReport, prune } from "./pruning/loop.js";
+// Pruning
+export { type LayerKept, type PruneOptions, type PruneReport, prune } from "./pruning/loop.js";
+export type { MinKept } from "./pruning/min-kept.js";
 export type { Pruner, ScoreContext } from "./pruning/pruner.js";
+export * as pruners from "./pruning/pruners/all.js";
 export { findPruner, prunerNames } from "./pruning/pruners/registry.js";
-export { shuffledMask } from "./pruning/shuffle.js";
-export { Trainer } from "./training/trainer.js";
+export { type EvaluateParts, type Evaluation, evaluate } from "./training/evaluation.js";
+export { type TrainedEpoch, type TrainedStep, type TrainOptions, train } from "./training/search.js";

@@ -6,7 +6,7 @@ import type { Batch, ImageShape } from "../data/batch.js";
 import type { BatchSource } from "../data/batch-source.js";
 import type { Dataset } from "../data/dataset.js";
 import { openImageFolder } from "../data/image-folder/image-folder.js";
-import { Batches } from "../data/resident-batches.js";
+import { imagesOf } from "../data/images.js";
 import { findSource } from "../data/sets/sources.js";
 import { SPLITS } from "../data/source.js";
 import { sha256 } from "../data/verify.js";
@@ -51,11 +51,10 @@ async function openInMemory(config: SourceConfig, device: string, io: Io, signal
   const { trainLimit, testLimit, grey } = config;
   const dataset = await openData(config, io, signal);
   const { title, classes } = dataset;
-  const train = new Batches(dataset, dataset.train, { device, limit: trainLimit, grey });
-  const test = new Batches(dataset, dataset.test, { device, limit: testLimit, grey });
+  const { train, test } = imagesOf(dataset, { device, trainLimit, testLimit, grey });
   const dispose = async () => {
-    train.dispose();
-    test.dispose();
+    await train.dispose();
+    await test.dispose();
   };
   const checksums = async () => checksumsOf(dataset);
   return { title, classes, imageShape: train.imageShape, train, test, checksums, dispose };

@@ -13,6 +13,16 @@ export interface PsgOptions {
   readonly takeSign: boolean;
 }
 
+/** As the paper trains CIFAR's networks: 8 and 16 bits, a relative threshold, no signs taken. */
+export const THE_PAPERS: PsgOptions = {
+  backward: true,
+  msbBits: 8,
+  msbBitsGrad: 16,
+  threshold: { mode: "relative", value: 1e-7 },
+  sparsify: true,
+  takeSign: false,
+};
+
 /** The plain gradient: for whoever only runs a PSG network forwards. */
 export const PLAIN_GRADIENT: PsgOptions = {
   backward: false,

@@ -6,12 +6,14 @@ import { type HiddenAct, type LatentOptions, SCORE_BOUNDS } from "../layers/late
 import { MaskedConv2d } from "../layers/masked-conv2d.js";
 import { MaskedLayer } from "../layers/masked-layer.js";
 import type { PsgOptions } from "../layers/psg-conv2d.js";
-import type { Variant } from "./architecture.js";
-import { findNetwork } from "./registry.js";
+import type { Architecture, Variant } from "./architecture.js";
+import { findNetwork, variantCalled } from "./registry.js";
 
 export interface NetworkOptions {
   /** E.g. "PsgResNet18". */
   arch: string;
+  /** The description that `arch` names with its variant's prefix, where it isn't one of the project's own. */
+  architecture?: Architecture;
   numClasses: number;
   /** What the outputs stand for, in order, where that is known. */
   classes?: readonly string[];
@@ -42,7 +44,9 @@ export class Network {
   /** Builds the network with zero weights. Throws UserError for an unknown architecture or options that don't suit it. */
   constructor(options: NetworkOptions, { twin = false } = {}) {
     const { arch, numClasses, width = 1, dropout = 0 } = options;
-    const { architecture, variant } = findNetwork(arch);
+    const { architecture, variant } = options.architecture
+      ? variantCalled(arch, options.architecture)
+      : findNetwork(arch);
     this.options = options;
     this.variant = variant;
     this.imageShape = options.imageShape ?? architecture.imageShape;

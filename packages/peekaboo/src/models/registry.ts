@@ -26,6 +26,19 @@ function variantsOf(architecture: Architecture): [string, NamedNetwork][] {
 /** Every network that can be built: the plain ones, and their variants by prefix. */
 export const architectureNames: readonly string[] = [...networks.keys()];
 
+/** That variant of a description that is called `name`. Throws UserError when it has none. */
+export function variantCalled(name: string, architecture: Architecture): NamedNetwork {
+  const variants = new Map(variantsOf(architecture));
+  const found = variants.get(name);
+  if (found !== undefined) return found;
+  throw new UserError({
+    operation: `build ${architecture.name}`,
+    argument: "the variant",
+    expected: `one of ${[...variants.keys()].join(", ")}`,
+    received: quoted(name),
+  });
+}
+
 /** The network called `name`. Throws UserError with the nearest name when there is none. */
 export function findNetwork(name: string): NamedNetwork {
   const found = networks.get(name);

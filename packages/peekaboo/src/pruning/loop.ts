@@ -13,13 +13,16 @@ export interface PruneOptions {
   pruner: Pruner;
   /** The fraction of prunable weights to keep, in (0, 1]. */
   density: number;
-  iterations: number;
-  schedule: PruneSchedule;
-  scope: PruneScope;
+  /** Rounds of scoring and masking; default: as many as the pruner's authors use. */
+  iterations?: number;
+  /** How the density falls from round to round; default: "exponential". */
+  schedule?: PruneSchedule;
+  /** Whether all layers compete, or each keeps the same fraction; default: "global". */
+  scope?: PruneScope;
   /** What each layer keeps at least, of its best scores, in each round; default: nothing. */
   minKept?: MinKept | null;
-  /** [C, H, W] of an image. */
-  imageShape: readonly number[];
+  /** [C, H, W] of an image; default: the network's. */
+  imageShape?: readonly number[];
   /** What random scores and shuffled masks follow from; default: 0. */
   seed?: number;
   /** Whether each layer's kept weights are put, in the end, where (seed, state name) alone say. */
@@ -55,8 +58,8 @@ export interface PruneReport {
  * when the kept count is off by 5 or more for a reason other than ties.
  */
 export async function prune(network: Network, options: PruneOptions): Promise<PruneReport> {
-  const { pruner, density, iterations, schedule, imageShape, seed = 0, shuffle = false, onRound } = options;
-  const { minKept = null } = options;
+  const { pruner, density, iterations = pruner.rounds ?? 1, schedule = "exponential", scope: how = "global" } = options;
+  const { minKept = null, imageShape = network.imageShape, seed = 0, shuffle = false, onRound } = options;
   refuseMinimum(network, minKept, density);
   const copy = network.plainTwin();
   const floor = minKept === null ? null : floorOf(copy, minKept);
@@ -75,7 +78,7 @@ export async function prune(network: Network, options: PruneOptions): Promise<Pr
       const least = floor === null ? {} : { least: floor.least };
       const context = { network: copy, imageShape, batches, density: goal, seed, ...least };
       const last = i === iterations - 1;
-      tied = scope(() => pruneOnce(pruner, context, { network, how: options.scope, floor, last }));
+      tied = scope(() => pruneOnce(pruner, context, { network, how, floor, last }));
       await onRound?.(i + 1);
     }
     if (shuffle) shuffleMasks(copy, seed);

@@ -21,6 +21,8 @@ export interface ScoreContext {
 export interface Pruner {
   readonly name: string;
   readonly needsData: boolean;
+  /** How many rounds its authors use; default: 1. */
+  readonly rounds?: number;
   /** Whether it divides the kept weights among the layers itself, which local scope would contradict. */
   readonly dividesLayers?: boolean;
   /** Changes the copy once, before the first round. */

@@ -9,6 +9,7 @@ import type { Pruner, ScoreContext } from "../pruner.js";
 export const synFlow: Pruner = {
   name: "SynFlow",
   needsData: false,
+  rounds: 100,
   prepare: (network) =>
     noGrad(() => {
       for (const tensor of network.module.stateDict().values()) ops.abs_(tensor);

@@ -1,0 +1,50 @@
+import { entryOf, scope, type Tensor, tensorOf } from "@peekaboo/torch";
+import { quoted, UserError } from "@peekaboo/torch/errors";
+import { readSafetensors, writeSafetensors } from "@peekaboo/torch/safetensors";
+import type { Network } from "../models/network.js";
+
+const FORMAT = "peekaboo-network/1";
+const MASK = "mask.";
+
+/**
+ * Writes a network's weights, statistics and masks as one safetensors file, whole or not at all.
+ *
+ * @throws {UserError} when the path can't be written.
+ */
+export function saveNetwork(network: Network, path: string): void {
+  const tensors: [string, Tensor][] = [
+    ...network.module.stateDict(),
+    ...[...network.masks()].map(([name, mask]): [string, Tensor] => [`${MASK}${name}`, mask]),
+  ];
+  const entries = tensors.map(([name, tensor]) => [name, entryOf(tensor)] as const);
+  writeSafetensors(path, entries, { format: FORMAT, arch: network.options.arch });
+}
+
+/**
+ * Gives a network what {@link saveNetwork} wrote of one that was built alike.
+ *
+ * @throws {UserError} for another kind of file, another network's, or one that is damaged; the network is as it was then.
+ */
+export function restoreNetwork(network: Network, path: string): void {
+  const { tensors, metadata } = readSafetensors(path);
+  const { arch } = network.options;
+  const received = metadata.format === FORMAT ? metadata.arch : metadata.format;
+  if (metadata.format !== FORMAT || metadata.arch !== arch) {
+    throw new UserError({
+      operation: "restore the network",
+      argument: quoted(path),
+      expected: `a file that saveNetwork wrote of ${arch}`,
+      received: received === undefined ? "another file" : quoted(received),
+    });
+  }
+  scope(() => {
+    const state = new Map<string, Tensor>();
+    const masks = new Map<string, Tensor>();
+    for (const [name, entry] of tensors) {
+      if (name.startsWith(MASK)) masks.set(name.slice(MASK.length), tensorOf(entry, { share: true }));
+      else state.set(name, tensorOf(entry, { share: true }));
+    }
+    network.module.loadStateDict(state);
+    network.setMasks(masks);
+  });
+}
