@@ -3,7 +3,7 @@
     {
       "target_name": "peekaboo",
       "type": "loadable_module",
-      "sources": ["<!@(node -p \"require('fs').readdirSync('native').filter((name) => name.endsWith('.cc')).sort().map((name) => 'native/' + name).join(' ')\")"],
+      "sources": ["<!@(node ../torch/scripts/units.mjs)"],
       "include_dirs": ["<!@(node ../torch/scripts/find-libtorch.mjs include)"],
       "cflags!": ["-O2"],
       "cflags_cc!": ["-fno-exceptions", "-fno-rtti", "-std=gnu++17", "-O2"],

@@ -2,33 +2,7 @@
   "targets": [
     {
       "target_name": "torch",
-      "sources": [
-        "native/addon.cc",
-        "native/autograd.cc",
-        "native/completions.cc",
-        "native/convolution.cc",
-        "native/convert.cc",
-        "native/describe.cc",
-        "native/dispatch.cc",
-        "native/distributed.cc",
-        "native/distributed_state.cc",
-        "native/dtype.cc",
-        "native/environment.cc",
-        "native/errors.cc",
-        "native/gloo_group.cc",
-        "native/handle.cc",
-        "native/lane.cc",
-        "native/onednn_reorder.cc",
-        "native/process_group.cc",
-        "native/reducer.cc",
-        "native/runtime.cc",
-        "native/socket_store.cc",
-        "native/sockets.cc",
-        "native/store.cc",
-        "native/store_server.cc",
-        "native/tensor.cc",
-        "native/values.cc"
-      ],
+      "sources": ["<!@(node scripts/units.mjs)"],
       "include_dirs": [
         "<!@(node -p \"require('node-addon-api').include\")",
         "<!@(node scripts/find-libtorch.mjs include)"

@@ -12,23 +12,23 @@
 namespace peekaboo {
 namespace {
 
-constexpr auto kOperator = "bop_step_";
+constexpr auto kBop = "bop_step_";
 
 void check(const at::Tensor& weight, const at::Tensor& momentum, const at::Tensor& grad, const at::Tensor& flips,
            double ar, double tau) {
-  check_like_weight(kOperator, weight, {{"momentum", momentum}, {"grad", grad}}, flips);
-  check_rate(kOperator, "ar (adaptivity rate)", ar);
-  check_threshold(kOperator, tau);
+  check_like_weight(kBop, weight, {{"momentum", momentum}, {"grad", grad}}, flips);
+  check_rate(kBop, "ar (adaptivity rate)", ar);
+  check_threshold(kBop, tau);
 }
 
-struct Rates {
+struct BopRates {
   float keep;  // 1 - γ, of the moving average; 1 on the first step
   float adapt;
   float tau;
 };
 
 PEEKABOO_MULTIVERSION int64_t step_run(float* weight, float* momentum, const float* grad, int32_t* flips, int64_t count,
-                                       Rates rates, bool first) {
+                                       BopRates rates, bool first) {
   int64_t total = 0;
   for (int64_t i = 0; i < count; i++) {
     const float before = first ? grad[i] : momentum[i] * rates.keep;
@@ -59,7 +59,7 @@ at::Tensor bop_step(const at::Tensor& weight, const at::Tensor& momentum, const 
   if (go.has_value() && !go->item<bool>()) {
     return count_of(0);
   }
-  const Rates rates{static_cast<float>(1.0 - ar), static_cast<float>(ar), static_cast<float>(tau)};
+  const BopRates rates{static_cast<float>(1.0 - ar), static_cast<float>(ar), static_cast<float>(tau)};
   float *weights = weight.data_ptr<float>(), *momenta = momentum.data_ptr<float>();
   const auto* grads = grad.data_ptr<float>();
   int32_t* per_weight = counts.defined() ? counts.data_ptr<int32_t>() : nullptr;

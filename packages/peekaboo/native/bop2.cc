@@ -13,21 +13,21 @@
 namespace peekaboo {
 namespace {
 
-constexpr auto kOperator = "bop2_step_";
+constexpr auto kBop2 = "bop2_step_";
 
 void check(const at::Tensor& weight, const at::Tensor& momentum, const at::Tensor& variance,
            const at::Tensor& correction, const at::Tensor& grad, const at::Tensor& flips, double ar, double sigma,
            double tau, double eps) {
-  check_like_weight(kOperator, weight, {{"momentum", momentum}, {"variance", variance}, {"grad", grad}}, flips);
+  check_like_weight(kBop2, weight, {{"momentum", momentum}, {"variance", variance}, {"grad", grad}}, flips);
   TORCH_CHECK(correction.device() == weight.device() && correction.scalar_type() == at::kDouble &&
                   correction.dim() == 1 && correction.size(0) == 2 && correction.is_contiguous(),
-              kOperator, ": correction must be contiguous float64 [2] on ",
+              kBop2, ": correction must be contiguous float64 [2] on ",
               weight.is_cpu() ? "the CPU" : weight.device().str(), " like weight, received ", correction.scalar_type(),
               correction.sizes(), " on ", correction.device());
-  check_rate(kOperator, "ar (adaptivity rate)", ar);
-  check_rate(kOperator, "sigma (rate of the second moment)", sigma);
-  check_threshold(kOperator, tau);
-  TORCH_CHECK(eps > 0.0, kOperator, ": eps must be positive, received ", eps);
+  check_rate(kBop2, "ar (adaptivity rate)", ar);
+  check_rate(kBop2, "sigma (rate of the second moment)", sigma);
+  check_threshold(kBop2, tau);
+  TORCH_CHECK(eps > 0.0, kBop2, ": eps must be positive, received ", eps);
 }
 
 // What m and v are multiplied with before they are compared.
@@ -45,7 +45,7 @@ Scales advance(const at::Tensor& correction, double ar, double sigma, bool bias_
   return bias_correction ? Scales{1.0 / total[0], 1.0 / total[1]} : Scales{1.0, 1.0};
 }
 
-struct Rates {
+struct Bop2Rates {
   float keep_momentum;  // 1 - γ
   float ar;
   float keep_variance;  // 1 - σ
@@ -57,7 +57,7 @@ struct Rates {
 };
 
 PEEKABOO_MULTIVERSION int64_t step_run(float* weight, float* momentum, float* variance, const float* grad,
-                                       int32_t* flips, int64_t count, Rates rates) {
+                                       int32_t* flips, int64_t count, Bop2Rates rates) {
   int64_t total = 0;
   for (int64_t i = 0; i < count; i++) {
     const float m = momentum[i] * rates.keep_momentum + grad[i] * rates.ar;
@@ -94,14 +94,14 @@ at::Tensor bop2_step(const at::Tensor& weight, const at::Tensor& momentum, const
     return count_of(0);
   }
   const Scales scales = advance(correction, ar, sigma, bias_correction);
-  const Rates rates{static_cast<float>(1.0 - ar),
-                    static_cast<float>(ar),
-                    static_cast<float>(1.0 - sigma),
-                    static_cast<float>(sigma),
-                    static_cast<float>(tau),
-                    static_cast<float>(eps),
-                    static_cast<float>(scales.momentum),
-                    static_cast<float>(scales.variance)};
+  const Bop2Rates rates{static_cast<float>(1.0 - ar),
+                        static_cast<float>(ar),
+                        static_cast<float>(1.0 - sigma),
+                        static_cast<float>(sigma),
+                        static_cast<float>(tau),
+                        static_cast<float>(eps),
+                        static_cast<float>(scales.momentum),
+                        static_cast<float>(scales.variance)};
   float *weights = weight.data_ptr<float>(), *momenta = momentum.data_ptr<float>();
   auto* variances = variance.data_ptr<float>();
   const auto* grads = grad.data_ptr<float>();

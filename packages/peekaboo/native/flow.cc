@@ -9,13 +9,10 @@
 #include <cstdint>
 
 #include "parallel.h"
+#include "plain.h"
 
 namespace peekaboo {
 namespace {
-
-bool is_plain(const at::Tensor& tensor, at::ScalarType type) {
-  return tensor.device().is_cpu() && tensor.scalar_type() == type && tensor.is_contiguous();
-}
 
 void check_shapes(const char* name, const at::Tensor& one, const at::Tensor& other) {
   TORCH_CHECK(one.sizes() == other.sizes(), name, ": expected tensors of one shape, received ", one.sizes(), " and ",

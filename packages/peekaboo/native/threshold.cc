@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "parallel.h"
+#include "plain.h"
 #include "scan.h"
 
 namespace peekaboo {
@@ -32,10 +33,6 @@ inline uint64_t sortable(double value) {
 
 constexpr int kShift = 48;  // the first 16 bits: sign, exponent and 4 bits of the fraction
 constexpr size_t kBuckets = size_t{1} << 16;
-
-bool is_plain(const at::Tensor& tensor) {
-  return tensor.device().is_cpu() && tensor.scalar_type() == at::kDouble && tensor.is_contiguous();
-}
 
 // All scores of a selection: `values`, or with `factors` (as many tensors of the same shapes) |value * factor|.
 struct Scores {
@@ -251,7 +248,9 @@ double kth_smallest_reference(at::TensorList scores, int64_t k) {
   return std::get<0>(at::kthvalue(all, k)).item<double>();
 }
 
-bool all_plain(at::TensorList tensors) { return std::all_of(tensors.begin(), tensors.end(), is_plain); }
+bool all_plain(at::TensorList tensors) {
+  return std::all_of(tensors.begin(), tensors.end(), [](const auto& tensor) { return is_plain(tensor, at::kDouble); });
+}
 
 // The k-th smallest (from 1) of all elements of `scores`; NaN if one is NaN.
 double kth_smallest(at::TensorList scores, int64_t k) {
@@ -317,7 +316,7 @@ std::tuple<at::Tensor, int64_t, int64_t> keep_above_reference(const at::Tensor& 
 
 // The uint8 mask of the scores above `threshold`, how many these are, and how many equal it.
 std::tuple<at::Tensor, int64_t, int64_t> keep_above(const at::Tensor& score, double threshold) {
-  if (!is_plain(score)) return keep_above_reference(score, threshold);
+  if (!is_plain(score, at::kDouble)) return keep_above_reference(score, threshold);
   const at::Tensor mask = at::empty(score.sizes(), score.options().dtype(at::kByte));
   const double* values = score.data_ptr<double>();
   uint8_t* kept = mask.data_ptr<uint8_t>();

@@ -17,8 +17,6 @@ namespace {
 
 using torch::autograd::variable_list;
 
-at::Tensor tensorAt(const Napi::CallbackInfo& info, size_t i) { return toTensor(info[i], {"tensor"}); }
-
 bool flagAt(const Napi::CallbackInfo& info, size_t i, const char* name) { return toBoolean(info[i], {name}); }
 
 variable_list tensorsAt(const Napi::CallbackInfo& info, size_t i, const char* name) {

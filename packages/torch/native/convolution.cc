@@ -3,6 +3,9 @@
 #include <ATen/ATen.h>
 #include <ATen/Context.h>
 #include <ATen/ops/convolution_backward_native.h>
+#include <c10/core/MemoryFormat.h>
+#include <c10/core/ScalarType.h>
+#include <c10/util/ArrayRef.h>
 #include <torch/library.h>
 
 #include <algorithm>

@@ -19,11 +19,11 @@ namespace torchjs {
 namespace {
 
 // How long a connection has to show the token.
-constexpr auto kIntroduction = std::chrono::seconds(10);
+constexpr auto kTimeToIntroduce = std::chrono::seconds(10);
 // How many may be about to. Each has no more than kMagic and a token in memory.
 constexpr int kMostStrangers = 256;
 constexpr int kAcceptsATurn = 16;
-constexpr size_t kChunk = 1 << 16;
+constexpr size_t kReceivedAtOnce = 1 << 16;
 // Of the values, and of what is being sent and received.
 constexpr size_t kMostStoredBytes = 256 << 20;
 constexpr size_t kMostBufferedBytes = 64 << 20;
@@ -110,7 +110,7 @@ void StoreServer::serve() {
     bufferedBytes_ = bytesOf(peers_);
     peers_.remove_if([&](Peer& peer) {
       if (peer.ready && !advance(peer)) return true;
-      return !peer.admitted && now - peer.since > kIntroduction;
+      return !peer.admitted && now - peer.since > kTimeToIntroduce;
     });
   }
 }
@@ -188,8 +188,8 @@ bool StoreServer::advance(Peer& peer) {
 }
 
 bool StoreServer::receive(Peer& peer) {
-  const size_t wanted = peer.admitted ? kChunk : kHelloBytes - peer.in.size();
-  char chunk[kChunk];
+  const size_t wanted = peer.admitted ? kReceivedAtOnce : kHelloBytes - peer.in.size();
+  char chunk[kReceivedAtOnce];
   const ssize_t count = ::recv(peer.socket.number(), chunk, wanted, 0);
   if (count < 0) return errno == EAGAIN || errno == EINTR;
   peer.in.append(chunk, static_cast<size_t>(count));
@@ -221,7 +221,7 @@ bool StoreServer::answer(Peer& peer) {
   peer.out = handle(frame[0], std::string(rest.substr(0, keyLength)), rest.substr(keyLength));
   bufferedBytes_ += peer.out.size();
   peer.in.erase(0, kLengthBytes + length);
-  if (peer.in.capacity() > 2 * kChunk) peer.in.shrink_to_fit();
+  if (peer.in.capacity() > 2 * kReceivedAtOnce) peer.in.shrink_to_fit();
   return makeRoom(peer);
 }
 

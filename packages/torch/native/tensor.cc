@@ -16,8 +16,6 @@
 namespace torchjs {
 namespace {
 
-at::Tensor tensorAt(const Napi::CallbackInfo& info, size_t i) { return toTensor(info[i], {"tensor"}); }
-
 // A Uint8Array of exactly the bytes of a shape.
 Napi::Uint8Array toBytes(const Napi::Value& value, const Place& place, const std::vector<int64_t>& shape,
                          at::ScalarType dtype) {

@@ -8,6 +8,7 @@
 #include <c10/core/ScalarType.h>
 #include <napi.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -38,6 +39,9 @@ at::Scalar toScalar(const Napi::Value& value, const Place& place);
 
 // A live tensor's.
 at::Tensor toTensor(const Napi::Value& value, const Place& place);
+
+// The tensor that argument `i` is.
+inline at::Tensor tensorAt(const Napi::CallbackInfo& info, size_t i) { return toTensor(info[i], {"tensor"}); }
 
 // By name ("float32") or by c10's number.
 at::ScalarType toDtype(const Napi::Value& value, const Place& place);
