@@ -3,11 +3,11 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { drawCrop } from "peekaboo/data/image-folder/crop";
-import { type ImageFolder, openImageFolder } from "peekaboo/data/image-folder/image-folder";
-import { pabOps } from "peekaboo/native/library";
-import { uniform01 } from "peekaboo/random/distributions";
-import { RandomStream } from "peekaboo/random/stream";
+import { drawCrop } from "peekaboo/internal/data/image-folder/crop";
+import { type ImageFolder, openImageFolder } from "peekaboo/internal/data/image-folder/image-folder";
+import { pabOps } from "peekaboo/internal/native/library";
+import { uniform01 } from "peekaboo/internal/random/distributions";
+import { RandomStream } from "peekaboo/internal/random/stream";
 import sharp from "sharp";
 import { machine, median, spread } from "./statistics.js";
 

@@ -1,16 +1,5 @@
 import { ops, optim, scope } from "@peekaboo/torch";
-import type { Batch } from "peekaboo/data/batch";
-import { Network } from "peekaboo/models/network";
-import { Bop } from "peekaboo/optim/bop";
-
-const psg = {
-  backward: true,
-  msbBits: 8,
-  msbBitsGrad: 16,
-  threshold: { mode: "relative", value: 1e-7 },
-  sparsify: true,
-  takeSign: false,
-} as const;
+import { type Batch, Bop, buildNetwork } from "peekaboo";
 
 export interface Stepper {
   /** One step on the next batch. */
@@ -34,8 +23,7 @@ export interface StepperOptions {
 export function stepper(name: string, batches: readonly Batch[], options: StepperOptions): Stepper {
   const { signs, layout = "channelsLast", factor = 1 } = options;
   const own = batches.map(({ input, target }) => ({ target, input: ops.contiguous(input, { memoryFormat: layout }) }));
-  const network = new Network({ arch: name, numClasses: 10, psg });
-  network.initialise("kaiming_normal", 0);
+  const network = buildNetwork(name);
   const bop = signs ? new Bop(network.bopParameters(), { ar: 1e-3, tau: 1e-6 }) : null;
   const rest = signs ? network.otherParameters() : network.module.namedParameters();
   const sgd = new optim.SGD(rest, { lr: 0.1, momentum: 0.9, weightDecay: 5e-4 });

@@ -6,21 +6,21 @@ import {
   readSafetensorsHeader,
   type TensorEntry,
 } from "@peekaboo/torch/safetensors";
-import { loadNetwork, readCheckpoint } from "peekaboo/checkpoint/checkpoint";
-import { inspectFile } from "peekaboo/checkpoint/inspect";
-import { findState } from "peekaboo/checkpoint/state-file";
-import { parseConfig } from "peekaboo/config/config";
-import { readFiles } from "peekaboo/data/fetch/files";
-import { decodeCifarBinary } from "peekaboo/data/formats/cifar-binary";
-import { decodeCifarPython } from "peekaboo/data/formats/cifar-python";
-import { decodeIdx } from "peekaboo/data/formats/idx";
-import { decodePngSheets } from "peekaboo/data/formats/png-sheets";
-import { decodeImage } from "peekaboo/data/image-folder/decode";
-import { unpickle } from "peekaboo/pickle/unpickle";
-import { storageOf, torchGlobals } from "peekaboo/pth/globals";
-import { parsePth } from "peekaboo/pth/read";
-import { StoredTensor } from "peekaboo/pth/tensor";
-import { readMetrics } from "peekaboo/runs/metrics";
+import { loadNetwork, readCheckpoint } from "peekaboo/internal/checkpoint/checkpoint";
+import { inspectFile } from "peekaboo/internal/checkpoint/inspect";
+import { findState } from "peekaboo/internal/checkpoint/state-file";
+import { parseConfig } from "peekaboo/internal/config/config";
+import { readFiles } from "peekaboo/internal/data/fetch/files";
+import { decodeCifarBinary } from "peekaboo/internal/data/formats/cifar-binary";
+import { decodeCifarPython } from "peekaboo/internal/data/formats/cifar-python";
+import { decodeIdx } from "peekaboo/internal/data/formats/idx";
+import { decodePngSheets } from "peekaboo/internal/data/formats/png-sheets";
+import { decodeImage } from "peekaboo/internal/data/image-folder/decode";
+import { unpickle } from "peekaboo/internal/pickle/unpickle";
+import { storageOf, torchGlobals } from "peekaboo/internal/pth/globals";
+import { parsePth } from "peekaboo/internal/pth/read";
+import { StoredTensor } from "peekaboo/internal/pth/tensor";
+import { readMetrics } from "peekaboo/internal/runs/metrics";
 import sharp from "sharp";
 import { Header } from "tar";
 import { mutated, mutatedJson } from "./mutations.js";
