@@ -15,6 +15,7 @@ export default defineConfig({
       { find: "@peekaboo/torch/folders", replacement: source("packages/torch/src/folders.ts") },
       { find: "@peekaboo/torch/generate", replacement: source("packages/torch/src/generate/index.ts") },
       { find: "@peekaboo/torch/safetensors", replacement: source("packages/torch/src/safetensors/index.ts") },
+      { find: /^peekaboo\/internal\/(.*)$/, replacement: `${source("packages/peekaboo/src")}/$1.ts` },
       { find: "@peekaboo/torch", replacement: source("packages/torch/src/index.ts") },
     ],
   },

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { liveTensorCount } from "@peekaboo/torch";
 import { asTypedArray, readSafetensors, type TensorEntry, writeSafetensors } from "@peekaboo/torch/safetensors";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { main } from "../packages/peekaboo/src/conformance/main.js";
+import { main } from "./conformance/main.js";
 
 const golden = fileURLToPath(new URL("golden", import.meta.url));
 const INIT = "init_resnet20.safetensors";

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import type { Tally } from "./tally.js";
 
 const bin = fileURLToPath(new URL("../../../packages/peekaboo/bin/peekaboo.js", import.meta.url));
-const conformance = fileURLToPath(new URL("../../../packages/peekaboo/dist/conformance/cli.js", import.meta.url));
+const conformance = fileURLToPath(new URL("../../conformance/dist/cli.js", import.meta.url));
 
 /** Far more than any of these commands takes: what is still there then would be there for ever. */
 const SECONDS = 120;

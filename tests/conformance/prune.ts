@@ -1,10 +1,10 @@
 import { scope, type Tensor } from "@peekaboo/torch";
 import { asTypedArray, type TensorEntry } from "@peekaboo/torch/safetensors";
+import { PLAIN_GRADIENT } from "peekaboo/internal/layers/psg-conv2d";
+import type { Network } from "peekaboo/internal/models/network";
+import { prune as pruneNetwork } from "peekaboo/internal/pruning/loop";
+import { findPruner } from "peekaboo/internal/pruning/pruners/registry";
 import { z } from "zod";
-import { PLAIN_GRADIENT } from "../layers/psg-conv2d.js";
-import type { Network } from "../models/network.js";
-import { prune as pruneNetwork } from "../pruning/loop.js";
-import { findPruner } from "../pruning/pruners/registry.js";
 import { differingFraction, type Measurement, type Numbers, valuesLike } from "./compare.js";
 import { defineKind } from "./kind.js";
 import { loadState, networkSchema, unknownTensor, withNetwork } from "./network-case.js";

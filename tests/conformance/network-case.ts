@@ -1,9 +1,9 @@
 import { scope, type Tensor, tensorOf, UserError } from "@peekaboo/torch";
 import type { TensorEntry } from "@peekaboo/torch/safetensors";
+import { HIDDEN_ACTS } from "peekaboo/internal/layers/latent-score";
+import type { PsgOptions } from "peekaboo/internal/layers/psg-conv2d";
+import { Network } from "peekaboo/internal/models/network";
 import { z } from "zod";
-import { HIDDEN_ACTS } from "../layers/latent-score.js";
-import type { PsgOptions } from "../layers/psg-conv2d.js";
-import { Network } from "../models/network.js";
 import { misshaped } from "./compare.js";
 import type { GoldenFile } from "./golden-file.js";
 

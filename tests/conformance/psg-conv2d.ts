@@ -1,8 +1,8 @@
 import { grad, ops, scope, type Tensor } from "@peekaboo/torch";
 import { asTypedArray, type TensorEntry } from "@peekaboo/torch/safetensors";
+import type { PsgOptions } from "peekaboo/internal/layers/psg-conv2d";
+import { pabOps } from "peekaboo/internal/native/library";
 import { z } from "zod";
-import type { PsgOptions } from "../layers/psg-conv2d.js";
-import { pabOps } from "../native/library.js";
 import { compareTensor, type Measurement, relativeError, valuesLike } from "./compare.js";
 import { defineKind } from "./kind.js";
 

@@ -1,9 +1,9 @@
 import { ops, optim, scope, UserError } from "@peekaboo/torch";
 import { asTypedArray, type TensorEntry } from "@peekaboo/torch/safetensors";
+import { PLAIN_GRADIENT } from "peekaboo/internal/layers/psg-conv2d";
+import type { Network } from "peekaboo/internal/models/network";
+import { Bop } from "peekaboo/internal/optim/bop";
 import { z } from "zod";
-import { PLAIN_GRADIENT } from "../layers/psg-conv2d.js";
-import type { Network } from "../models/network.js";
-import { Bop } from "../optim/bop.js";
 import {
   compareTensor,
   differingFraction,

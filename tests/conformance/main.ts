@@ -1,6 +1,6 @@
 import { printable } from "@peekaboo/torch/errors";
-import { reportFailure, UsageError } from "../cli/usage.js";
-import type { Io } from "../console/io.js";
+import { reportFailure, UsageError } from "peekaboo/internal/cli/usage";
+import type { Io } from "peekaboo/internal/console/io";
 import { caseSchema, type ListedCase, readCases, validated } from "./cases.js";
 import { figureOf, pass } from "./compare.js";
 import { findKind } from "./registry.js";
