@@ -2,12 +2,13 @@
 # Tries the last commit elsewhere than here: in a fresh clone it runs set-up, the golden cases, a demo of 30 steps and
 # all tests.
 #
-# Usage: npm run test:platform -- WHERE [--short]
+# Usage: npm run test:platform -- WHERE [--short | --base]
 #   trixie, bookworm     a Debian 13 or 12, made from nothing by debootstrap and entered by chroot (needs root)
 #   torch                the newest libtorch that pip has at hand, nothing downloaded
 #   node20, node22, …    that release of Node.js, from the npm package that holds it
 #   path                 a folder whose name has blanks, quotes and more in it
-# --short leaves the tests out, and takes up the Debian that the last run made, with what set-up installed there.
+# --short leaves the tests out, and takes up the Debian that the last run made, with what set-up installed there. --base
+# makes that Debian where there is none yet, and tries nothing.
 # Exit status: 0 all passed; 1 something failed; 2 it can't be tried here, for the reason that is said.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -17,12 +18,12 @@ say() { printf '%s\n' "$*"; }
 cannot() { say "test:platform $where: skipped, $1."; exit 2; }
 
 main() {
-  where=${1-} short=
-  [[ ${2-} != --short ]] || short=yes
+  where=${1-} short='' base=''
+  case ${2-} in --short) short=yes ;; --base) base=yes ;; esac
   case $where in
     trixie | bookworm) try_debian "$where" ;;
     torch | path | node[1-9]*) try_here "try_$where" ;;
-    *) sed -n 's/^# \{0,1\}//; 2,11p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+    *) sed -n 's/^# \{0,1\}//; 2,12p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
   esac
 }
 
@@ -95,7 +96,7 @@ try_debian() {
   if [[ -z ${PEEKABOO_APART-} ]]; then
     unshare --mount --pid --fork --kill-child true 2>/dev/null || cannot "this machine has no namespaces for it"
     exec env PEEKABOO_APART=1 unshare --mount --propagation private --pid --fork --kill-child \
-      bash scripts/test-platform.sh "$@" ${short:+--short}
+      bash scripts/test-platform.sh "$@" ${short:+--short} ${base:+--base}
   fi
   local packages=(ca-certificates git)
   [[ $1 == bookworm ]] || packages+=(nodejs npm)
@@ -103,9 +104,9 @@ try_debian() {
   mkdir -p "$caches/systems"
   exec 8>"$root.lock"
   flock --nonblock 8 || cannot "another run is in $root"
-  [[ -n $short ]] || rm -rf "$root"
+  [[ -n $short$base ]] || rm -rf "$root"
   [[ -e $root ]] || make_debian "$1" "${packages[@]}"
-  enter_debian
+  [[ -n $base ]] || enter_debian
 }
 
 make_debian() {
