@@ -34,7 +34,10 @@ export function listenersOf(pid: number): Listener[] {
 
 /** Bytes of memory that a process has now. */
 export function memoryOf(pid: number): number {
-  return 1024 * Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+  const [, kilobytes] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+  // A process that has ended and wasn't waited for yet has none.
+  if (kilobytes === undefined) throw new Error(`process ${pid} has no memory any more`);
+  return 1024 * Number(kilobytes);
 }
 
 /** A connection to a port of the loopback interface, over which `bytes` have gone; what comes back is dropped. */
