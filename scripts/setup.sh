@@ -137,7 +137,7 @@ is_plain() { (LC_ALL=C; [[ $1 =~ ^[A-Za-z0-9_./@+-]+$ ]]); }
 build_native() {
   local folder=$1 libtorch=$2 sources stamp=$1/build/.setup log=$logs/build-${1##*/}.log start=$SECONDS
   mapfile -t sources < <(find "$folder/native" -type f | LC_ALL=C sort)
-  sources=$(fingerprint "$folder/binding.gyp" scripts/node-api/common.gypi "${sources[@]}")
+  sources=$(fingerprint "$folder/binding.gyp" packages/torch/scripts/units.mjs scripts/node-api/common.gypi "${sources[@]}")
   [[ $(cat "$stamp" 2>/dev/null) != "$libtorch $sources" ]] || return 0
 
   say "Compiling $folder (a minute or two)…"

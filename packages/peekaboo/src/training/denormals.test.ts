@@ -1,18 +1,11 @@
 import { noGrad, ops, optim, scope, Tensor } from "@peekaboo/torch";
 import { afterEach, describe, expect, it } from "vitest";
+import { THE_PAPERS as psg } from "../layers/psg-conv2d.js";
 import { Network } from "../models/network.js";
 import { pabOps } from "../native/library.js";
 import { Bop } from "../optim/bop.js";
 import { Bop2 } from "../optim/bop2.js";
 
-const psg = {
-  backward: true,
-  msbBits: 8,
-  msbBitsGrad: 16,
-  threshold: { mode: "relative", value: 1e-7 },
-  sparsify: true,
-  takeSign: false,
-} as const;
 const TINY = 2 ** -126;
 
 const open: { dispose(): void }[] = [];
