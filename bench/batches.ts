@@ -6,6 +6,7 @@ import type { Batch } from "peekaboo/internal/data/batch";
 import { cachePath, dataFolder } from "peekaboo/internal/data/cache";
 import { epochOrder } from "peekaboo/internal/data/order";
 import { cifar10 } from "peekaboo/internal/data/sets/cifar10";
+import { TerminalReporter } from "peekaboo/internal/report/terminal-reporter";
 
 /** So many that no network fits them in the steps of a benchmark. */
 const COUNT = 16;
@@ -24,10 +25,11 @@ export async function openBatches(size: number, count = COUNT): Promise<Batch[]>
 }
 
 async function realBatches(size: number, count: number): Promise<Batch[]> {
-  const { train, dispose } = await openSources(parseConfig({ dataset: "cifar10" }), "cpu", process);
+  const reporter = new TerminalReporter(process.stderr);
+  await using sources = await openSources(parseConfig({ dataset: "cifar10" }), "cpu", { reporter });
+  const { train } = sources;
   const order = epochOrder(0, 0, train.count).subarray(0, size * count);
   const batches: Batch[] = [];
   for await (const batch of train.training(order, size, 0, 0)) batches.push(batch);
-  await dispose();
   return batches;
 }

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CheckpointStore } from "peekaboo/internal/checkpoint/checkpoint-store";
-import { runTrain } from "peekaboo/internal/commands/train";
+import { runTrain } from "peekaboo/internal/cli/run-train";
 import { parseConfig } from "peekaboo/internal/config/config";
 import { lossesOf, machine, refuseCollapsed, spread } from "./statistics.js";
 

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import { liveTensorCount } from "@peekaboo/torch";
-import { runTrain } from "peekaboo/internal/commands/train";
+import { runTrain } from "peekaboo/internal/cli/run-train";
 import { parseConfig } from "peekaboo/internal/config/config";
 import { lossesOf, machine, median, refuseCollapsed, spread } from "./statistics.js";
 

@@ -2,7 +2,9 @@ import type { Command } from "commander";
 import { evaluateOptions } from "../config/options.js";
 import { valuesFromFlags } from "../config/table.js";
 import { formatCount } from "../console/format.js";
+import { InterruptGuard } from "../console/interrupt.js";
 import type { Io } from "../console/io.js";
+import { TerminalReporter } from "../report/terminal-reporter.js";
 import { addFlags, givenFlags } from "./flags.js";
 import { subcommand } from "./subcommand.js";
 
@@ -13,7 +15,8 @@ export function addEvaluate(program: Command, io: Io): void {
   command.action(async (file: string) => {
     const options = valuesFromFlags(evaluateOptions, givenFlags(command, evaluateOptions));
     const { evaluateFile } = await import("../commands/evaluate-file.js");
-    const result = await evaluateFile(file, options, io);
+    using guard = new InterruptGuard();
+    const result = await evaluateFile(file, options, { reporter: new TerminalReporter(io.stderr), guard });
     const { arch, dataset, images, accuracy, loss } = result;
     const told = `${arch} on ${formatCount(images)} test images of ${dataset}: accuracy ${accuracy.toFixed(2)} %, loss ${loss.toFixed(4)}`;
     io.stdout.write(`${options.json ? JSON.stringify(result) : told}\n`);

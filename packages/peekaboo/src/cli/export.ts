@@ -4,6 +4,7 @@ import type { Exported, ExportOptions } from "../commands/export-file.js";
 import { choice, flag, optional, text } from "../config/kinds.js";
 import { option, valuesFromFlags } from "../config/table.js";
 import { formatBytes, formatCount } from "../console/format.js";
+import { InterruptGuard } from "../console/interrupt.js";
 import type { Io } from "../console/io.js";
 import { addFlags, givenFlags } from "./flags.js";
 import { subcommand } from "./subcommand.js";
@@ -45,7 +46,8 @@ export function addExport(program: Command, io: Io): void {
   command.action(async (file: string) => {
     const chosen = valuesFromFlags(options, givenFlags(command, options));
     const { exportFile } = await import("../commands/export-file.js");
-    const exported = await exportFile(file, chosen);
+    using guard = new InterruptGuard();
+    const exported = await exportFile(file, chosen, guard);
     const { nonfinite } = exported;
     if (nonfinite !== undefined)
       io.stderr.write(`Warning: ${nonfinite} holds NaN or infinity, and was written as it is.\n`);

@@ -13,7 +13,7 @@ import { main } from "./main.js";
 const runTrain = vi.hoisted(() =>
   vi.fn<(config: TrainConfig, io: unknown, options: { argv: readonly string[] }) => Promise<number>>(),
 );
-vi.mock("../commands/train.js", () => ({ runTrain }));
+vi.mock("./run-train.js", () => ({ runTrain }));
 const evaluateFile = vi.hoisted(() => vi.fn());
 vi.mock("../commands/evaluate-file.js", () => ({ evaluateFile }));
 

@@ -6,7 +6,9 @@ import { text } from "../config/kinds.js";
 import { trainHelp, trainOptions } from "../config/options.js";
 import { option, valuesFromFlags } from "../config/table.js";
 import { formatBytes } from "../console/format.js";
+import { InterruptGuard } from "../console/interrupt.js";
 import type { Io } from "../console/io.js";
+import { TerminalReporter } from "../report/terminal-reporter.js";
 import { addFlags, givenFlags } from "./flags.js";
 import { subcommand } from "./subcommand.js";
 
@@ -44,7 +46,9 @@ export function addPrune(program: Command, io: Io): void {
     const config = configFromFlags(withImageFolder(givenFlags(command, tables), folder));
     const { file } = valuesFromFlags(own, givenFlags(command, own));
     const { pruneToFile } = await import("../commands/prune-file.js");
-    const written = await pruneToFile(config, file, io);
+    using guard = new InterruptGuard();
+    const reporter = new TerminalReporter(io.stderr, { verbose: config.pruning?.verbose === true });
+    const written = await pruneToFile(config, file, { reporter, guard });
     const path = printable(written.file);
     const told = `${path}: ${formatBytes(written.bytes)}; train it by \`peekaboo train --resume ${path} …\``;
     const wantsJson = givenFlags(command, run).has(run.json);

@@ -44,7 +44,8 @@ export function addReproduce(
   command.action(async (run: string) => {
     const { savedir, json } = valuesFromFlags(options, givenFlags(command, options));
     const { reproduce } = await import("../commands/reproduce.js");
-    const { status, reproduction } = await reproduce(run, { savedir }, argv(), io);
+    const { runTrain } = await import("./run-train.js");
+    const { status, reproduction } = await reproduce(run, { savedir }, argv(), io, runTrain);
     exit(reproduction === null || reproduction.identical ? status : EXIT.different);
     if (reproduction === null) return;
     io.stdout.write(json ? `${JSON.stringify(reproduction)}\n` : formatReproduction(reproduction));

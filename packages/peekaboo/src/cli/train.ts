@@ -49,7 +49,7 @@ export function addTrain(
     const { launch } = await import("../launch/start.js");
     const status = await launch(config, argv(), io, async (own, ownIo, group, processes) => {
       for (const text of notes) note(ownIo, text);
-      const { runTrain } = await import("../commands/train.js");
+      const { runTrain } = await import("./run-train.js");
       return runTrain(own, ownIo, { group, argv: argv(), processes });
     });
     exit(status);

@@ -3,12 +3,13 @@ import { cores, memoryLimits } from "@peekaboo/torch/cores";
 import { type TrainConfig, wantedDevice } from "../config/config.js";
 import { pabOps } from "../native/library.js";
 import type { Threads } from "../runs/environment.js";
+import type { Reporter } from "../training/reporter.js";
 
 /** Sets the thread count: what --threads says, else a share for each of `processes` of this machine. */
-export function chooseThreads({ threads }: Pick<TrainConfig, "threads">, note: Note, processes = 1): Threads {
+export function chooseThreads({ threads }: Pick<TrainConfig, "threads">, reporter: Reporter, processes = 1): Threads {
   const { count, why, ignored } =
     threads === null ? cores(processes) : { count: threads, why: "--threads", ignored: [] };
-  for (const text of ignored) note(`${text}.`);
+  for (const text of ignored) reporter.note?.(`${text}.`);
   setThreads(count);
   return { count, why };
 }
@@ -17,13 +18,15 @@ export function threadsInWords({ count, why }: Threads): string {
   return `${count} ${count === 1 ? "thread" : "threads"}: ${why}.`;
 }
 
-type Note = (text: string) => void;
-
 /**
- * Lets tensors take over freed memory, within what the container leaves to each of `processes`, and chooses the device; `note`
+ * Lets tensors take over freed memory, within what the container leaves to each of `processes`, and chooses the device; `reporter`
  * hears of a GPU that isn't there.
  */
-export function prepareDevice(config: Pick<TrainConfig, "device" | "useCuda">, note: Note, processes = 1): string {
+export function prepareDevice(
+  config: Pick<TrainConfig, "device" | "useCuda">,
+  reporter: Reporter,
+  processes = 1,
+): string {
   for (const { limit, usage, stat } of memoryLimits()) pabOps().limitMemory(limit, usage, stat, processes);
   pabOps().reuseMemory(true);
   const { name, required } = wantedDevice(config);
@@ -31,6 +34,6 @@ export function prepareDevice(config: Pick<TrainConfig, "device" | "useCuda">, n
     useDevice(name);
     return name;
   }
-  note(`There is no ${name} here: computing on the CPU.`);
+  reporter.note?.(`There is no ${name} here: computing on the CPU.`);
   return "cpu";
 }

@@ -2,14 +2,14 @@ import { quoted, UserError } from "@peekaboo/torch/errors";
 import { loadNetwork } from "../checkpoint/checkpoint.js";
 import type { EvaluateOptions } from "../config/config.js";
 import { IMAGE_FOLDER } from "../config/options.js";
-import { InterruptGuard } from "../console/interrupt.js";
-import type { Io } from "../console/io.js";
+import type { Guard } from "../console/interrupt.js";
 import { type Origin, originInWords, refuseNonfinite } from "../models/first-nonfinite.js";
 import type { Network } from "../models/network.js";
 import { findImageFolder, type RecordedImages, refuseOtherImages } from "../runs/recorded-images.js";
 import { testNetwork } from "../training/evaluate-run.js";
 import type { Evaluation } from "../training/evaluation.js";
 import { alone, type Ranks } from "../training/ranks.js";
+import type { Reporter } from "../training/reporter.js";
 import { chooseThreads, prepareDevice } from "./device.js";
 import { openSources, type Sources } from "./sources.js";
 
@@ -31,19 +31,22 @@ export interface FileEvaluation {
  * Tests a checkpoint on the test images of the data set that it was trained on. Throws UserError as its parts do, and where
  * weights or the loss aren't finite; Interrupted after a signal.
  */
-export async function evaluateFile(file: string, options: EvaluateOptions, io: Io): Promise<FileEvaluation> {
-  using guard = new InterruptGuard();
-  const note = (text: string) => void io.stderr.write(`Note: ${text}\n`);
-  chooseThreads(options, note);
-  const device = prepareDevice(options, note);
+export async function evaluateFile(
+  file: string,
+  options: EvaluateOptions,
+  { reporter, guard }: { reporter: Reporter; guard: Guard },
+): Promise<FileEvaluation> {
+  chooseThreads(options, reporter);
+  const device = prepareDevice(options, reporter);
   const { network, config, images } = loadNetwork(file);
   try {
     refuseNonfinite(network.module.stateDict(), "evaluate", file);
     network.module.to({ device });
     const { data, testLimit, dataFolder, workers, onBadImage, batchSize } = options;
-    const own = { ...config, data: data ?? folderOf(images, note), trainLimit: null, testLimit };
-    const sources = await openSources({ ...own, dataFolder, workers, onBadImage }, device, io, guard.signal);
-    const tested = { file, images, batchSize, network, sources, guard, stream: io.stderr };
+    const own = { ...config, data: data ?? folderOf(images, reporter), trainLimit: null, testLimit };
+    const how = { reporter, signal: guard.signal };
+    await using sources = await openSources({ ...own, dataFolder, workers, onBadImage }, device, how);
+    const tested = { file, images, batchSize, network, sources, guard, reporter };
     return { file, arch: config.arch, dataset: config.dataset, ...(await testSources("evaluate", tested)) };
   } finally {
     network.dispose();
@@ -58,17 +61,17 @@ interface Tested {
   batchSize: number;
   network: Network;
   sources: Sources;
-  guard: InterruptGuard;
-  stream: NodeJS.WritableStream;
+  guard: Guard;
+  reporter: Reporter;
   ranks?: Ranks;
 }
 
 /**
- * Tests a network that isn't being trained, and ends the use of the images. Throws UserError when these aren't like those that
+ * Tests a network that isn't being trained. Throws UserError when these aren't like those that
  * it was trained on, and when the loss is not finite.
  */
 export async function testSources(operation: string, tested: Tested): Promise<Evaluation> {
-  const { file, images, batchSize, network, sources, guard, stream, ranks = alone } = tested;
+  const { file, images, batchSize, network, sources, guard, reporter, ranks = alone } = tested;
   const nonfinite = (loss: number, origin: Origin | null) =>
     new UserError({
       operation,
@@ -77,18 +80,14 @@ export async function testSources(operation: string, tested: Tested): Promise<Ev
       received: `${Number.isNaN(loss) ? "NaN" : "infinity"}, first in ${origin === null ? "another process" : originInWords(origin)}`,
       remedy: "the network's outputs overflow: give an earlier checkpoint, or train anew with a lower --lr",
     });
-  try {
-    if (images !== undefined) refuseOtherImages(images, sources, { operation });
-    return await testNetwork(batchSize, { network, test: sources.test, guard, stream, ranks, nonfinite });
-  } finally {
-    await sources.dispose();
-  }
+  if (images !== undefined) refuseOtherImages(images, sources, { operation });
+  return testNetwork(batchSize, { network, test: sources.test, guard, reporter, ranks, nonfinite });
 }
 
 /** An archive that was imported is in the cache; a folder of images is where it was, or beside the run. */
-function folderOf(images: RecordedImages, note: (text: string) => void): string | null {
+function folderOf(images: RecordedImages, reporter: Reporter): string | null {
   if (images.config.dataset !== IMAGE_FOLDER) return null;
   const found = findImageFolder(images, "give it by --data");
-  if (found !== images.config.data) note(`the images are those of ${quoted(found)}.`);
+  if (found !== images.config.data) reporter.note?.(`the images are those of ${quoted(found)}.`);
   return found;
 }

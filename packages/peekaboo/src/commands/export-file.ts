@@ -5,7 +5,7 @@ import { parseJson, quoted, UserError } from "@peekaboo/torch/errors";
 import { refuseUnwritable } from "@peekaboo/torch/folders";
 import { readSafetensorsHeader, type TensorEntry, writeSafetensors } from "@peekaboo/torch/safetensors";
 import { loadNetwork } from "../checkpoint/checkpoint.js";
-import { InterruptGuard } from "../console/interrupt.js";
+import type { Guard } from "../console/interrupt.js";
 import { nameOfNonfinite } from "../models/first-nonfinite.js";
 import type { Network } from "../models/network.js";
 import { writePth } from "../pth/write.js";
@@ -46,18 +46,21 @@ export interface Exported {
  * @throws {UserError} when the file is no checkpoint, or the output is there already or can't be written; Interrupted after
  * a signal, with nothing written.
  */
-export async function exportFile(file: string, options: ExportOptions): Promise<Exported> {
+export async function exportFile(
+  file: string,
+  options: ExportOptions,
+  guard?: Pick<Guard, "check">,
+): Promise<Exported> {
   const { format, raw } = options;
   const output = options.output ?? defaultOutput(file, options);
   refuseOverwriting(file, output, options.force);
   refuseUnwritable("export", output);
-  using guard = new InterruptGuard();
   const { network } = loadNetwork(file);
   try {
     const entries = withBatchCounts(raw ? rawState(network) : effectiveState(network), stepsDone(file));
     const nonfinite = nameOfNonfinite(network.module.stateDict());
     // From here on it is written whole, whatever signal comes.
-    await guard.check();
+    await guard?.check();
     if (format === "pth") await writePth(output, entries);
     else writeSafetensors(output, entries, { format: "pt" });
     const masked = [...network.masks().keys()];

@@ -1,27 +1,31 @@
 import type { TrainConfig } from "../config/config.js";
-import { fetchProgress } from "../console/data-progress.js";
-import type { Io } from "../console/io.js";
 import { type Dataset, openDataset } from "../data/dataset.js";
 import { importDataset } from "../data/import.js";
+import type { DataProgress } from "../data/source.js";
+import type { Reporter } from "../training/reporter.js";
+
+/** Who hears how data is opened, and what may stop it. */
+export interface Opening {
+  reporter: Reporter;
+  signal?: AbortSignal;
+}
 
 /**
  * Opens the data set that a configuration asks for: from the archive or folder `data` that the user gives, else from the
- * cache, else from its sources; tells on stderr what takes time. Throws UserError as those do.
+ * cache, else from its sources; reports what takes time. Throws UserError as those do.
  */
 export async function openData(
   { dataset, data, dataFolder }: Pick<TrainConfig, "dataset" | "data" | "dataFolder">,
-  io: Io,
-  signal?: AbortSignal,
+  { reporter, signal }: Opening,
 ): Promise<Dataset> {
-  const { onProgress, stop } = fetchProgress(dataset, io.stderr);
   const options = {
     ...(dataFolder === null ? {} : { folder: dataFolder }),
     ...(signal === undefined ? {} : { signal }),
-    onProgress,
+    onProgress: (progress: DataProgress) => reporter.data?.(dataset, progress),
   };
   try {
     return await (data === null ? openDataset(dataset, options) : importDataset(dataset, data, options));
   } finally {
-    stop();
+    reporter.end?.();
   }
 }

@@ -4,10 +4,10 @@ import { refuseUnwritable } from "@peekaboo/torch/folders";
 import { networkOptions, writePruned } from "../checkpoint/checkpoint.js";
 import { loadPretrained } from "../checkpoint/pretrained.js";
 import type { TrainConfig } from "../config/config.js";
-import { InterruptGuard } from "../console/interrupt.js";
-import type { Io } from "../console/io.js";
+import type { Guard } from "../console/interrupt.js";
 import { Network } from "../models/network.js";
 import { pruneShot } from "../training/prune-shot.js";
+import type { Reporter } from "../training/reporter.js";
 import { chooseThreads, prepareDevice, threadsInWords } from "./device.js";
 import { openSources } from "./sources.js";
 
@@ -26,7 +26,11 @@ export interface PrunedFile {
  *
  * Throws UserError without a pruner, and as its parts do, and Interrupted after a signal; then nothing is written.
  */
-export async function pruneToFile(config: TrainConfig, file: string, io: Io): Promise<PrunedFile> {
+export async function pruneToFile(
+  config: TrainConfig,
+  file: string,
+  { reporter, guard }: { reporter: Reporter; guard: Guard },
+): Promise<PrunedFile> {
   const { pruning, seed, arch } = config;
   if (pruning === null) {
     throw new UserError({
@@ -38,28 +42,21 @@ export async function pruneToFile(config: TrainConfig, file: string, io: Io): Pr
     });
   }
   refuseUnwritable("prune", file);
-  const note = (text: string) => void io.stderr.write(`Note: ${text}\n`);
-  const guard = new InterruptGuard();
-  const threads = chooseThreads(config, note);
-  const device = prepareDevice(config, note);
-  const sources = await openSources(config, device, io, guard.signal);
+  const threads = chooseThreads(config, reporter);
+  const device = prepareDevice(config, reporter);
+  await using sources = await openSources(config, device, { reporter, signal: guard.signal });
   const { classes, imageShape } = sources;
-  const network = new Network(networkOptions(config, classes.length, imageShape, classes));
-  try {
-    network.initialise(config.initMethod, seed);
-    if (config.loadPretrained !== null) await loadPretrained(network, config.loadPretrained, note);
-    network.module.to({ device });
-    io.stderr.write(`${threadsInWords(threads)}\n`);
-    const { density } = pruning;
-    const shot = { pruning, density, network, source: sources.train, seed, epoch: 0, stream: io.stderr };
-    const { report, seconds } = await pruneShot({ ...shot, onRound: () => guard.check() });
-    await guard.check();
-    await writePruned(file, network, config, report);
-    const { kept, total } = report;
-    return { file, bytes: statSync(file).size, arch, kept, total, seconds };
-  } finally {
-    network.dispose();
-    await sources.dispose();
-    guard.dispose();
-  }
+  using network = new Network(networkOptions(config, classes.length, imageShape, classes));
+  network.initialise(config.initMethod, seed);
+  const { loadPretrained: pretrained } = config;
+  if (pretrained !== null) await loadPretrained(network, pretrained, (text) => reporter.note?.(text));
+  network.module.to({ device });
+  reporter.say?.(threadsInWords(threads));
+  const { density } = pruning;
+  const shot = { pruning, density, network, source: sources.train, seed, epoch: 0, reporter };
+  const { report, seconds } = await pruneShot({ ...shot, onRound: () => guard.check() });
+  await guard.check();
+  await writePruned(file, network, config, report);
+  const { kept, total } = report;
+  return { file, bytes: statSync(file).size, arch, kept, total, seconds };
 }

@@ -1,25 +1,19 @@
 import { existsSync, statSync } from "node:fs";
 import { inspectFile } from "../checkpoint/inspect.js";
 import type { TrainConfig } from "../config/config.js";
-import type { Io } from "../console/io.js";
 import { summariseRun } from "../report/summary.js";
-import type { RunFolder } from "../runs/run-folder.js";
 import { thinLayersInWords } from "../runs/thin-layers.js";
-import type { Outcome } from "../training/session.js";
+import type { FinishedRun } from "./train.js";
 
+/** What is told at a run's end: for programs, and for people. */
 export interface RunReport {
-  config: TrainConfig;
-  /** The data set's. */
-  title: string;
-  folder: RunFolder;
-  outcome: Outcome;
-  /** Whether the run is as it was before, its picture too. */
-  unchanged: boolean;
-  io: Io;
+  summary: Readonly<Record<string, unknown>>;
+  lines: string[];
 }
 
-/** Draws the run and prints its summary, for a person or as the last line of JSON. */
-export async function reportRun({ config, title, folder, outcome, unchanged, io }: RunReport): Promise<void> {
+/** Draws the run and sums it up. */
+export async function reportRun(config: TrainConfig, run: Omit<FinishedRun, "report">): Promise<RunReport> {
+  const { title, folder, outcome, unchanged } = run;
   const { picture } = folder;
   if (!unchanged || !existsSync(picture)) {
     // The chart library takes half a second to load: not before it is needed.
@@ -58,6 +52,5 @@ export async function reportRun({ config, title, folder, outcome, unchanged, io 
   };
   const { pruning } = settings;
   const thin = pruning === null ? null : thinLayersInWords(layers, pruning.minKept);
-  const told = summariseRun({ ...summary, dataset: title, idealSize, thin });
-  io.stdout.write(config.json ? `${JSON.stringify(summary)}\n` : `\n${told.join("\n")}\n`);
+  return { summary, lines: summariseRun({ ...summary, dataset: title, idealSize, thin }) };
 }

@@ -9,7 +9,7 @@ import { launch } from "../launch/start.js";
 import { runFolder } from "../runs/run-folder.js";
 import { type Comparison, compareEnvironments, compareRuns } from "./compare-runs.js";
 import { type Place, type RecordedRun, readRun, settingsToRepeat } from "./recorded-run.js";
-import { runTrain } from "./train.js";
+import type { RunOptions } from "./train.js";
 
 /** A run and its repetition. */
 export interface Reproduction extends Comparison {
@@ -24,6 +24,9 @@ export interface ReproductionOutcome {
   reproduction: Reproduction | null;
 }
 
+/** Trains, and returns the exit status. */
+export type Train = (config: TrainConfig, io: Io, options: Omit<RunOptions, "reporter" | "guard">) => Promise<number>;
+
 /**
  * `peekaboo reproduce`: runs a finished run again, with as many processes as it had, and compares the two. Whatever the run
  * prints goes to stderr.
@@ -36,6 +39,7 @@ export async function reproduce(
   place: Place,
   argv: readonly string[],
   io: Io,
+  train: Train,
 ): Promise<ReproductionOutcome> {
   const run = readRun(path);
   const config = settingsToRepeat(run, place);
@@ -46,7 +50,7 @@ export async function reproduce(
   let rank = 0;
   const status = await launch(config, argv, io, async (own, { stderr }, group, processes) => {
     rank = group?.rank ?? 0;
-    return runTrain(own, { stdout: stderr, stderr }, { group, argv, processes, pauses: run.pauses });
+    return train(own, { stdout: stderr, stderr }, { group, argv, processes, pauses: run.pauses });
   });
   const compares = rank === 0 && !isLaunched(process.env);
   if (status !== 0 || !compares) return { status, reproduction: null };

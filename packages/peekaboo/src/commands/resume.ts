@@ -7,6 +7,7 @@ import type { TrainConfig } from "../config/config.js";
 import { findNetwork } from "../models/registry.js";
 import { differences, inJson } from "../runs/differences.js";
 import type { RunFolder } from "../runs/run-folder.js";
+import type { Reporter } from "../training/reporter.js";
 
 /** Settings that change where and how fast a run goes, and nothing of what it computes. */
 const INCIDENTAL: ReadonlySet<string> = new Set([
@@ -20,17 +21,17 @@ const LENGTH: ReadonlySet<string> = new Set(["epochs", "maxSteps"]);
 /**
  * What `--resume` asks to continue: the run folder's newest whole checkpoint (`auto`), a file, or null for nothing.
  *
- * @param say told when a damaged checkpoint was passed over
+ * @param reporter hears of a damaged checkpoint that was passed over
  * Throws UserError when the file can't be read, or is of a run with other settings, of which it lists the first few.
  */
 export function findStart(
   config: TrainConfig,
   folder: Pick<RunFolder, "path" | "checkpoint">,
-  say: (text: string) => void,
+  reporter: Reporter,
 ): Checkpoint | null {
   const { resume } = config;
   if (resume === "never") return null;
-  const checkpoint = resume === "auto" ? readLatest(folder, say) : readCheckpoint(resume);
+  const checkpoint = resume === "auto" ? readLatest(folder, (text) => reporter.note?.(text)) : readCheckpoint(resume);
   if (checkpoint === null) return null;
   if (checkpoint.stage === "pruned") refuseOtherNetwork(config, checkpoint);
   else if (!config.evaluate) refuseOtherSettings(config, checkpoint);

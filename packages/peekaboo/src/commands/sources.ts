@@ -1,7 +1,6 @@
 import { printable } from "@peekaboo/torch/errors";
 import type { TrainConfig } from "../config/config.js";
 import { IMAGE_FOLDER } from "../config/options.js";
-import type { Io } from "../console/io.js";
 import type { Batch, ImageShape } from "../data/batch.js";
 import type { BatchSource } from "../data/batch-source.js";
 import type { Dataset } from "../data/dataset.js";
@@ -10,7 +9,7 @@ import { imagesOf } from "../data/images.js";
 import { findSource } from "../data/sets/sources.js";
 import { SPLITS } from "../data/source.js";
 import { sha256 } from "../data/verify.js";
-import { openData } from "./open-data.js";
+import { type Opening, openData } from "./open-data.js";
 
 /** The settings that say which images to take, and how. */
 export type SourceConfig = Pick<
@@ -30,7 +29,7 @@ export interface Sources {
   test: BatchSource;
   /** What the images are known by, in hexadecimal: SHA-256 of arrays, or of a folder's names and sizes. */
   checksums(): Promise<Record<string, string>>;
-  dispose(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**
@@ -38,18 +37,13 @@ export interface Sources {
  *
  * Throws UserError as its sources do.
  */
-export async function openSources(
-  config: SourceConfig,
-  device: string,
-  io: Io,
-  signal?: AbortSignal,
-): Promise<Sources> {
-  return config.dataset === IMAGE_FOLDER ? openFolder(config, device, io) : openInMemory(config, device, io, signal);
+export async function openSources(config: SourceConfig, device: string, opening: Opening): Promise<Sources> {
+  return config.dataset === IMAGE_FOLDER ? openFolder(config, device, opening) : openInMemory(config, device, opening);
 }
 
-async function openInMemory(config: SourceConfig, device: string, io: Io, signal?: AbortSignal): Promise<Sources> {
+async function openInMemory(config: SourceConfig, device: string, opening: Opening): Promise<Sources> {
   const { trainLimit, testLimit, grey } = config;
-  const dataset = await openData(config, io, signal);
+  const dataset = await openData(config, opening);
   const { title, classes } = dataset;
   const { train, test } = imagesOf(dataset, { device, trainLimit, testLimit, grey });
   const dispose = async () => {
@@ -57,7 +51,7 @@ async function openInMemory(config: SourceConfig, device: string, io: Io, signal
     await test.dispose();
   };
   const checksums = async () => checksumsOf(dataset);
-  return { title, classes, imageShape: train.imageShape, train, test, checksums, dispose };
+  return { title, classes, imageShape: train.imageShape, train, test, checksums, [Symbol.asyncDispose]: dispose };
 }
 
 /** Those that are known beforehand were proven when the data set was opened. */
@@ -76,10 +70,10 @@ function checksumsOf(dataset: Dataset): Record<string, string> {
   return Object.fromEntries(sums);
 }
 
-async function openFolder(config: SourceConfig, device: string, io: Io): Promise<Sources> {
+async function openFolder(config: SourceConfig, device: string, { reporter }: Opening): Promise<Sources> {
   const { data, imageSize, workers, processes = 1, onBadImage, trainLimit, testLimit } = config;
   if (data === null) throw new TypeError("openSources: expected the folder of an image folder");
-  const onWarning = (text: string) => void io.stderr.write(`Warning: ${text}.\n`);
+  const onWarning = (text: string) => reporter.warn?.(`${text}.`);
   const options = { imageSize, onBadImage, onWarning, device, processes, ...(workers === null ? {} : { workers }) };
   const { classes, train, val, checksums, dispose } = await openImageFolder(data, options);
   return {
@@ -89,7 +83,7 @@ async function openFolder(config: SourceConfig, device: string, io: Io): Promise
     train: trainLimit === null ? train : new SomeImages(train, trainLimit),
     test: testLimit === null ? val : new SomeImages(val, testLimit),
     checksums,
-    dispose,
+    [Symbol.asyncDispose]: dispose,
   };
 }
 

@@ -4,8 +4,7 @@ import { type Checkpoint, networkOptions, restoreNetwork } from "../checkpoint/c
 import { CheckpointStore } from "../checkpoint/checkpoint-store.js";
 import { loadPretrained, trainedOn } from "../checkpoint/pretrained.js";
 import type { TrainConfig } from "../config/config.js";
-import { Interrupted, InterruptGuard } from "../console/interrupt.js";
-import type { Io } from "../console/io.js";
+import type { Guard } from "../console/interrupt.js";
 import { refuseNonfinite } from "../models/first-nonfinite.js";
 import { Network } from "../models/network.js";
 import type { Threads } from "../runs/environment.js";
@@ -15,18 +14,24 @@ import { refuseOtherImages } from "../runs/recorded-images.js";
 import { openRunFolder, type RunFolder, removeEarlier, removeUnfinished, runFolder } from "../runs/run-folder.js";
 import { RunLock } from "../runs/run-lock.js";
 import { continued, recordIfWhole, writeRecord } from "../runs/run-record.js";
+import type { Evaluation } from "../training/evaluation.js";
 import { type Ranks, ranksOf } from "../training/ranks.js";
+import type { Reporter } from "../training/reporter.js";
 import type { RunState } from "../training/run-state.js";
-import { prepare, TrainingSession } from "../training/session.js";
+import { type Outcome, prepare, TrainingSession } from "../training/session.js";
 import { chooseThreads, prepareDevice, threadsInWords } from "./device.js";
 import { testSources } from "./evaluate-file.js";
-import { reportRun } from "./report.js";
+import { type RunReport, reportRun } from "./report.js";
 import { findStart, isOwn } from "./resume.js";
 import { openSources, type Sources } from "./sources.js";
 
-/** Options of {@link runTrain}. */
+/** What a run has beside its settings. */
 export interface RunOptions {
-  /** The processes that train together; left to it, and ended with it. Rank 0 alone writes and reports. */
+  /** Hears of the run; of several processes, each has its own. */
+  reporter: Reporter;
+  /** What may stop the run, with its state saved. */
+  guard: Guard;
+  /** The processes that train together, of which rank 0 alone writes; they stay their maker's. */
   group?: distributed.ProcessGroup | null;
   /** The command line, for config.json. */
   argv?: readonly string[];
@@ -36,37 +41,32 @@ export interface RunOptions {
   pauses?: readonly number[];
 }
 
+/** A run at its end. */
+export interface FinishedRun {
+  folder: RunFolder;
+  /** The data set's. */
+  title: string;
+  outcome: Outcome;
+  /** Whether all was done before. */
+  unchanged: boolean;
+  /** What rank 0 tells of it. */
+  report: RunReport | null;
+}
+
 /**
- * `peekaboo train`: opens the data, builds, prunes and trains the network, and reports.
+ * Opens the data, builds, prunes and trains the network, and keeps the run in its folder.
  *
- * @returns the exit status: 0, or 129, 130 and 143 after SIGHUP, SIGINT and SIGTERM with the state saved
- * Throws UserError for whatever the user can mend.
+ * @throws {UserError} for whatever the user can mend; Interrupted after a signal, with the state saved. Nothing that it made is
+ * left open then.
  */
-export async function runTrain(
-  config: TrainConfig,
-  io: Io,
-  { group = null, argv = [], processes = 1, pauses = [] }: RunOptions = {},
-): Promise<number> {
-  const say = (text: string) => void io.stderr.write(`${text}\n`);
+export async function trainRun(config: TrainConfig, options: RunOptions): Promise<FinishedRun> {
+  const { reporter, guard, group = null, argv = [], processes = 1, pauses = [] } = options;
   const ranks = ranksOf(group);
-  const guard = new InterruptGuard();
-  try {
-    const note = (text: string) => say(`Note: ${text}`);
-    const threads = chooseThreads(config, note, processes);
-    const device = prepareDevice(config, note, processes);
-    if (config.evaluate) return await testOnly(config, device, io, { ranks, guard });
-    const folder = openRunFolder(config);
-    using _lock = await lockFolder(folder, ranks, { say, signal: guard.signal });
-    await trainIn(folder, { config, device, threads, processes, io, say, ranks, guard, argv, pauses });
-    return 0;
-  } catch (error) {
-    if (!(error instanceof Interrupted)) throw error;
-    say(`Stopped by ${error.signal}: ${error.message}`);
-    return error.exitStatus;
-  } finally {
-    guard.dispose();
-    group?.destroy();
-  }
+  const threads = chooseThreads(config, reporter, processes);
+  const device = prepareDevice(config, reporter, processes);
+  const folder = openRunFolder(config);
+  using _lock = await lockFolder(folder, ranks, options);
+  return await trainIn(folder, { config, device, threads, processes, reporter, ranks, guard, argv, pauses });
 }
 
 interface Training {
@@ -75,25 +75,25 @@ interface Training {
   threads: Threads;
   /** How many of this machine train together. */
   processes: number;
-  io: Io;
-  say(text: string): void;
+  reporter: Reporter;
   ranks: Ranks;
-  guard: InterruptGuard;
+  guard: Guard;
   argv: readonly string[];
   pauses: readonly number[];
 }
 
 /** Trains in a folder that is locked. What is there stays as it is until all that may be refused has been tried. */
-async function trainIn(folder: RunFolder, training: Training): Promise<void> {
-  const { config, device, processes, io, say, ranks, guard, pauses } = training;
-  const start = findStart(config, folder, (text) => say(`Note: ${text}`));
+async function trainIn(folder: RunFolder, training: Training): Promise<FinishedRun> {
+  const { config, device, processes, reporter, ranks, guard, pauses } = training;
+  const start = findStart(config, folder, reporter);
   await refuseOtherStart(start, ranks);
-  if (start !== null) say(startInWords(start));
-  const sources = await openSources({ ...config, processes }, device, io, guard.signal);
+  if (start !== null) reporter.say?.(startInWords(start));
+  await using sources = await openSources({ ...config, processes }, device, { reporter, signal: guard.signal });
   const { train, test, title } = sources;
   if (start !== null) refuseOtherImages(start, sources, { operation: "resume", stage: start.stage });
-  const network = await buildNetwork(config, sources, start, device, say);
+  using network = await buildNetwork(config, sources, { start, device, reporter });
   const prepared = prepare({ config, network, train, start, ranks }, pauses);
+  using _trainer = prepared.trainer;
   const own = start !== null && isOwn(start, folder) ? start : null;
   const { isDone: unchanged } = prepared.state;
   if (unchanged && own === null) throw nothingToTrain(start, prepared.state);
@@ -106,17 +106,17 @@ async function trainIn(folder: RunFolder, training: Training): Promise<void> {
   if (writes && own !== null && !unchanged) store.adopt(own);
   const record = writes ? await recorder(folder, own, sources, training) : () => {};
   if (own === null) record();
-  if (!unchanged) say(threadsInWords(training.threads));
-  const parts = { config, network, train, test, folder, store, metrics, ranks, guard, stream: io.stderr, start };
+  if (!unchanged) reporter.say?.(threadsInWords(training.threads));
+  const parts = { config, network, train, test, folder, store, metrics, ranks, guard, reporter, start };
   const outcome = await new TrainingSession({ ...parts, prepared, record }).run();
   metrics?.flush();
-  await sources.dispose();
-  if (writes) await reportRun({ config, title, folder, outcome, unchanged, io });
+  const report = writes ? await reportRun(config, { title, folder, outcome, unchanged }) : null;
+  return { folder, title, outcome, unchanged, report };
 }
 
-function makeRoom(folder: RunFolder, start: Checkpoint | null, { config, say }: Training): void {
+function makeRoom(folder: RunFolder, start: Checkpoint | null, { config, reporter }: Training): void {
   if (!removeEarlier(folder, [start?.path, config.loadPretrained])) return;
-  say(`Note: ${printable(folder.path)} held an earlier run, which this one replaces.`);
+  reporter.note?.(`${printable(folder.path)} held an earlier run, which this one replaces.`);
 }
 
 /** What writes config.json: of a run that goes on, once it has come further. */
@@ -144,18 +144,28 @@ function nothingToTrain(start: Checkpoint | null, { step, totalSteps }: RunState
   });
 }
 
-/** `--evaluate`: tests the network that the other flags give, and writes nothing. */
-async function testOnly(
+/** The result of a test. */
+export interface TestedRun extends Evaluation {
+  arch: string;
+  dataset: string;
+}
+
+/**
+ * Tests the network that a checkpoint or a file of weights gives under the other settings, and writes nothing.
+ *
+ * @throws {UserError} as {@link trainRun}, and when neither is given.
+ */
+export async function testRun(
   config: TrainConfig,
-  device: string,
-  io: Io,
-  { ranks, guard }: { ranks: Ranks; guard: InterruptGuard },
-): Promise<number> {
-  const { resume, loadPretrained: pretrained } = config;
-  const say = (text: string) => void io.stderr.write(`${text}\n`);
+  { reporter, guard, group = null, processes = 1 }: RunOptions,
+): Promise<TestedRun> {
+  const { resume, loadPretrained: pretrained, batchSize, arch, dataset } = config;
+  const operation = "train --evaluate";
+  chooseThreads(config, reporter, processes);
+  const device = prepareDevice(config, reporter, processes);
   // A file that is named wins over a checkpoint that happens to be there.
   const named = resume === "auto" && pretrained !== null;
-  const start = named ? null : findStart(config, runFolder(config), (text) => say(`Note: ${text}`));
+  const start = named ? null : findStart(config, runFolder(config), reporter);
   if (start === null && pretrained === null) {
     throw new UserError({
       operation: "train",
@@ -166,30 +176,24 @@ async function testOnly(
     });
   }
   const file = start?.path ?? pretrained ?? "";
-  const sources = await openSources(config, device, io, guard.signal);
+  await using sources = await openSources(config, device, { reporter, signal: guard.signal });
   const recorded = start ?? (pretrained === null ? null : trainedOn(pretrained));
-  if (recorded !== null) refuseOtherImages(recorded, sources, { operation: "train --evaluate" });
-  const network = await buildNetwork(config, sources, start, device, say);
-  refuseNonfinite(network.module.stateDict(), "train --evaluate", file);
-  const { batchSize } = config;
-  const tested = { file, batchSize, network, sources, guard, stream: io.stderr, ranks };
-  const { loss, accuracy, top5, images } = await testSources("train --evaluate", tested);
-  const { arch, dataset } = config;
-  const told = `${arch} on ${images} test images of ${dataset}: accuracy ${accuracy.toFixed(2)} %, top-5 ${top5.toFixed(2)} %, loss ${loss.toFixed(4)}`;
-  const summary = JSON.stringify({ arch, dataset, images, accuracy, top5, loss });
-  if (ranks.rank === 0) io.stdout.write(`${config.json ? summary : told}\n`);
-  return 0;
+  if (recorded !== null) refuseOtherImages(recorded, sources, { operation });
+  using network = await buildNetwork(config, sources, { start, device, reporter });
+  refuseNonfinite(network.module.stateDict(), operation, file);
+  const tested = { file, batchSize, network, sources, guard, reporter, ranks: ranksOf(group) };
+  const { images, accuracy, top5, loss } = await testSources(operation, tested);
+  return { arch, dataset, images, accuracy, top5, loss };
 }
 
 /** Rank 0 locks the run folder for all; null on the others, who hear of it when it can't. */
 async function lockFolder(
   folder: RunFolder,
   ranks: Ranks,
-  { say, signal }: { say(text: string): void; signal: AbortSignal },
+  { reporter, guard: { signal } }: Pick<RunOptions, "reporter" | "guard">,
 ): Promise<RunLock | null> {
-  const { path } = folder;
-  const taken =
-    ranks.rank === 0 ? await attempt(() => RunLock.acquire(folder.lock, { folder: path, onWait: say, signal })) : null;
+  const how = { folder: folder.path, onWait: (text: string) => reporter.say?.(text), signal };
+  const taken = ranks.rank === 0 ? await attempt(() => RunLock.acquire(folder.lock, how)) : null;
   const [failed] = await ranks.sum([taken !== null && "error" in taken ? 1 : 0]);
   if (taken !== null && "error" in taken) throw taken.error;
   if (failed !== 0) throw rankError("rank 0 to get the run folder", "its refusal", "see what it says");
@@ -231,16 +235,18 @@ function startInWords({ path, stage, progress }: Checkpoint): string {
 async function buildNetwork(
   config: TrainConfig,
   { classes, imageShape }: Sources,
-  start: Checkpoint | null,
-  device: string,
-  say: (text: string) => void,
+  { start, device, reporter }: { start: Checkpoint | null; device: string; reporter: Reporter },
 ): Promise<Network> {
+  const { initMethod, seed, loadPretrained: pretrained } = config;
   const network = new Network(networkOptions(config, classes.length, imageShape, classes));
-  network.initialise(config.initMethod, config.seed);
-  if (start !== null) restoreNetwork(network, start);
-  else if (config.loadPretrained !== null) {
-    await loadPretrained(network, config.loadPretrained, (text) => say(`Note: ${text}`));
+  try {
+    network.initialise(initMethod, seed);
+    if (start !== null) restoreNetwork(network, start);
+    else if (pretrained !== null) await loadPretrained(network, pretrained, (text) => reporter.note?.(text));
+    network.module.to({ device });
+    return network;
+  } catch (error) {
+    network.dispose();
+    throw error;
   }
-  network.module.to({ device });
-  return network;
 }

@@ -13,11 +13,21 @@ export class Interrupted extends Error {
   }
 }
 
+/** What may ask a run to stop. */
+export interface Guard {
+  /** Aborts when a signal comes, for what waits meanwhile. */
+  readonly signal: AbortSignal;
+  /** Lets pending signals in; then the one that came, if any. */
+  pending(): Promise<UserSignal | undefined>;
+  /** Lets pending signals in, and throws Interrupted if one came. */
+  check(): Promise<void>;
+}
+
 /**
  * Turns SIGHUP, SIGINT and SIGTERM into an exception at the next point that is safe to stop at; a second one ends the
  * process, unless it is a SIGHUP, which comes from the system and not from someone who is in a hurry.
  */
-export class InterruptGuard {
+export class InterruptGuard implements Guard {
   readonly #controller = new AbortController();
   #received: UserSignal | undefined;
   readonly #signals = onUserSignals((signal) => {
@@ -28,18 +38,15 @@ export class InterruptGuard {
     setTimeout(() => this.#signals.keepOnly("SIGHUP"), DOUBLE_MS).unref();
   });
 
-  /** Aborts when a signal comes, for what waits meanwhile. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
 
-  /** Lets pending signals in; then the one that came, if any. */
   async pending(): Promise<UserSignal | undefined> {
     await new Promise((resolve) => setImmediate(resolve));
     return this.#received;
   }
 
-  /** Lets pending signals in, and throws Interrupted if one came. */
   async check(): Promise<void> {
     const signal = await this.pending();
     if (signal !== undefined) throw new Interrupted(signal);

@@ -149,6 +149,10 @@ export class Network {
     return state;
   }
 
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
   dispose(): void {
     this.module.dispose();
   }

@@ -3,19 +3,20 @@ import { Interrupted } from "../console/interrupt.js";
 import { epochOrder } from "../data/order.js";
 import { isOutOfMemory } from "../native/memory.js";
 import { RandomStream } from "../random/stream.js";
-import { EpochDisplay } from "./epoch-display.js";
 import { type NonfiniteError, tooManySkipped } from "./nonfinite-error.js";
+import type { ReportedStep } from "./reporter.js";
 import type { RunCheckpoints } from "./run-checkpoints.js";
 import type { RunState } from "./run-state.js";
 import type { SessionParts } from "./session-parts.js";
 import { SharedStep } from "./shared-step.js";
 import { tooLarge } from "./too-large.js";
 import type { StepResult, Trainer } from "./trainer.js";
+import { EpochWarnings } from "./warnings.js";
 
 /** So many batches skipped in a row end the run: the network, not the batch, is at fault. */
 const MOST_SKIPPED = 20;
 
-type Parts = Pick<SessionParts, "config" | "network" | "train" | "guard" | "stream" | "ranks" | "metrics"> & {
+type Parts = Pick<SessionParts, "config" | "network" | "train" | "guard" | "reporter" | "ranks" | "metrics"> & {
   trainer: Pick<Trainer, "step">;
   state: RunState;
   checkpoints: RunCheckpoints;
@@ -25,13 +26,15 @@ type Parts = Pick<SessionParts, "config" | "network" | "train" | "guard" | "stre
 
 /** Trains what is left of the state's epoch. Throws Interrupted after a signal, and UserError for what the user can mend. */
 export async function trainEpoch(parts: Parts): Promise<void> {
-  const { config, network, train, guard, state, checkpoints, batchShare } = parts;
+  const { config, network, train, guard, reporter, state, checkpoints, batchShare } = parts;
   const order = orderLeft(parts);
   state.beginSteps();
-  const display = new EpochDisplay(parts);
+  const { epoch, epochs, epochStep, epochSteps } = state;
+  const warnings = new EpochWarnings(network, config, (text) => reporter.warn?.(text));
   const step = new SharedStep(parts);
   network.module.train();
   let begun = performance.now();
+  reporter.begin?.({ kind: "epoch", epoch, epochs, total: epochSteps, done: epochStep });
   try {
     for await (const batch of train.training(order, batchShare, config.seed, state.epoch)) {
       seedDropout(parts);
@@ -40,21 +43,23 @@ export async function trainEpoch(parts: Parts): Promise<void> {
       begun = performance.now();
       if ("skipped" in result) {
         countSkipped(parts, result.skipped);
-        display.skip(result.skipped);
+        warnings.skip(result.skipped, state.step);
+        reporter.skip?.(state);
       } else {
         countStep(parts, result, seconds);
-        display.step(result, seconds);
+        warnings.step(result, state.step);
+        reporter.step?.(reported(state, result, seconds));
       }
       if (result.stop) throw new Interrupted((await guard.pending()) ?? "SIGTERM");
       if (!result.save) continue;
       await checkpoints.saveLatest();
       begun = performance.now();
     }
-    display.end();
+    warnings.end(state.epoch, state.means);
   } catch (error) {
-    throw isOutOfMemory(error) ? await tooLarge(parts, error, order, (text) => display.say(text)) : error;
+    throw isOutOfMemory(error) ? await tooLarge(parts, error, order) : error;
   } finally {
-    display.stop();
+    reporter.end?.();
   }
 }
 
@@ -83,6 +88,14 @@ function countStep({ metrics, state }: Parts, result: StepResult, seconds: numbe
     lr,
     ...(ar === undefined ? {} : { ar }),
   });
+}
+
+function reported(
+  { epoch, epochStep, epochSteps, means }: RunState,
+  result: StepResult,
+  seconds: number,
+): ReportedStep {
+  return { epoch, epochStep, epochSteps, means, result, seconds };
 }
 
 /** Counts a step that left the network as it was. Throws UserError when there were too many. */

@@ -1,5 +1,4 @@
 import type { Tensor } from "@peekaboo/torch";
-import { createProgress } from "../console/progress.js";
 import type { ImageShape } from "../data/batch.js";
 import { firstNonfinite, type Origin } from "../models/first-nonfinite.js";
 import { isOutOfMemory, releaseMemory } from "../native/memory.js";
@@ -13,7 +12,7 @@ const TEST_BATCH = 250;
 /** Pixels that a batch of large images may have beyond which it is no larger than in training. */
 const TEST_PIXELS = 2 ** 21;
 
-type TestParts = Pick<SessionParts, "network" | "test" | "guard" | "stream" | "ranks"> & {
+type TestParts = Pick<SessionParts, "network" | "test" | "guard" | "reporter" | "ranks"> & {
   /** What to throw for a loss that is not finite; null for an origin on another rank. */
   nonfinite(loss: number, origin: Origin | null): Error;
 };
@@ -53,17 +52,17 @@ export async function evaluateRun(parts: RunParts): Promise<Evaluation> {
  * that is not finite, and Interrupted after a signal.
  */
 export async function testNetwork(batchSize: number, parts: TestParts): Promise<Evaluation> {
-  const { network, test, guard, stream, ranks, nonfinite } = parts;
+  const { network, test, guard, reporter, ranks, nonfinite } = parts;
   // One network is tested, and saved: with rank 0's statistics.
   await ranks.share(network.module.namedBuffers());
-  const bar = createProgress({ total: Math.ceil(test.count / ranks.size), title: "test", stream });
+  reporter.begin?.({ kind: "test", total: Math.ceil(test.count / ranks.size) });
   try {
     let origin: Origin | null = null;
     const result = await evaluate(network, test, {
       batchSize,
       ranks,
       onBatch: async (done) => {
-        bar.update(done);
+        reporter.advance?.(done);
         if (ranks.size === 1) await guard.check();
       },
       onNonfinite: (_: number, input: Tensor) => {
@@ -75,6 +74,6 @@ export async function testNetwork(batchSize: number, parts: TestParts): Promise<
     return result;
   } finally {
     releaseMemory();
-    bar.stop();
+    reporter.end?.();
   }
 }

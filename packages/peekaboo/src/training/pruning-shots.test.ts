@@ -1,8 +1,7 @@
-import { Writable } from "node:stream";
 import type { Tensor } from "@peekaboo/torch";
 import { afterEach, describe, expect, it } from "vitest";
 import { parseConfig } from "../config/config.js";
-import { Interrupted, InterruptGuard } from "../console/interrupt.js";
+import { Interrupted } from "../console/interrupt.js";
 import type { BatchSource } from "../data/batch-source.js";
 import { Network } from "../models/network.js";
 import { runFolder } from "../runs/run-folder.js";
@@ -35,15 +34,13 @@ function makeRun({ ranks = alone, signal }: { ranks?: Ranks; signal?: "SIGINT" }
     imageShape: [3, 8, 8],
   });
   network.initialise("kaiming_normal", 1);
-  const guard = new InterruptGuard();
-  guard.pending = async () => signal;
-  open.push(network, guard);
+  const guard = { signal: new AbortController().signal, pending: async () => signal, check: async () => {} };
+  open.push(network);
   const state = new RunState({ stepsPerEpoch: 1, totalSteps: 3 });
   const copies: string[] = [];
   const lines: { kind: string; shot?: number; density?: number }[] = [];
-  const stream = new Writable({ write: (_chunk, _encoding, done) => done() });
   const parts = {
-    ...{ config, network, ranks, guard, stream, state, train: source, folder: runFolder(config) },
+    ...{ config, network, ranks, guard, reporter: {}, state, train: source, folder: runFolder(config) },
     metrics: { write: (line: (typeof lines)[number]) => void lines.push(line) },
     checkpoints: { saveCopy: async (path: string) => void copies.push(path) },
   };

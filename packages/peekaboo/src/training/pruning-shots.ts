@@ -10,7 +10,7 @@ import type { RunCheckpoints } from "./run-checkpoints.js";
 import type { RunState } from "./run-state.js";
 import type { SessionParts } from "./session-parts.js";
 
-type Parts = Pick<SessionParts, "config" | "network" | "train" | "stream" | "ranks" | "guard" | "folder"> & {
+type Parts = Pick<SessionParts, "config" | "network" | "train" | "reporter" | "ranks" | "guard" | "folder"> & {
   metrics: Pick<MetricsWriter, "write"> | null;
   state: RunState;
   checkpoints: Pick<RunCheckpoints, "saveCopy">;
@@ -33,7 +33,7 @@ export async function pruneBeforeEpoch(parts: Parts): Promise<void> {
 
 /** Prunes on rank 0, and tells the others of each round and of the end. */
 async function takeShot(parts: Parts, pruning: PruningConfig, { density }: Shot, index: number): Promise<void> {
-  const { config, network, train, metrics, stream, ranks, state } = parts;
+  const { config, network, train, metrics, reporter, ranks, state } = parts;
   const { epoch } = state;
   const { report, seconds } = await pruneShot({
     pruning,
@@ -42,7 +42,7 @@ async function takeShot(parts: Parts, pruning: PruningConfig, { density }: Shot,
     source: train,
     seed: config.seed,
     epoch,
-    stream,
+    reporter,
     onRound: async () => void (await agree(parts, [0])),
   });
   if (ranks.size > 1) await agree(parts, [1]);

@@ -1,12 +1,13 @@
 import type { Checkpoint } from "../checkpoint/checkpoint.js";
 import type { CheckpointStore } from "../checkpoint/checkpoint-store.js";
 import type { TrainConfig } from "../config/config.js";
-import type { InterruptGuard } from "../console/interrupt.js";
+import type { Guard } from "../console/interrupt.js";
 import type { BatchSource } from "../data/batch-source.js";
 import type { Network } from "../models/network.js";
 import type { MetricsWriter } from "../runs/metrics.js";
 import type { RunFolder } from "../runs/run-folder.js";
 import type { Ranks } from "./ranks.js";
+import type { Reporter } from "./reporter.js";
 import type { RunState } from "./run-state.js";
 import type { Trainer } from "./trainer.js";
 
@@ -21,8 +22,8 @@ export interface SessionParts {
   /** Null on every rank but 0, which alone writes. */
   metrics: MetricsWriter | null;
   ranks: Ranks;
-  guard: InterruptGuard;
-  stream: NodeJS.WritableStream;
+  guard: Guard;
+  reporter: Reporter;
   /** What to continue; null starts from the beginning. */
   start: Checkpoint | null;
   /** What the session would make of the others, where they were to be tried before. */

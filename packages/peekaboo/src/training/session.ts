@@ -2,7 +2,6 @@ import { restoreOptimizers } from "../checkpoint/checkpoint.js";
 import { Interrupted } from "../console/interrupt.js";
 import { refuseMinimum } from "../pruning/loop.js";
 import { trainEpoch } from "./epoch-training.js";
-import { epochInWords } from "./epoch-words.js";
 import { evaluateRun } from "./evaluate-run.js";
 import type { Evaluation } from "./evaluation.js";
 import { pruneBeforeEpoch } from "./pruning-shots.js";
@@ -51,11 +50,11 @@ export class TrainingSession {
 
   /** Runs to the end. Throws Interrupted, with a checkpoint written, after a signal. */
   async run(): Promise<Outcome> {
-    const { network, ranks } = this.#parts;
+    const { network, ranks, reporter } = this.#parts;
     const state = this.#state;
     await ranks.share(network.module.stateDict());
     await this.#checkpoints.prove();
-    if (state.isOver) this.#say(finishedInWords(state));
+    if (state.isOver) reporter.say?.(finishedInWords(state));
     try {
       const final = await this.#trainAndTest();
       await this.#parts.store.settle();
@@ -103,7 +102,7 @@ export class TrainingSession {
     const { epoch, means } = this.#state;
     const { numClasses } = this.#parts.network.options;
     const secondsLeft = this.#state.secondsLeft(this.#seconds);
-    this.#say(epochInWords({ epoch, means, result, best, numClasses, secondsLeft }));
+    this.#parts.reporter.epoch?.({ epoch, means, result, best, numClasses, secondsLeft });
   }
 
   #outcome(final: Evaluation): Outcome {
@@ -124,10 +123,6 @@ export class TrainingSession {
   /** Since the session was made. */
   get #seconds(): number {
     return (performance.now() - this.#started) / 1000;
-  }
-
-  #say(text: string): void {
-    this.#parts.stream.write(`${text}\n`);
   }
 }
 

@@ -1,7 +1,6 @@
 import { Tensor } from "@peekaboo/torch";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { parseConfig } from "../config/config.js";
-import { InterruptGuard } from "../console/interrupt.js";
 import type { Batch } from "../data/batch.js";
 
 import { NonfiniteError } from "./nonfinite-error.js";
@@ -21,11 +20,6 @@ const RESULT: StepResult = {
   ar: undefined,
 };
 const NONFINITE = NonfiniteError.gradient("conv1.weight", POSITION, { sgd: { lr: 0.1 } });
-
-const guards: InterruptGuard[] = [];
-afterEach(() => {
-  for (const guard of guards.splice(0)) guard.dispose();
-});
 
 function makeBatch(images = 8): Batch {
   return {
@@ -52,9 +46,7 @@ interface Setting {
 }
 
 function makeStep({ trainer, ranks = alone, onNan = "stop", signal, isDue = () => false }: Setting) {
-  const guard = new InterruptGuard();
-  guards.push(guard);
-  guard.pending = async () => signal;
+  const guard = { signal: new AbortController().signal, pending: async () => signal, check: async () => {} };
   const config = parseConfig({ batchSize: 8, onNan });
   const step = new SharedStep({ config, ranks, guard, trainer: { step: trainer }, checkpoints: { isDue } });
   return { step };

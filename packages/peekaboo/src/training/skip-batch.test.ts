@@ -2,14 +2,13 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Writable } from "node:stream";
 import { Tensor } from "@peekaboo/torch";
 import { readSafetensors } from "@peekaboo/torch/safetensors";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readCheckpoint, restoreNetwork } from "../checkpoint/checkpoint.js";
 import { CheckpointStore } from "../checkpoint/checkpoint-store.js";
 import { parseConfig } from "../config/config.js";
-import { Interrupted, InterruptGuard } from "../console/interrupt.js";
+import { Interrupted } from "../console/interrupt.js";
 import type { BatchSource } from "../data/batch-source.js";
 import { Network } from "../models/network.js";
 import { MetricsWriter, readMetrics } from "../runs/metrics.js";
@@ -65,7 +64,7 @@ interface Run {
   stopAfter?: number;
 }
 
-/** Trains for two epochs of six steps; gives what was printed. */
+/** Trains for two epochs of six steps; gives the warnings. */
 async function run(name: string, { broken = () => false, resume = false, stopAfter }: Run = {}): Promise<string> {
   const config = parseConfig({
     ...{
@@ -91,15 +90,12 @@ async function run(name: string, { broken = () => false, resume = false, stopAft
   network.initialise("kaiming_normal", 1);
   if (start !== null) restoreNetwork(network, start);
   let said = "";
-  const stream = new Writable({
-    write(chunk, _encoding, done) {
-      said += chunk;
-      done();
-    },
-  });
-  const guard = new InterruptGuard();
+  const warn = (text: string) => {
+    said += `${text}\n`;
+  };
   let looks = 0;
-  guard.pending = async () => (stopAfter !== undefined && ++looks > stopAfter ? "SIGTERM" : undefined);
+  const pending = async () => (stopAfter !== undefined && ++looks > stopAfter ? ("SIGTERM" as const) : undefined);
+  const guard = { signal: new AbortController().signal, pending, check: async () => {} };
   using metrics = new MetricsWriter(folder.metrics, { offset: start?.progress.metricsBytes ?? 0 });
   const sources = { train: source(broken), test: source(() => false) };
   try {
@@ -112,11 +108,10 @@ async function run(name: string, { broken = () => false, resume = false, stopAft
       ranks: alone,
       store: new CheckpointStore(folder, config.keep),
       guard,
-      stream,
+      reporter: { warn },
       start,
     }).run();
   } finally {
-    guard.dispose();
     network.dispose();
   }
   return said;
@@ -152,9 +147,9 @@ describe("--on-nan skip-batch", () => {
       [6, 2],
       [12, 1],
     ]);
-    expect(said.match(/Warning: skipped \d of \d batches of epoch \d.*/g)).toEqual([
-      "Warning: skipped 2 of 6 batches of epoch 1, whose loss or gradient was not finite, first in step 2 (loss: the images). Lower --lr if they grow in number.",
-      "Warning: skipped 1 of 6 batches of epoch 2, whose loss or gradient was not finite, first in step 7 (loss: the images). Lower --lr if they grow in number.",
+    expect(said.match(/skipped \d of \d batches of epoch \d.*/g)).toEqual([
+      "skipped 2 of 6 batches of epoch 1, whose loss or gradient was not finite, first in step 2 (loss: the images). Lower --lr if they grow in number.",
+      "skipped 1 of 6 batches of epoch 2, whose loss or gradient was not finite, first in step 7 (loss: the images). Lower --lr if they grow in number.",
     ]);
   });
 

@@ -34,6 +34,7 @@ function makeRun(most: number, below: () => StepResult = () => RESULT) {
     ranks: alone,
     train: { training },
     trainer: { step },
+    reporter: {},
     state: { epoch: 1, position: POSITION },
   };
   return { parts, tried, asked };
@@ -52,24 +53,26 @@ it.each([
   async (_, below) => {
     const { parts, tried, asked } = makeRun(3, below);
     const said: string[] = [];
-    const error = await tooLarge(parts, CAUSE, ORDER, (text) => said.push(text));
+    const reporter = { note: (text: string) => void said.push(text) };
+    const error = await tooLarge({ ...parts, reporter }, CAUSE, ORDER);
     expect(error.message).toContain("8, for which 4096 bytes could not be had; give --bs 2, which fits");
     expect(tried).toEqual([4, 2]);
     expect(asked[1]).toEqual([[99, 98], 2]);
-    expect(said).toEqual(["Note: a batch of 8 images doesn't fit in memory; looking for one that does."]);
+    expect(said).toEqual(["a batch of 8 images doesn't fit in memory; looking for one that does."]);
   },
 );
 
 it("the search begins below what is left of the epoch", async () => {
   const { parts, tried } = makeRun(3);
-  await tooLarge(parts, CAUSE, ORDER.subarray(0, 5), () => {});
+  await tooLarge(parts, CAUSE, ORDER.subarray(0, 5));
   expect(tried).toEqual([2]);
 });
 
 it("none is looked for where several ranks train, for the others would wait", async () => {
   const { parts, tried } = makeRun(3);
   const said: string[] = [];
-  const error = await tooLarge({ ...parts, ranks: { ...alone, size: 2 } }, CAUSE, ORDER, (text) => said.push(text));
+  const reporter = { note: (text: string) => void said.push(text) };
+  const error = await tooLarge({ ...parts, reporter, ranks: { ...alone, size: 2 } }, CAUSE, ORDER);
   expect(error.message).toContain("give a smaller one");
   expect([tried, said]).toEqual([[], []]);
 });

@@ -4,7 +4,7 @@ import type { RunState } from "./run-state.js";
 import type { SessionParts } from "./session-parts.js";
 import type { Trainer } from "./trainer.js";
 
-type Parts = Pick<SessionParts, "ranks"> & {
+type Parts = Pick<SessionParts, "ranks" | "reporter"> & {
   config: Pick<SessionParts["config"], "batchSize" | "seed">;
   train: Pick<SessionParts["train"], "training">;
   trainer: Pick<Trainer, "step">;
@@ -16,14 +16,13 @@ type Parts = Pick<SessionParts, "ranks"> & {
  * ends here, unsaved. With several ranks none is looked for, since the others wait.
  */
 export async function tooLarge(
-  { config, ranks, train, trainer, state }: Parts,
+  { config, ranks, reporter, train, trainer, state }: Parts,
   cause: Error,
   order: Int32Array,
-  say: (text: string) => void,
 ): Promise<UserError> {
   const { batchSize, seed } = config;
   if (ranks.size > 1) return batchTooLarge(cause, batchSize, undefined, ranks.size);
-  say(`Note: a batch of ${batchSize} images doesn't fit in memory; looking for one that does.`);
+  reporter.note?.(`a batch of ${batchSize} images doesn't fit in memory; looking for one that does.`);
   const fitting = await largestFitting(Math.min(batchSize, order.length), {
     batches: (images) => train.training(order.subarray(0, images), images, seed, state.epoch),
     step: (batch) => void trainer.step(batch, state.position),

@@ -147,6 +147,10 @@ export class Trainer {
     this.sgd.zeroGrad();
   }
 
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
   dispose(): void {
     this.#averaging.dispose();
     this.bop?.dispose();

@@ -33,13 +33,13 @@ describe("EpochWarnings", () => {
     warnings.step({ flips: Math.ceil(0.95 * kept), ar: 1e-3 }, 5);
     warnings.step({ flips: kept, ar: 1e-3 }, 6);
     expect(said).toEqual([
-      "Warning: 95.0 % of the kept weights flipped their sign in step 5: γ is too large or τ too small. Lower --ar (0.001 now) or raise --tau (0.000001).",
+      "95.0 % of the kept weights flipped their sign in step 5: γ is too large or τ too small. Lower --ar (0.001 now) or raise --tau (0.000001).",
     ]);
   });
 
   it("says so when all did", () => {
     warnings.step({ flips: kept, ar: 0.5 }, 1);
-    expect(said[0]).toMatch(/^Warning: all kept weights flipped their sign in step 1: .* \(0.5 now\)/);
+    expect(said[0]).toMatch(/^all kept weights flipped their sign in step 1: .* \(0.5 now\)/);
   });
 
   it("says after an epoch without flips that τ is too large, unless γ is zero or Bop takes no part", () => {
@@ -50,7 +50,7 @@ describe("EpochWarnings", () => {
     expect(said).toEqual([]);
     warnings.end(2, { ...epoch, flips: 0 });
     expect(said).toEqual([
-      "Warning: no weight flipped its sign in epoch 3: τ is too large or γ too small. Lower --tau (0.000001 now) or raise --ar (0.001).",
+      "no weight flipped its sign in epoch 3: τ is too large or γ too small. Lower --tau (0.000001 now) or raise --ar (0.001).",
     ]);
   });
 
@@ -68,7 +68,7 @@ describe("EpochWarnings", () => {
     expect(said).toEqual([]);
     warnings.end(0, { ...epoch, skipped: 2 });
     expect(said).toEqual([
-      "Warning: skipped 2 of 12 batches of epoch 1, whose loss or gradient was not finite, first in step 7 (loss: the output of conv1). Lower --lr if they grow in number.",
+      "skipped 2 of 12 batches of epoch 1, whose loss or gradient was not finite, first in step 7 (loss: the output of conv1). Lower --lr if they grow in number.",
     ]);
   });
 });

@@ -31,7 +31,7 @@ export class EpochWarnings {
     { bop, sgd }: { bop: Pick<BopConfig, "tau">; sgd: Pick<SgdConfig, "lr"> },
     say: (text: string) => void,
   ) {
-    this.#say = (text) => say(`Warning: ${text}`);
+    this.#say = say;
     this.#bop = bop;
     this.#lr = sgd.lr;
     this.#kept = keptWeights(network);

@@ -1,7 +1,6 @@
 import { formatCount, formatDuration } from "../console/format.js";
-import type { EpochMeans } from "./epoch-means.js";
-import type { Evaluation } from "./evaluation.js";
-import type { StepResult } from "./trainer.js";
+import type { ReportedEpoch } from "../training/reporter.js";
+import type { StepResult } from "../training/trainer.js";
 
 /** Below so many classes top-5 accuracy says little. */
 const CLASSES_FOR_FIVE = 100;
@@ -15,21 +14,8 @@ export function stepInWords(
   return `Epoch ${epoch + 1}, step ${epochStep} of ${epochSteps}: loss ${loss.toFixed(4)}, accuracy ${accuracy} %, ${formatCount(flips)} flips`;
 }
 
-/** An epoch that was trained and tested. */
-export interface TestedEpoch {
-  /** From 0. */
-  epoch: number;
-  means: Pick<EpochMeans, "loss" | "accuracy" | "flips" | "imagesPerSecond">;
-  result: Omit<Evaluation, "images">;
-  /** Whether the test accuracy is the highest so far. */
-  best: boolean;
-  numClasses: number;
-  /** What the rest of the run will take. */
-  secondsLeft: number;
-}
-
 /** What is told after an epoch's test. */
-export function epochInWords({ epoch, means, result, best, numClasses, secondsLeft }: TestedEpoch): string {
+export function epochInWords({ epoch, means, result, best, numClasses, secondsLeft }: ReportedEpoch): string {
   const { loss, accuracy, top5 } = result;
   const five = numClasses < CLASSES_FOR_FIVE ? "" : `, top-5 ${top5.toFixed(2)} %`;
   const remaining = secondsLeft > 0 ? `, about ${formatDuration(secondsLeft)} left` : "";

@@ -1,0 +1,116 @@
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { liveTensorCount } from "@peekaboo/torch";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parseConfig } from "../config/config.js";
+import { type Guard, Interrupted } from "../console/interrupt.js";
+import type { Reporter } from "../training/reporter.js";
+import { testRun, trainRun } from "./train.js";
+
+let savedir: string;
+beforeAll(() => {
+  savedir = mkdtempSync(join(tmpdir(), "peekaboo-train-run-"));
+});
+afterAll(() => rmSync(savedir, { recursive: true, force: true }));
+
+const settings = (expName: string, more: object = {}) =>
+  parseConfig({
+    ...{ arch: "ResNet20", width: 0.25, initMethod: "kaiming_normal", optimizer: "BOP", threads: 1, savedir, expName },
+    ...{ pruning: { pruner: "Mag", density: 0.5 }, epochs: 2, batchSize: 16, trainLimit: 48, testLimit: 32 },
+    ...more,
+  });
+
+/** A guard to which a signal has come once it was asked so often. */
+function stoppingAfter(looks: number): Guard {
+  let seen = 0;
+  const pending = async () => (++seen > looks ? "SIGTERM" : undefined);
+  const check = async () => {
+    if ((await pending()) !== undefined) throw new Interrupted("SIGTERM");
+  };
+  return { signal: new AbortController().signal, pending, check };
+}
+
+const never = (): Guard => stoppingAfter(Number.POSITIVE_INFINITY);
+
+/** Sockets, threads' ports and the like that are open, and how many files; the runner has timers of its own. */
+function handles(): { kinds: string[]; files: number } {
+  const kinds = process.getActiveResourcesInfo().filter((kind) => kind !== "Timeout");
+  return { kinds: kinds.sort(), files: readdirSync("/proc/self/fd").length };
+}
+
+/** Does it, and compares what is open before and after: threads that were told to end take a moment. */
+async function expectNothingLeft(act: () => Promise<unknown>): Promise<void> {
+  const before = { tensors: liveTensorCount(), ...handles() };
+  await act();
+  const tensors = liveTensorCount();
+  await expect.poll(handles, { timeout: 30_000 }).toEqual({ kinds: before.kinds, files: before.files });
+  expect(tensors).toBe(before.tensors);
+}
+
+describe("a run leaves nothing open", () => {
+  const whole = (name: string, guard = never(), more = {}) => trainRun(settings(name, more), { reporter: {}, guard });
+
+  // Loads what is loaded once: libtorch, the data set, the picture's parts.
+  beforeAll(async () => void (await whole("first")));
+
+  it.each<[string, () => Promise<unknown>, RegExp | null]>([
+    ["at its end", () => whole("end"), null],
+    ["when it is taken up again", () => whole("end", never(), { epochs: 3 }), null],
+    ["when there is nothing left to train", () => whole("end", never(), { epochs: 3 }), null],
+    ["stopped by a signal", () => whole("stopped", stoppingAfter(3)), /terminated/],
+    [
+      "refused for other settings",
+      () => whole("end", never(), { seed: 1 }),
+      /expected the settings that its run began with/,
+    ],
+    [
+      "when the loss is not finite",
+      () => whole("nan", never(), { sgd: { lr: 1e38, momentum: 0 } }),
+      /expected (a )?finite/,
+    ],
+    ["when a file of weights is none", () => whole("weights", never(), { loadPretrained: "/dev/null" }), /\/dev\/null/],
+    [
+      "tested alone",
+      () => testRun(settings("end", { epochs: 3, evaluate: true }), { reporter: {}, guard: never() }),
+      null,
+    ],
+    [
+      "tested alone, stopped by a signal",
+      () => testRun(settings("end", { epochs: 3, evaluate: true }), { reporter: {}, guard: stoppingAfter(0) }),
+      /terminated/,
+    ],
+  ])("%s", async (_, run, failure) => {
+    await expectNothingLeft(() => (failure === null ? run() : expect(run()).rejects.toThrow(failure)));
+  });
+
+  it("when its reporter throws", async () => {
+    const epoch = () => {
+      throw new RangeError("no more");
+    };
+    const run = () => trainRun(settings("thrown"), { reporter: { epoch }, guard: never() });
+    await expectNothingLeft(() => expect(run()).rejects.toThrow(RangeError));
+  });
+});
+
+describe("a reporter", () => {
+  it("hears of a run in its order", async () => {
+    const heard: string[] = [];
+    const reporter: Reporter = {
+      begin: (work) => void heard.push(`${work.kind} ${work.total}`),
+      advance: (done) => void heard.push(`${done}`),
+      step: ({ epochStep, result }) => void heard.push(`step ${epochStep} of ${result.images}`),
+      end: () => void heard.push("end"),
+      prune: ({ kept, total }) => void heard.push(`kept ${((100 * kept) / total).toFixed(0)} %`),
+      epoch: ({ epoch, result }) => void heard.push(`epoch ${epoch} tested on ${result.images}`),
+    };
+    const guard = never();
+    const { outcome, report } = await trainRun(settings("heard", { epochs: 1 }), { reporter, guard });
+    expect(outcome.steps).toBe(3);
+    expect(report?.summary).toMatchObject({ steps: 3, testImages: 32 });
+    // The first end is that of the data set's fetching.
+    expect(heard.join(", ")).toBe(
+      "end, prune 1, 1, end, kept 50 %, epoch 3, step 1 of 16, step 2 of 16, step 3 of 16, end, test 32, 32, end, epoch 0 tested on 32",
+    );
+  });
+});
