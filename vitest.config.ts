@@ -6,15 +6,14 @@ const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 export default defineConfig({
   resolve: {
     alias: [
-      { find: "@peekaboo/torch/background-files", replacement: source("packages/torch/src/background-files.ts") },
+      { find: "@peekaboo/files/errors", replacement: source("packages/files/src/errors.ts") },
+      { find: "@peekaboo/files/safetensors", replacement: source("packages/files/src/safetensors/index.ts") },
+      { find: "@peekaboo/files", replacement: source("packages/files/src/node/index.ts") },
       { find: "@peekaboo/torch/distributed", replacement: source("packages/torch/src/distributed/index.ts") },
       { find: "@peekaboo/torch/cgroups", replacement: source("packages/torch/src/cgroups.ts") },
       { find: "@peekaboo/torch/cores", replacement: source("packages/torch/src/cores.ts") },
       { find: "@peekaboo/torch/errors", replacement: source("packages/torch/src/errors.ts") },
-      { find: "@peekaboo/torch/files", replacement: source("packages/torch/src/files.ts") },
-      { find: "@peekaboo/torch/folders", replacement: source("packages/torch/src/folders.ts") },
       { find: "@peekaboo/torch/generate", replacement: source("packages/torch/src/generate/index.ts") },
-      { find: "@peekaboo/torch/safetensors", replacement: source("packages/torch/src/safetensors/index.ts") },
       { find: /^peekaboo\/internal\/(.*)$/, replacement: `${source("packages/peekaboo/src")}/$1.ts` },
       { find: "@peekaboo/torch", replacement: source("packages/torch/src/index.ts") },
     ],

@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { fileURLToPath } from "node:url";
+import { readSafetensors, writeSafetensors } from "@peekaboo/files";
+import { asTypedArray, type TensorEntry } from "@peekaboo/files/safetensors";
 import { liveTensorCount } from "@peekaboo/torch";
-import { asTypedArray, readSafetensors, type TensorEntry, writeSafetensors } from "@peekaboo/torch/safetensors";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { main } from "./conformance/main.js";
 

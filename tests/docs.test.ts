@@ -9,6 +9,7 @@ import { longFlags, optionsOf } from "../packages/peekaboo/src/config/table.js";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const pages = [
   "README.md",
+  "packages/files/README.md",
   "packages/torch/README.md",
   ...readdirSync(join(root, "docs")).map((name) => `docs/${name}`),
 ];

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { asTypedArray, type TensorEntry } from "@peekaboo/torch/safetensors";
+import { asTypedArray, type TensorEntry } from "@peekaboo/files/safetensors";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readStateFile } from "../packages/peekaboo/src/checkpoint/state-file.js";
 

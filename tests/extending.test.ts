@@ -28,7 +28,13 @@ const peekaboo = (...args: string[]) => run(process.execPath, "packages/peekaboo
 beforeAll(() => {
   copy = mkdtempSync(join(tmpdir(), "peekaboo-extending-"));
   mkdirSync(join(copy, "packages/peekaboo"), { recursive: true });
-  for (const name of ["node_modules", "tsconfig.base.json", "packages/torch", "packages/peekaboo/build"]) {
+  for (const name of [
+    "node_modules",
+    "tsconfig.base.json",
+    "packages/files",
+    "packages/torch",
+    "packages/peekaboo/build",
+  ]) {
     symlinkSync(join(root, name), join(copy, name));
   }
   for (const name of ["src", "bin", "package.json", "tsconfig.json"]) {

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { encodeSafetensors } from "@peekaboo/torch/safetensors";
+import { encodeSafetensors } from "@peekaboo/files/safetensors";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { bmpOf, solid, writeFiles } from "./support/images.js";
 

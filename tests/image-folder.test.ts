@@ -4,7 +4,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, write
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { readSafetensors } from "@peekaboo/torch/safetensors";
+import { readSafetensors } from "@peekaboo/files";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { writeCifarFolder } from "./support/cifar-folder.js";
 

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { readSafetensors } from "@peekaboo/torch/safetensors";
+import { readSafetensors } from "@peekaboo/files";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { keptOf } from "../packages/peekaboo/src/pruning/selection.js";
 import { shuffledMask } from "../packages/peekaboo/src/pruning/shuffle.js";

@@ -4,7 +4,7 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, wri
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { readSafetensors, writeSafetensors } from "@peekaboo/torch/safetensors";
+import { readSafetensors, writeSafetensors } from "@peekaboo/files";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { withChecksums } from "../packages/peekaboo/src/checkpoint/checksums.js";
 

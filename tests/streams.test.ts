@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { readSafetensorsHeader } from "@peekaboo/torch/safetensors";
+import { readSafetensorsHeader } from "@peekaboo/files";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { isAlive, until } from "./support/launch.js";
 

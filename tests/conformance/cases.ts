@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { parseJson, printable, quoted, UserError } from "@peekaboo/torch/errors";
-import { readWhole } from "@peekaboo/torch/files";
+import { readWhole } from "@peekaboo/files";
+import { parseJson, printable, quoted, UserError } from "@peekaboo/files/errors";
 import { z } from "zod";
 
 /** A case as a folder lists it; only its name is known to be valid, so that a broken case fails alone. */

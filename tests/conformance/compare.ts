@@ -1,5 +1,5 @@
+import { asTypedArray, type TensorEntry } from "@peekaboo/files/safetensors";
 import { scope, type Tensor, UserError } from "@peekaboo/torch";
-import { asTypedArray, type TensorEntry } from "@peekaboo/torch/safetensors";
 
 /** Numbers by index; int64 ones come as bigint. */
 export type Numbers = ArrayLike<number | bigint>;

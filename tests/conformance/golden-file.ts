@@ -1,6 +1,7 @@
+import { readSafetensors } from "@peekaboo/files";
+import { quoted, UserError } from "@peekaboo/files/errors";
+import { asTypedArray, type TensorEntry } from "@peekaboo/files/safetensors";
 import { type Tensor, tensorOf } from "@peekaboo/torch";
-import { quoted, UserError } from "@peekaboo/torch/errors";
-import { asTypedArray, readSafetensors, type TensorEntry } from "@peekaboo/torch/safetensors";
 import type { Numbers } from "./compare.js";
 
 /** The inputs and expected outputs of a case. */

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { UserError } from "@peekaboo/torch/errors";
+import { UserError } from "@peekaboo/files/errors";
 import type { z } from "zod";
 import { type caseSchema, validated } from "./cases.js";
 import type { Measurement } from "./compare.js";

@@ -1,4 +1,4 @@
-import { printable } from "@peekaboo/torch/errors";
+import { printable } from "@peekaboo/files/errors";
 import { reportFailure, UsageError } from "peekaboo/internal/cli/usage";
 import type { Io } from "peekaboo/internal/console/io";
 import { caseSchema, type ListedCase, readCases, validated } from "./cases.js";

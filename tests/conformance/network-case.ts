@@ -1,5 +1,5 @@
+import type { TensorEntry } from "@peekaboo/files/safetensors";
 import { scope, type Tensor, tensorOf, UserError } from "@peekaboo/torch";
-import type { TensorEntry } from "@peekaboo/torch/safetensors";
 import { HIDDEN_ACTS } from "peekaboo/internal/layers/latent-score";
 import type { PsgOptions } from "peekaboo/internal/layers/psg-conv2d";
 import { Network } from "peekaboo/internal/models/network";

@@ -1,5 +1,5 @@
+import { asTypedArray, type TensorEntry } from "@peekaboo/files/safetensors";
 import { scope, type Tensor } from "@peekaboo/torch";
-import { asTypedArray, type TensorEntry } from "@peekaboo/torch/safetensors";
 import { PLAIN_GRADIENT } from "peekaboo/internal/layers/psg-conv2d";
 import type { Network } from "peekaboo/internal/models/network";
 import { prune as pruneNetwork } from "peekaboo/internal/pruning/loop";

@@ -1,5 +1,5 @@
+import { asTypedArray, type TensorEntry } from "@peekaboo/files/safetensors";
 import { grad, ops, scope, type Tensor } from "@peekaboo/torch";
-import { asTypedArray, type TensorEntry } from "@peekaboo/torch/safetensors";
 import type { PsgOptions } from "peekaboo/internal/layers/psg-conv2d";
 import { pabOps } from "peekaboo/internal/native/library";
 import { z } from "zod";

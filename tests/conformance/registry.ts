@@ -1,4 +1,4 @@
-import { quoted, UserError } from "@peekaboo/torch/errors";
+import { quoted, UserError } from "@peekaboo/files/errors";
 import { architecture } from "./architecture.js";
 import { bop } from "./bop.js";
 import type { Kind } from "./kind.js";

@@ -1,5 +1,5 @@
+import { asTypedArray, type TensorEntry } from "@peekaboo/files/safetensors";
 import { ops, optim, scope, UserError } from "@peekaboo/torch";
-import { asTypedArray, type TensorEntry } from "@peekaboo/torch/safetensors";
 import { PLAIN_GRADIENT } from "peekaboo/internal/layers/psg-conv2d";
 import type { Network } from "peekaboo/internal/models/network";
 import { Bop } from "peekaboo/internal/optim/bop";

@@ -3,8 +3,8 @@
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { crc32, deflateSync, gzipSync } from "node:zlib";
-import { UserError } from "@peekaboo/torch/errors";
-import { readSafetensors } from "@peekaboo/torch/safetensors";
+import { readSafetensors } from "@peekaboo/files";
+import { UserError } from "@peekaboo/files/errors";
 import { readFiles } from "peekaboo/internal/data/fetch/files";
 import { decodeIdx } from "peekaboo/internal/data/formats/idx";
 import { decodePngSheets } from "peekaboo/internal/data/formats/png-sheets";

@@ -1,6 +1,6 @@
 import { closeSync, copyFileSync, ftruncateSync, openSync, readSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { UserError } from "@peekaboo/torch/errors";
+import { UserError } from "@peekaboo/files/errors";
 import { readCheckpoint } from "peekaboo/internal/checkpoint/checkpoint";
 import { cachePath, dataFolder, readCache, writeCache } from "peekaboo/internal/data/cache";
 import { cifar10 } from "peekaboo/internal/data/sets/cifar10";

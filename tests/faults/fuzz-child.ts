@@ -2,7 +2,7 @@
 // The index of each input is on the disk before it is parsed, so that the parent knows what a crash or a hang was.
 import { closeSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { UserError } from "@peekaboo/torch/errors";
+import { UserError } from "@peekaboo/files/errors";
 import { requestedBytes } from "./allocations.js";
 import { randomOf } from "./random.js";
 import { FREE_BYTES, type Target } from "./target.js";

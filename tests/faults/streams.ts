@@ -3,7 +3,7 @@ import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { readSafetensorsHeader } from "@peekaboo/torch/safetensors";
+import { readSafetensorsHeader } from "@peekaboo/files";
 import { finish, type Whole } from "./kills.js";
 import { randomOf } from "./random.js";
 import { type Faults, Tally } from "./tally.js";

@@ -1,11 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { crc32, gzipSync } from "node:zlib";
-import {
-  encodeSafetensors,
-  readSafetensors,
-  readSafetensorsHeader,
-  type TensorEntry,
-} from "@peekaboo/torch/safetensors";
+import { readSafetensors, readSafetensorsHeader } from "@peekaboo/files";
+import { encodeSafetensors, type TensorEntry } from "@peekaboo/files/safetensors";
 import { loadNetwork, readCheckpoint } from "peekaboo/internal/checkpoint/checkpoint";
 import { inspectFile } from "peekaboo/internal/checkpoint/inspect";
 import { findState } from "peekaboo/internal/checkpoint/state-file";

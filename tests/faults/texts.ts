@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { encodeSafetensors, readSafetensors } from "@peekaboo/torch/safetensors";
+import { readSafetensors } from "@peekaboo/files";
+import { encodeSafetensors } from "@peekaboo/files/safetensors";
 import { some, type Trial, tryAll } from "./command.js";
 import { type Faults, Tally } from "./tally.js";
 

@@ -2,7 +2,7 @@ import { type ChildProcess, type StdioOptions, spawn } from "node:child_process"
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { readSafetensors } from "@peekaboo/torch/safetensors";
+import { readSafetensors } from "@peekaboo/files";
 import { cachePath, dataFolder } from "peekaboo/internal/data/cache";
 import { cifar10 } from "peekaboo/internal/data/sets/cifar10";
 

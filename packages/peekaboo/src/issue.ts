@@ -1,4 +1,4 @@
-import { printable, quoted } from "@peekaboo/torch/errors";
+import { printable, quoted } from "@peekaboo/files/errors";
 import type { z } from "zod";
 
 /** The first thing that a schema finds wrong, with its place, in words that are safe to print. */

@@ -1,6 +1,7 @@
+import { UserError } from "@peekaboo/files/errors";
 import { describe, expect, it } from "vitest";
 import { grad, noGrad } from "./autograd.js";
-import { TorchError, UserError } from "./errors.js";
+import { TorchError } from "./errors.js";
 import * as ops from "./generated/ops.js";
 import { liveTensorCount, scope } from "./scope.js";
 import { ones, Tensor } from "./tensor.js";

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
+import { quoted } from "@peekaboo/files/errors";
 import { cgroupFolders } from "./cgroups.js";
-import { quoted } from "./quote.js";
 
 /** What a process may know of the machine that it runs on. */
 export interface Machine {

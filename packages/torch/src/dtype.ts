@@ -1,5 +1,5 @@
-import { UserError } from "./errors.js";
-import type { SafetensorsDtype } from "./safetensors/index.js";
+import { UserError } from "@peekaboo/files/errors";
+import type { SafetensorsDtype } from "@peekaboo/files/safetensors";
 
 /** Arrays that hold a tensor's elements. */
 export type TypedArray = Float32Array | Float64Array | BigInt64Array | Int32Array | Int16Array | Int8Array | Uint8Array;

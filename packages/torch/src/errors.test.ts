@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { TorchError, UserError } from "./errors.js";
+import { TorchError } from "./errors.js";
 import * as ops from "./generated/ops.js";
 import { scope } from "./scope.js";
 import { Tensor } from "./tensor.js";
@@ -19,18 +19,6 @@ function torchError(body: () => unknown): TorchError {
   if (!(error instanceof TorchError)) throw error;
   return error;
 }
-
-describe("UserError", () => {
-  it("reads as one sentence, and its stack begins with its name", () => {
-    const cause = new Error("deeper");
-    const parts = { operation: "train", argument: "--epochs", expected: "a number from 1", received: "0" };
-    const error = new UserError({ ...parts, remedy: "leave it out for 200", cause });
-    expect(error.message).toBe("train: expected a number from 1 for --epochs, received 0; leave it out for 200.");
-    expect(error.stack).toMatch(/^UserError: train: expected/);
-    expect(error).toMatchObject({ name: "UserError", operation: "train", argument: "--epochs", cause });
-    expect(new UserError(parts).message).toBe("train: expected a number from 1 for --epochs, received 0.");
-  });
-});
 
 describe("TorchError", () => {
   it("carries the operation, and libtorch's own words in one line with the call", () => {

@@ -1,7 +1,8 @@
+export { UserError, type UserErrorParts } from "@peekaboo/files/errors";
 export { type GradOptions, grad, noGrad } from "./autograd.js";
 export * as distributed from "./distributed/index.js";
 export type { Dtype, TypedArray } from "./dtype.js";
-export { DistributedError, TorchError, type TorchErrorKind, UserError, type UserErrorParts } from "./errors.js";
+export { DistributedError, TorchError, type TorchErrorKind } from "./errors.js";
 export * as ops from "./generated/ops.js";
 export type { MemoryFormat } from "./memory-format.js";
 export { type Handle, Operator } from "./native.js";

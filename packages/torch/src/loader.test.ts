@@ -2,8 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { UserError } from "@peekaboo/files/errors";
 import { afterAll, describe, expect, it } from "vitest";
-import { UserError } from "./errors.js";
 import { checkVersion, diagnoseLoadFailure, loadAddon } from "./loader.js";
 
 const ADDON = fileURLToPath(new URL("../build/Release/torch.node", import.meta.url));

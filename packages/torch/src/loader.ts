@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
-import { UserError } from "./errors.js";
+import { UserError } from "@peekaboo/files/errors";
 
 const BUILD = "build it again with `npm run build`";
 

@@ -1,8 +1,8 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { MessageChannel } from "node:worker_threads";
+import { UserError } from "@peekaboo/files/errors";
 import { describe, expect, it } from "vitest";
-import { UserError } from "./errors.js";
 import { empty, zeros } from "./generated/ops.js";
 import { native } from "./native.js";
 import { liveTensorCount, scope } from "./scope.js";

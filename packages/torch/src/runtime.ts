@@ -1,5 +1,5 @@
+import { UserError } from "@peekaboo/files/errors";
 import { cores } from "./cores.js";
-import { UserError } from "./errors.js";
 import { native } from "./native.js";
 import { scope } from "./scope.js";
 import { full } from "./tensor.js";

@@ -1,7 +1,7 @@
+import { UserError } from "@peekaboo/files/errors";
+import { encodeSafetensors, parseSafetensors, type TensorEntry } from "@peekaboo/files/safetensors";
 import { describe, expect, it } from "vitest";
 import type { TypedArray } from "./dtype.js";
-import { UserError } from "./errors.js";
-import { encodeSafetensors, parseSafetensors, type TensorEntry } from "./safetensors/index.js";
 import { entryOf, tensorOf } from "./safetensors-tensors.js";
 import { scope } from "./scope.js";
 import { Tensor } from "./tensor.js";

@@ -1,6 +1,6 @@
+import { asTypedArray, type TensorEntry } from "@peekaboo/files/safetensors";
 import { dtypeInfo, dtypeOfArray, type TypedArray } from "./dtype.js";
 import { narrow } from "./generated/ops.js";
-import { asTypedArray, type TensorEntry } from "./safetensors/index.js";
 import { scope } from "./scope.js";
 import { Tensor } from "./tensor.js";
 

@@ -1,5 +1,5 @@
+import { UserError } from "@peekaboo/files/errors";
 import { describe, expect, it } from "vitest";
-import { UserError } from "./errors.js";
 import { keep, liveTensorCount, scope } from "./scope.js";
 import { ones, type Tensor } from "./tensor.js";
 

@@ -1,4 +1,4 @@
-import { UserError } from "./errors.js";
+import { UserError } from "@peekaboo/files/errors";
 
 /** Throws UserError when a body that had to be synchronous returned a promise: most of it would run too late. */
 export function refusePromise(operation: string, result: unknown): void {

@@ -1,5 +1,5 @@
+import { UserError } from "@peekaboo/files/errors";
 import { type Dtype, dtypeInfo, dtypeOfArray, dtypeOfName, type TypedArray } from "./dtype.js";
-import { UserError } from "./errors.js";
 import { type Handle, native } from "./native.js";
 import { formatValues, PRINTED_ELEMENTS } from "./print.js";
 import { forget, type Scoped, track } from "./scope.js";

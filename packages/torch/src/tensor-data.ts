@@ -1,6 +1,6 @@
 import { markAsUntransferable } from "node:worker_threads";
+import { UserError } from "@peekaboo/files/errors";
 import type { Dtype, TypedArray } from "./dtype.js";
-import { UserError } from "./errors.js";
 import type { NestedNumbers } from "./tensor-base.js";
 
 /** The extents of nested arrays, as their first members show them. */

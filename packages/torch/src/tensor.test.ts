@@ -1,7 +1,8 @@
 import { runInNewContext } from "node:vm";
+import { UserError } from "@peekaboo/files/errors";
 import { describe, expect, it } from "vitest";
 import type { TypedArray } from "./dtype.js";
-import { TorchError, UserError } from "./errors.js";
+import { TorchError } from "./errors.js";
 import { native, Operator } from "./native.js";
 import { scope } from "./scope.js";
 import { full, ones, Tensor, zeros } from "./tensor.js";

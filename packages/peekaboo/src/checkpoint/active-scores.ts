@@ -1,4 +1,4 @@
-import { asTypedArray, type TensorEntry } from "@peekaboo/torch/safetensors";
+import { asTypedArray, type TensorEntry } from "@peekaboo/files/safetensors";
 import type { TrainConfig } from "../config/config.js";
 
 /**

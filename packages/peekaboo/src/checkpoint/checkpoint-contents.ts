@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
+import type { BackgroundFile, FileContents } from "@peekaboo/files";
+import { layOutSafetensors, type SafetensorsLayout } from "@peekaboo/files/safetensors";
 import { descriptionOf, piecesOf, type Tensor } from "@peekaboo/torch";
-import type { BackgroundFile, FileContents } from "@peekaboo/torch/background-files";
-import { layOutSafetensors, type SafetensorsLayout } from "@peekaboo/torch/safetensors";
 import { type SummedTensor, sealed } from "./checksums.js";
 
 /** Enough for few calls, and little enough to stay in a processor's cache from the copy to the checksum. */

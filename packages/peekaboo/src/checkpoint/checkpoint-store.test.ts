@@ -1,8 +1,8 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type FileContents, nodeBackgroundOperations } from "@peekaboo/torch/background-files";
-import { encodeSafetensors } from "@peekaboo/torch/safetensors";
+import { type FileContents, nodeBackgroundOperations } from "@peekaboo/files";
+import { encodeSafetensors } from "@peekaboo/files/safetensors";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { parseConfig } from "../config/config.js";
 import { removeUnfinished, runFolder } from "../runs/run-folder.js";

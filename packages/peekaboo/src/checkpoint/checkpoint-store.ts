@@ -3,12 +3,12 @@ import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import {
   type BackgroundFileOperations,
+  errorCode,
   type FileContents,
   nodeBackgroundOperations,
   writeFileInBackground,
-} from "@peekaboo/torch/background-files";
-import { printable, quoted, UserError } from "@peekaboo/torch/errors";
-import { errorCode } from "@peekaboo/torch/files";
+} from "@peekaboo/files";
+import { printable, quoted, UserError } from "@peekaboo/files/errors";
 import { formatBytes } from "../console/format.js";
 import { earlierCheckpoints, type RunFolder } from "../runs/run-folder.js";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.js";

@@ -1,8 +1,8 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { readSafetensors, writeSafetensors } from "@peekaboo/files";
 import { ops, scope, Tensor, UserError } from "@peekaboo/torch";
-import { readSafetensors, writeSafetensors } from "@peekaboo/torch/safetensors";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parseConfig } from "../config/config.js";
 import { Network } from "../models/network.js";

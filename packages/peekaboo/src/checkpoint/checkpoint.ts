@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
+import { readSafetensors, writeFileInBackground } from "@peekaboo/files";
+import { parseJson, printable, quoted, UserError } from "@peekaboo/files/errors";
+import type { SafetensorsFile, TensorEntry } from "@peekaboo/files/safetensors";
 import { nn, type optim, scope, type Tensor, tensorOf } from "@peekaboo/torch";
-import { writeFileInBackground } from "@peekaboo/torch/background-files";
-import { parseJson, printable, quoted, UserError } from "@peekaboo/torch/errors";
-import { readSafetensors, type SafetensorsFile, type TensorEntry } from "@peekaboo/torch/safetensors";
 import { z } from "zod";
 import { parseConfig, type TrainConfig } from "../config/config.js";
 import { IMAGE_FOLDER } from "../config/options.js";

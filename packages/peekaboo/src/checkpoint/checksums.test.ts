@@ -1,7 +1,8 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { readSafetensorsHeader, type TensorEntry, writeSafetensors } from "@peekaboo/torch/safetensors";
+import { readSafetensorsHeader, writeSafetensors } from "@peekaboo/files";
+import type { TensorEntry } from "@peekaboo/files/safetensors";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { verifyWritten, withChecksums } from "./checksums.js";
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { readInBackground } from "@peekaboo/torch/background-files";
-import { parseJson, quoted, UserError } from "@peekaboo/torch/errors";
-import { readSafetensorsHeader, type SafetensorsFile, type TensorEntry } from "@peekaboo/torch/safetensors";
+import { readInBackground, readSafetensorsHeader } from "@peekaboo/files";
+import { parseJson, quoted, UserError } from "@peekaboo/files/errors";
+import type { SafetensorsFile, TensorEntry } from "@peekaboo/files/safetensors";
 
 /** The metadata's keys: every tensor's SHA-256 by name, in JSON, and that of the whole. */
 const OF_TENSORS = "checksums";

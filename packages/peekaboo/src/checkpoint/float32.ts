@@ -1,4 +1,4 @@
-import { asTypedArray, type TensorEntry } from "@peekaboo/torch/safetensors";
+import { asTypedArray, type TensorEntry } from "@peekaboo/files/safetensors";
 
 /**
  * A floating-point tensor's elements as float32, row-major: rounded to nearest from F64, exact from F16 and BF16, shared

@@ -1,8 +1,9 @@
 import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { UserError } from "@peekaboo/torch/errors";
-import { type TensorEntry, writeSafetensors } from "@peekaboo/torch/safetensors";
+import { writeSafetensors } from "@peekaboo/files";
+import { UserError } from "@peekaboo/files/errors";
+import type { TensorEntry } from "@peekaboo/files/safetensors";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { formatReport } from "../cli/inspect.js";
 import { inspectFile } from "./inspect.js";

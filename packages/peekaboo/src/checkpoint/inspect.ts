@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
-import { parseJson, printable, quoted, UserError } from "@peekaboo/torch/errors";
-import { asTypedArray, readSafetensors, type TensorEntry } from "@peekaboo/torch/safetensors";
+import { readSafetensors } from "@peekaboo/files";
+import { parseJson, printable, quoted, UserError } from "@peekaboo/files/errors";
+import { asTypedArray, type TensorEntry } from "@peekaboo/files/safetensors";
 import { parseConfig, type TrainConfig } from "../config/config.js";
 import { findNetwork } from "../models/registry.js";
 import { activeScores } from "./active-scores.js";

@@ -1,6 +1,6 @@
+import { readSafetensors, writeSafetensors } from "@peekaboo/files";
+import { quoted, UserError } from "@peekaboo/files/errors";
 import { entryOf, scope, type Tensor, tensorOf } from "@peekaboo/torch";
-import { quoted, UserError } from "@peekaboo/torch/errors";
-import { readSafetensors, writeSafetensors } from "@peekaboo/torch/safetensors";
 import type { Network } from "../models/network.js";
 
 const FORMAT = "peekaboo-network/1";

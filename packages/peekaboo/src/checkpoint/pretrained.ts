@@ -1,7 +1,7 @@
+import { readSafetensorsHeader, withFile } from "@peekaboo/files";
+import { printable, quoted, UserError } from "@peekaboo/files/errors";
+import type { TensorEntry } from "@peekaboo/files/safetensors";
 import { nn, Tensor } from "@peekaboo/torch";
-import { printable, quoted, UserError } from "@peekaboo/torch/errors";
-import { withFile } from "@peekaboo/torch/files";
-import { readSafetensorsHeader, type TensorEntry } from "@peekaboo/torch/safetensors";
 import { refuseNonfinite } from "../models/first-nonfinite.js";
 import type { Network } from "../models/network.js";
 import { isPth } from "../pth/read.js";

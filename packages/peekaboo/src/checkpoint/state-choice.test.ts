@@ -1,4 +1,4 @@
-import type { TensorEntry } from "@peekaboo/torch/safetensors";
+import type { TensorEntry } from "@peekaboo/files/safetensors";
 import { expect, it } from "vitest";
 import { chooseState, type StateCandidate } from "./state-choice.js";
 

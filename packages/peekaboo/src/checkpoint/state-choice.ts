@@ -1,5 +1,5 @@
-import { quoted, UserError } from "@peekaboo/torch/errors";
-import type { TensorEntry } from "@peekaboo/torch/safetensors";
+import { quoted, UserError } from "@peekaboo/files/errors";
+import type { TensorEntry } from "@peekaboo/files/safetensors";
 
 /** Tensors by name, and where in the file they stand. */
 export interface StateCandidate {

@@ -1,6 +1,6 @@
-import { quoted, UserError } from "@peekaboo/torch/errors";
-import { withFile } from "@peekaboo/torch/files";
-import { readSafetensors, type TensorEntry } from "@peekaboo/torch/safetensors";
+import { readSafetensors, withFile } from "@peekaboo/files";
+import { quoted, UserError } from "@peekaboo/files/errors";
+import type { TensorEntry } from "@peekaboo/files/safetensors";
 import { NumpyArray, NumpyScalar } from "../pickle/numpy.js";
 import { Complex, Inert } from "../pickle/plain.js";
 import { kindOf, type PickleDict, type PickleValue } from "../pickle/values.js";

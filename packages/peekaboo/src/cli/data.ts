@@ -1,4 +1,4 @@
-import { printable } from "@peekaboo/torch/errors";
+import { printable } from "@peekaboo/files/errors";
 import type { Command } from "commander";
 import { optional, text } from "../config/kinds.js";
 import { trainOptions } from "../config/options.js";

@@ -1,5 +1,5 @@
 import { PassThrough } from "node:stream";
-import { UserError } from "@peekaboo/torch/errors";
+import { UserError } from "@peekaboo/files/errors";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { main } from "./main.js";
 

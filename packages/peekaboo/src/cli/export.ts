@@ -1,4 +1,4 @@
-import { printable, quoted } from "@peekaboo/torch/errors";
+import { printable, quoted } from "@peekaboo/files/errors";
 import type { Command } from "commander";
 import type { Exported, ExportOptions } from "../commands/export-file.js";
 import { choice, flag, optional, text } from "../config/kinds.js";

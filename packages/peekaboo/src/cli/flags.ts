@@ -1,4 +1,4 @@
-import { quoted, UserError } from "@peekaboo/torch/errors";
+import { quoted, UserError } from "@peekaboo/files/errors";
 import { type Command, Option as CommanderOption } from "commander";
 import { longFlags, type Option, optionsOf, type Table } from "../config/table.js";
 

@@ -1,4 +1,4 @@
-import { printable } from "@peekaboo/torch/errors";
+import { printable } from "@peekaboo/files/errors";
 import type { Command } from "commander";
 import type { InspectReport } from "../checkpoint/inspect.js";
 import type { PruningConfig } from "../config/config.js";

@@ -1,4 +1,4 @@
-import { printable } from "@peekaboo/torch/errors";
+import { printable } from "@peekaboo/files/errors";
 import type { Command } from "commander";
 import { configFromFlags } from "../config/config.js";
 import { withImageFolder } from "../config/imagenet.js";

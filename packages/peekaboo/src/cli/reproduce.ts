@@ -1,4 +1,4 @@
-import { printable } from "@peekaboo/torch/errors";
+import { printable } from "@peekaboo/files/errors";
 import type { Command } from "commander";
 import type { Comparison, Difference } from "../commands/compare-runs.js";
 import type { Reproduction } from "../commands/reproduce.js";

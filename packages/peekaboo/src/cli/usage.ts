@@ -1,4 +1,5 @@
-import { DistributedError, printable, quoted, TorchError, UserError } from "@peekaboo/torch/errors";
+import { printable, quoted, UserError } from "@peekaboo/files/errors";
+import { DistributedError, TorchError } from "@peekaboo/torch/errors";
 import { type Command, CommanderError } from "commander";
 import { EXIT } from "../console/exit.js";
 import { Interrupted } from "../console/interrupt.js";

@@ -1,4 +1,4 @@
-import type { TensorEntry } from "@peekaboo/torch/safetensors";
+import type { TensorEntry } from "@peekaboo/files/safetensors";
 import { describe, expect, it } from "vitest";
 import type { Metrics } from "../runs/metrics.js";
 import { compareEnvironments, compareMetrics, compareTensors } from "./compare-runs.js";

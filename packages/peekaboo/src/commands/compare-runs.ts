@@ -1,4 +1,5 @@
-import { asTypedArray, readSafetensors, type TensorEntry } from "@peekaboo/torch/safetensors";
+import { readSafetensors } from "@peekaboo/files";
+import { asTypedArray, type TensorEntry } from "@peekaboo/files/safetensors";
 import { differences, inJson, type ValueDifference } from "../runs/differences.js";
 import type { Environment } from "../runs/environment.js";
 import { type Metrics, readMetrics } from "../runs/metrics.js";

@@ -1,4 +1,4 @@
-import { quoted, UserError } from "@peekaboo/torch/errors";
+import { quoted, UserError } from "@peekaboo/files/errors";
 import { loadNetwork } from "../checkpoint/checkpoint.js";
 import type { EvaluateOptions } from "../config/config.js";
 import { IMAGE_FOLDER } from "../config/options.js";

@@ -1,9 +1,10 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { readSafetensors } from "@peekaboo/files";
+import { UserError } from "@peekaboo/files/errors";
+import { asTypedArray } from "@peekaboo/files/safetensors";
 import { ops, scope, Tensor } from "@peekaboo/torch";
-import { UserError } from "@peekaboo/torch/errors";
-import { asTypedArray, readSafetensors } from "@peekaboo/torch/safetensors";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { networkOptions, writeCheckpoint } from "../checkpoint/checkpoint.js";
 import { loadPretrained } from "../checkpoint/pretrained.js";

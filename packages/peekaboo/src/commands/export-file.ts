@@ -1,9 +1,9 @@
 import { existsSync, realpathSync, statSync } from "node:fs";
 import { dirname, join, parse } from "node:path";
+import { readSafetensorsHeader, refuseUnwritable, writeSafetensors } from "@peekaboo/files";
+import { parseJson, quoted, UserError } from "@peekaboo/files/errors";
+import type { TensorEntry } from "@peekaboo/files/safetensors";
 import { entryOf, scope } from "@peekaboo/torch";
-import { parseJson, quoted, UserError } from "@peekaboo/torch/errors";
-import { refuseUnwritable } from "@peekaboo/torch/folders";
-import { readSafetensorsHeader, type TensorEntry, writeSafetensors } from "@peekaboo/torch/safetensors";
 import { loadNetwork } from "../checkpoint/checkpoint.js";
 import type { Guard } from "../console/interrupt.js";
 import { nameOfNonfinite } from "../models/first-nonfinite.js";

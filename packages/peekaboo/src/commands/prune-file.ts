@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
+import { refuseUnwritable } from "@peekaboo/files";
 import { UserError } from "@peekaboo/torch";
-import { refuseUnwritable } from "@peekaboo/torch/folders";
 import { networkOptions, writePruned } from "../checkpoint/checkpoint.js";
 import { loadPretrained } from "../checkpoint/pretrained.js";
 import type { TrainConfig } from "../config/config.js";

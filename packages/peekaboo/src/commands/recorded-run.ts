@@ -1,6 +1,6 @@
 import { basename, dirname, join, resolve } from "node:path";
-import { quoted, UserError } from "@peekaboo/torch/errors";
-import { readSafetensorsHeader } from "@peekaboo/torch/safetensors";
+import { readSafetensorsHeader } from "@peekaboo/files";
+import { quoted, UserError } from "@peekaboo/files/errors";
 import { type Checkpoint, readCheckpoint } from "../checkpoint/checkpoint.js";
 import type { Progress } from "../checkpoint/progress.js";
 import type { TrainConfig } from "../config/config.js";

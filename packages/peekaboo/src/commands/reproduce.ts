@@ -1,6 +1,6 @@
 import { existsSync, realpathSync } from "node:fs";
+import { quoted, UserError } from "@peekaboo/files/errors";
 import { devices } from "@peekaboo/torch";
-import { quoted, UserError } from "@peekaboo/torch/errors";
 import type { TrainConfig } from "../config/config.js";
 import type { Io } from "../console/io.js";
 import { isLaunched } from "../launch/environment.js";

@@ -1,6 +1,6 @@
 import { realpathSync } from "node:fs";
 import { dirname } from "node:path";
-import { quoted, UserError } from "@peekaboo/torch/errors";
+import { quoted, UserError } from "@peekaboo/files/errors";
 import { type Checkpoint, readCheckpoint } from "../checkpoint/checkpoint.js";
 import { readLatest } from "../checkpoint/checkpoint-store.js";
 import type { TrainConfig } from "../config/config.js";

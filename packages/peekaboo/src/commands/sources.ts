@@ -1,4 +1,4 @@
-import { printable } from "@peekaboo/torch/errors";
+import { printable } from "@peekaboo/files/errors";
 import type { TrainConfig } from "../config/config.js";
 import { IMAGE_FOLDER } from "../config/options.js";
 import type { Batch, ImageShape } from "../data/batch.js";

@@ -1,5 +1,5 @@
+import { printable, quoted, UserError } from "@peekaboo/files/errors";
 import type { distributed } from "@peekaboo/torch";
-import { printable, quoted, UserError } from "@peekaboo/torch/errors";
 import { type Checkpoint, networkOptions, restoreNetwork } from "../checkpoint/checkpoint.js";
 import { CheckpointStore } from "../checkpoint/checkpoint-store.js";
 import { loadPretrained, trainedOn } from "../checkpoint/pretrained.js";

@@ -1,4 +1,4 @@
-import { UserError } from "@peekaboo/torch/errors";
+import { UserError } from "@peekaboo/files/errors";
 import { describe, expect, it } from "vitest";
 import { configFromFlags, notesOn, parseConfig, type TrainConfig, wantedDevice } from "./config.js";
 import { trainOptions } from "./options.js";

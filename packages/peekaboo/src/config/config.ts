@@ -1,4 +1,4 @@
-import { UserError } from "@peekaboo/torch/errors";
+import { UserError } from "@peekaboo/files/errors";
 import { findSource } from "../data/sets/sources.js";
 import { HIDDEN_ACTS } from "../layers/latent-score.js";
 import { findNetwork } from "../models/registry.js";

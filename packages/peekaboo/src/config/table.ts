@@ -1,4 +1,4 @@
-import { printable, UserError } from "@peekaboo/torch/errors";
+import { printable, UserError } from "@peekaboo/files/errors";
 import { nearest } from "../nearest.js";
 import type { Kind } from "./kinds.js";
 

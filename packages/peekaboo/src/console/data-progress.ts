@@ -1,4 +1,4 @@
-import { printable } from "@peekaboo/torch/errors";
+import { printable } from "@peekaboo/files/errors";
 import type { DataProgress } from "../data/source.js";
 import { formatBytes } from "./format.js";
 import { createProgress, type Progress, type ProgressStream } from "./progress.js";

@@ -1,7 +1,7 @@
 import { closeSync, openSync } from "node:fs";
 import { Writable } from "node:stream";
 import { isatty } from "node:tty";
-import { UserError } from "@peekaboo/torch/errors";
+import { UserError } from "@peekaboo/files/errors";
 import { EXIT } from "./exit.js";
 import type { Io } from "./io.js";
 import { ignoreHangupAsBefore } from "./signals.js";

@@ -1,8 +1,8 @@
 import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
-import { UserError } from "@peekaboo/torch/errors";
-import { readSafetensors, writeSafetensors } from "@peekaboo/torch/safetensors";
+import { readSafetensors, writeSafetensors } from "@peekaboo/files";
+import { UserError } from "@peekaboo/files/errors";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { tinyArrays, tinySource } from "../../../../tests/support/data.js";
 import { cachePath, dataFolder, readCache, writeCache } from "./cache.js";

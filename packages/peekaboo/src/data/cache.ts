@@ -1,13 +1,8 @@
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
-import { quoted, UserError } from "@peekaboo/torch/errors";
-import {
-  readSafetensors,
-  readSafetensorsHeader,
-  type SafetensorsFile,
-  type TensorEntry,
-  writeSafetensors,
-} from "@peekaboo/torch/safetensors";
+import { readSafetensors, readSafetensorsHeader, writeSafetensors } from "@peekaboo/files";
+import { quoted, UserError } from "@peekaboo/files/errors";
+import type { SafetensorsFile, TensorEntry } from "@peekaboo/files/safetensors";
 import { type DatasetArrays, type DatasetSource, SPLITS, type SplitArrays, type SplitName } from "./source.js";
 import { checkLabels, sha256 } from "./verify.js";
 

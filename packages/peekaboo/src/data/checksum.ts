@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readInBackground } from "@peekaboo/torch/background-files";
+import { readInBackground } from "@peekaboo/files";
 
 /** A digest by which a file's contents are known. */
 export interface Checksum {

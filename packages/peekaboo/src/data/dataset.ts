@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { printable, quoted, UserError } from "@peekaboo/torch/errors";
-import { makeFolder, refuseUnwritable } from "@peekaboo/torch/folders";
+import { makeFolder, refuseUnwritable } from "@peekaboo/files";
+import { printable, quoted, UserError } from "@peekaboo/files/errors";
 import { type ArchiveIdentity, cachePath, dataFolder, readCache, writeCache } from "./cache.js";
 import { statsOf } from "./fetch/files.js";
 import { withLock } from "./lock.js";

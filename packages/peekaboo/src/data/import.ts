@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { quoted, UserError } from "@peekaboo/torch/errors";
+import { quoted, UserError } from "@peekaboo/files/errors";
 import { type ArchiveIdentity, cachePath, dataFolder, importedFrom, readCache } from "./cache.js";
 import { digestOfFile } from "./checksum.js";
 import { type Dataset, type DatasetOptions, datasetOf, guarded, store, verify } from "./dataset.js";

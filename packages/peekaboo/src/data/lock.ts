@@ -1,9 +1,8 @@
 import { closeSync, openSync, rmSync, statSync, utimesSync, writeSync } from "node:fs";
 import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
-import { quoted, UserError } from "@peekaboo/torch/errors";
-import { errorCode } from "@peekaboo/torch/files";
-import { readLockFile } from "../lock-file.js";
+import { errorCode, readLockFile } from "@peekaboo/files";
+import { quoted, UserError } from "@peekaboo/files/errors";
 
 const BEAT_MS = 2000;
 const STALE_MS = 60_000;

@@ -1,4 +1,4 @@
-import { UserError } from "@peekaboo/torch/errors";
+import { UserError } from "@peekaboo/files/errors";
 import { assertInteger } from "../random/check.js";
 import { permutation } from "../random/distributions.js";
 import { RandomStream } from "../random/stream.js";

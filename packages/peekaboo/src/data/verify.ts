@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { UserError } from "@peekaboo/torch/errors";
+import { UserError } from "@peekaboo/files/errors";
 import { type Checksum, digestOf } from "./checksum.js";
 import {
   type DatasetArrays,

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { UserError } from "@peekaboo/torch/errors";
+import { UserError } from "@peekaboo/files/errors";
 import { describe, expect, it } from "vitest";
 import { augmentation, epochOrder } from "../data/order.js";
 import { fnv1a64 } from "../random/hash.js";
@@ -155,7 +155,7 @@ describe("the portable sources", () => {
       expect(functions.filter((f) => !exact.includes(f))).toEqual([]);
       expect(code).not.toMatch(/\*\*/);
       const imports = Array.from(code.matchAll(/from "([^".][^"]*)"/g), ([, module]) => module);
-      expect(imports.filter((module) => module !== "@peekaboo/torch/errors")).toEqual([]);
+      expect(imports.filter((module) => module !== "@peekaboo/files/errors")).toEqual([]);
     }
   });
 });

@@ -1,4 +1,4 @@
-import { UserError } from "@peekaboo/torch/errors";
+import { UserError } from "@peekaboo/files/errors";
 import {
   fillByInversion,
   laplaceQuantile,

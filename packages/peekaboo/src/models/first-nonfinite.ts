@@ -1,5 +1,5 @@
+import { quoted } from "@peekaboo/files/errors";
 import { nn, noGrad, scope, type Tensor, UserError } from "@peekaboo/torch";
-import { quoted } from "@peekaboo/torch/errors";
 import { pabOps } from "../native/library.js";
 import { readTogether } from "../read-together.js";
 import type { Network } from "./network.js";

@@ -1,4 +1,4 @@
-import { quoted, UserError } from "@peekaboo/torch/errors";
+import { quoted, UserError } from "@peekaboo/files/errors";
 import { nearest } from "../nearest.js";
 import type { Architecture, Variant } from "./architecture.js";
 import * as families from "./families.js";

@@ -1,4 +1,4 @@
-import { quoted, UserError } from "@peekaboo/torch/errors";
+import { quoted, UserError } from "@peekaboo/files/errors";
 import { nearest } from "../nearest.js";
 
 /** A value for the names that match a pattern, in which each `*` stands for any text. */

@@ -1,5 +1,5 @@
+import { printable, UserError } from "@peekaboo/files/errors";
 import { type Dtype, keep, noGrad, ops, scope, type Tensor, zeros } from "@peekaboo/torch";
-import { printable, UserError } from "@peekaboo/torch/errors";
 import { readTogether } from "../read-together.js";
 
 export interface SignOptions {

@@ -1,4 +1,4 @@
-import { quoted } from "@peekaboo/torch/errors";
+import { quoted } from "@peekaboo/files/errors";
 import type { ByteCursor } from "./cursor.js";
 import {
   ForeignFault,

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { UserError } from "@peekaboo/torch/errors";
+import { UserError } from "@peekaboo/files/errors";
 import { describe, expect, it } from "vitest";
 import { NumpyArray, NumpyDtype, NumpyScalar, numpyGlobals } from "./numpy.js";
 import { Complex, plainGlobals } from "./plain.js";

@@ -1,4 +1,4 @@
-import { quoted } from "@peekaboo/torch/errors";
+import { quoted } from "@peekaboo/files/errors";
 import { narrowed } from "./cursor.js";
 import { Complex } from "./plain.js";
 import { isSequence, kindOf, PickleFault, PickleGlobal, PickleObject, type PickleValue } from "./values.js";

@@ -1,4 +1,4 @@
-import { UserError } from "@peekaboo/torch/errors";
+import { UserError } from "@peekaboo/files/errors";
 import { describe, expect, it } from "vitest";
 import { Complex, Inert, plainGlobals } from "./plain.js";
 import { unpickle } from "./unpickle.js";

@@ -1,4 +1,4 @@
-import { quoted } from "@peekaboo/torch/errors";
+import { quoted } from "@peekaboo/files/errors";
 import { narrowed } from "./cursor.js";
 import { PickleFault } from "./values.js";
 

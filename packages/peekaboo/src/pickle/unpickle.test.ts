@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { UserError } from "@peekaboo/torch/errors";
+import { UserError } from "@peekaboo/files/errors";
 import { describe, expect, it } from "vitest";
 import { unpickle } from "./unpickle.js";
 import { isTuple, OrderedDict, PickleFault, PickleGlobal, PickleObject, type PickleValue } from "./values.js";

@@ -1,4 +1,4 @@
-import { UserError } from "@peekaboo/torch/errors";
+import { UserError } from "@peekaboo/files/errors";
 import { ByteCursor } from "./cursor.js";
 import { Machine, type Surroundings } from "./machine.js";
 import { opcodes, STOP } from "./opcodes.js";

@@ -1,4 +1,4 @@
-import { UserError } from "@peekaboo/torch/errors";
+import { UserError } from "@peekaboo/files/errors";
 import { leastOf, type MinKept, minKeptInWords } from "./min-kept.js";
 import { keptOf } from "./selection.js";
 

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { crc32 } from "node:zlib";
-import { UserError } from "@peekaboo/torch/errors";
+import { UserError } from "@peekaboo/files/errors";
 import { describe, expect, it } from "vitest";
 import { unpickle } from "../pickle/unpickle.js";
 import { storageOf, torchGlobals } from "./globals.js";

@@ -1,5 +1,5 @@
-import { quoted } from "@peekaboo/torch/errors";
-import { MAX_RANK, type SafetensorsDtype } from "@peekaboo/torch/safetensors";
+import { quoted } from "@peekaboo/files/errors";
+import { MAX_RANK, type SafetensorsDtype } from "@peekaboo/files/safetensors";
 import { numpyGlobals } from "../pickle/numpy.js";
 import { plainGlobals } from "../pickle/plain.js";
 import { isSequence, isTuple, kindOf, PickleFault, PickleGlobal, type PickleValue } from "../pickle/values.js";

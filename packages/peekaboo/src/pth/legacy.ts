@@ -1,5 +1,5 @@
-import { quoted } from "@peekaboo/torch/errors";
-import { itemSize } from "@peekaboo/torch/safetensors";
+import { quoted } from "@peekaboo/files/errors";
+import { itemSize } from "@peekaboo/files/safetensors";
 import { ByteCursor } from "../pickle/cursor.js";
 import { unpickle } from "../pickle/unpickle.js";
 import { isSequence, kindOf, PickleFault, type PickleValue } from "../pickle/values.js";

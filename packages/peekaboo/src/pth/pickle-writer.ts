@@ -1,4 +1,4 @@
-import type { SafetensorsDtype } from "@peekaboo/torch/safetensors";
+import type { SafetensorsDtype } from "@peekaboo/files/safetensors";
 import { STORAGE_CLASSES } from "./globals.js";
 
 const utf8 = new TextEncoder();

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { deflateRawSync } from "node:zlib";
-import { UserError } from "@peekaboo/torch/errors";
-import { asTypedArray } from "@peekaboo/torch/safetensors";
+import { UserError } from "@peekaboo/files/errors";
+import { asTypedArray } from "@peekaboo/files/safetensors";
 import { describe, expect, it } from "vitest";
 import { Inert } from "../pickle/plain.js";
 import { type PickleDict, PickleGlobal, type PickleValue } from "../pickle/values.js";

@@ -1,6 +1,6 @@
-import { quoted, UserError } from "@peekaboo/torch/errors";
-import { withFile } from "@peekaboo/torch/files";
-import { itemSize, type TensorEntry } from "@peekaboo/torch/safetensors";
+import { withFile } from "@peekaboo/files";
+import { quoted, UserError } from "@peekaboo/files/errors";
+import { itemSize, type TensorEntry } from "@peekaboo/files/safetensors";
 import { unpickle } from "../pickle/unpickle.js";
 import { PickleFault, type PickleValue } from "../pickle/values.js";
 import { Allowance } from "./allowance.js";

@@ -4,7 +4,7 @@ import {
   itemSize,
   type SafetensorsDtype,
   type TensorEntry,
-} from "@peekaboo/torch/safetensors";
+} from "@peekaboo/files/safetensors";
 import { PickleFault, PickleGlobal, PickleObject } from "../pickle/values.js";
 import type { Allowance } from "./allowance.js";
 

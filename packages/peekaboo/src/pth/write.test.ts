@@ -1,8 +1,8 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { UserError } from "@peekaboo/torch/errors";
-import type { TensorEntry } from "@peekaboo/torch/safetensors";
+import { UserError } from "@peekaboo/files/errors";
+import type { TensorEntry } from "@peekaboo/files/safetensors";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { OrderedDict } from "../pickle/values.js";
 import { parsePth, readPth } from "./read.js";

@@ -1,6 +1,6 @@
-import { quoted, UserError } from "@peekaboo/torch/errors";
-import { writeFileAtomic } from "@peekaboo/torch/files";
-import { byteLengthOf, type TensorEntry } from "@peekaboo/torch/safetensors";
+import { writeFileAtomic } from "@peekaboo/files";
+import { quoted, UserError } from "@peekaboo/files/errors";
+import { byteLengthOf, type TensorEntry } from "@peekaboo/files/safetensors";
 import { PickleWriter } from "./pickle-writer.js";
 
 /** The folder inside the archive; torch.load takes any. */

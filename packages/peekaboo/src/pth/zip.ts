@@ -1,5 +1,5 @@
 import { crc32, inflateRawSync } from "node:zlib";
-import { quoted } from "@peekaboo/torch/errors";
+import { quoted } from "@peekaboo/files/errors";
 import type { Entry, ZipFile } from "yauzl";
 import { PickleFault } from "../pickle/values.js";
 import type { Allowance } from "./allowance.js";

@@ -1,4 +1,4 @@
-import { quoted, UserError } from "@peekaboo/torch/errors";
+import { quoted, UserError } from "@peekaboo/files/errors";
 
 /**
  * Returns `seed` if it is an integer from 0 to 2^53 - 1, the integers that every JSON reader and JavaScript engine keeps exact.

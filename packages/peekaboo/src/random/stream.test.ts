@@ -1,4 +1,4 @@
-import { UserError } from "@peekaboo/torch/errors";
+import { UserError } from "@peekaboo/files/errors";
 import { describe, expect, it } from "vitest";
 import { fnv1a64 } from "./hash.js";
 import { philox4x32 } from "./philox.js";

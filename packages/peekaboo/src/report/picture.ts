@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { writeFileAtomic } from "@peekaboo/torch/files";
+import { writeFileAtomic } from "@peekaboo/files";
 import { BarChart, LineChart } from "echarts/charts";
 import { GraphicComponent, GridComponent, MarkLineComponent } from "echarts/components";
 import * as echarts from "echarts/core";

@@ -1,4 +1,4 @@
-import { printable } from "@peekaboo/torch/errors";
+import { printable } from "@peekaboo/files/errors";
 import type { IdealSize } from "../checkpoint/inspect.js";
 import { formatBytes, formatCount, formatDuration, formatPercent } from "../console/format.js";
 import { aligned } from "../console/table.js";

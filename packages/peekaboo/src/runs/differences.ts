@@ -1,4 +1,4 @@
-import { printable } from "@peekaboo/torch/errors";
+import { printable } from "@peekaboo/files/errors";
 
 /** A value that two nested records don't share, by path. */
 export interface ValueDifference {

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { UserError } from "@peekaboo/torch/errors";
+import { UserError } from "@peekaboo/files/errors";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { EvalMetrics, Metrics, StepMetrics } from "./metrics.js";
 import { MetricsWriter, readMetrics } from "./metrics.js";

@@ -1,6 +1,6 @@
 import fs from "node:fs";
-import { parseJson, quoted, UserError } from "@peekaboo/torch/errors";
-import { errorCode, type OpenFile, openRegular, withFile } from "@peekaboo/torch/files";
+import { errorCode, type OpenFile, openRegular, withFile } from "@peekaboo/files";
+import { parseJson, quoted, UserError } from "@peekaboo/files/errors";
 import { z } from "zod";
 import { issueInWords } from "../issue.js";
 

@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { quoted, UserError } from "@peekaboo/torch/errors";
+import { quoted, UserError } from "@peekaboo/files/errors";
 import type { TrainConfig } from "../config/config.js";
 import { IMAGE_FOLDER } from "../config/options.js";
 import type { ImageShape } from "../data/batch.js";

@@ -1,7 +1,7 @@
 import { readdirSync, rmSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { UserError } from "@peekaboo/torch/errors";
-import { makeFolder, refuseUnwritable } from "@peekaboo/torch/folders";
+import { makeFolder, refuseUnwritable } from "@peekaboo/files";
+import { UserError } from "@peekaboo/files/errors";
 import type { TrainConfig } from "../config/config.js";
 
 /** The files of one run. */

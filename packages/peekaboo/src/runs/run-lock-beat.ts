@@ -1,8 +1,8 @@
 // The thread that RunLock starts: it touches the lock as long as it is this run's.
 import { utimesSync } from "node:fs";
 import { workerData } from "node:worker_threads";
+import { lockText } from "@peekaboo/files";
 import { z } from "zod";
-import { lockText } from "../lock-file.js";
 
 const { path, text, beatMs } = z
   .object({ path: z.string(), text: z.string(), beatMs: z.number().positive() })

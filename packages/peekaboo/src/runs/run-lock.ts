@@ -4,10 +4,9 @@ import { hostname } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
-import { parseJson, printable, quoted, UserError } from "@peekaboo/torch/errors";
-import { errorCode } from "@peekaboo/torch/files";
+import { errorCode, lockText, readLockFile } from "@peekaboo/files";
+import { parseJson, printable, quoted, UserError } from "@peekaboo/files/errors";
 import { z } from "zod";
-import { lockText, readLockFile } from "../lock-file.js";
 
 /** How often a live lock is touched; one of another machine that stays untouched for six beats, and two more, is dead. */
 export const BEAT_MS = 10_000;

@@ -1,5 +1,5 @@
-import { parseJson, quoted, UserError } from "@peekaboo/torch/errors";
-import { readWhole, writeFileAtomic } from "@peekaboo/torch/files";
+import { readWhole, writeFileAtomic } from "@peekaboo/files";
+import { parseJson, quoted, UserError } from "@peekaboo/files/errors";
 import { z } from "zod";
 import { parseConfig, type TrainConfig } from "../config/config.js";
 import { issueInWords } from "../issue.js";

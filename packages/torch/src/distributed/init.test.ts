@@ -1,6 +1,6 @@
 import { createServer, type Server } from "node:net";
+import { UserError } from "@peekaboo/files/errors";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { UserError } from "../errors.js";
 import { initProcessGroup, type ProcessGroupOptions } from "./init.js";
 
 let server: Server;

@@ -1,6 +1,6 @@
-import { DistributedError, UserError } from "../errors.js";
+import { quoted, UserError } from "@peekaboo/files/errors";
+import { DistributedError } from "../errors.js";
 import { native, typedError } from "../native.js";
-import { quoted } from "../quote.js";
 import { environmentOf } from "./launch.js";
 import type { Backend, GroupNumber } from "./native.js";
 import { ProcessGroup } from "./process-group.js";

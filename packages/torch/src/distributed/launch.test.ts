@@ -1,5 +1,5 @@
+import { UserError } from "@peekaboo/files/errors";
 import { describe, expect, it } from "vitest";
-import { UserError } from "../errors.js";
 import { environmentOf } from "./launch.js";
 import { firstHostOf } from "./slurm.js";
 

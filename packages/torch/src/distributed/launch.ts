@@ -1,6 +1,5 @@
 import { isIP } from "node:net";
-import { UserError } from "../errors.js";
-import { quoted } from "../quote.js";
+import { quoted, UserError } from "@peekaboo/files/errors";
 import { firstHostOf } from "./slurm.js";
 
 /** A process's place in a distributed job, as its launcher tells it. */

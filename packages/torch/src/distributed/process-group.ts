@@ -1,4 +1,5 @@
-import { DistributedError, UserError } from "../errors.js";
+import { UserError } from "@peekaboo/files/errors";
+import { DistributedError } from "../errors.js";
 import { native } from "../native.js";
 import { Tensor } from "../tensor.js";
 import { FailureDiagnosis, ranksInWords } from "./diagnosis.js";

@@ -1,7 +1,7 @@
 import { lookup } from "node:dns/promises";
 import { BlockList, isIP } from "node:net";
-import { DistributedError, UserError } from "../errors.js";
-import { quoted } from "../quote.js";
+import { quoted, UserError } from "@peekaboo/files/errors";
+import { DistributedError } from "../errors.js";
 import { Store, type StoreOptions } from "./store.js";
 
 const OPERATION = "join the process group";

@@ -1,4 +1,4 @@
-import { UserError } from "../errors.js";
+import { UserError } from "@peekaboo/files/errors";
 import { native } from "../native.js";
 import type { Tensor } from "../tensor.js";
 import type { ReducerNumber } from "./native.js";

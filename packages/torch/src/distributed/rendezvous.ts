@@ -1,4 +1,4 @@
-import { UserError, type UserErrorParts } from "../errors.js";
+import { UserError, type UserErrorParts } from "@peekaboo/files/errors";
 import { ranksInWords } from "./diagnosis.js";
 import type { Store } from "./store.js";
 

@@ -1,5 +1,5 @@
+import { UserError } from "@peekaboo/files/errors";
 import { describe, expect, it } from "vitest";
-import { UserError } from "../errors.js";
 import { shardForEvaluation, shardOfEpoch } from "./sampler.js";
 
 const order = Int32Array.of(4, 2, 9, 7, 1, 0, 3);

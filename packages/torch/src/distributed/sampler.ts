@@ -1,4 +1,4 @@
-import { UserError } from "../errors.js";
+import { UserError } from "@peekaboo/files/errors";
 
 /**
  * A rank's share of an epoch for training: places rank, rank + W, … of the order, whose tail is filled up from its

@@ -1,5 +1,4 @@
-import { UserError } from "../errors.js";
-import { quoted } from "../quote.js";
+import { quoted, UserError } from "@peekaboo/files/errors";
 
 /**
  * The first host of a Slurm node list: "gpu[03-05,07],login" gives "gpu03", "rack[1-2]n[4-5]" "rack1n4".

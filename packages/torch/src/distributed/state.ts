@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
+import { UserError } from "@peekaboo/files/errors";
 import { noGrad } from "../autograd.js";
 import { dtypeInfo } from "../dtype.js";
-import { UserError } from "../errors.js";
 import * as ops from "../generated/ops.js";
 import { keep, scope } from "../scope.js";
 import { Tensor } from "../tensor.js";

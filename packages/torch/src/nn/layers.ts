@@ -1,4 +1,4 @@
-import { UserError } from "../errors.js";
+import { UserError } from "@peekaboo/files/errors";
 import * as ops from "../generated/ops.js";
 import { ones, type Tensor, zeros } from "../tensor.js";
 import { linearDefault_ } from "./init.js";

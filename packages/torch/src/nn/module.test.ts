@@ -1,6 +1,6 @@
+import { UserError } from "@peekaboo/files/errors";
+import { encodeSafetensors, parseSafetensors } from "@peekaboo/files/safetensors";
 import { describe, expect, it } from "vitest";
-import { UserError } from "../errors.js";
-import { encodeSafetensors, parseSafetensors } from "../safetensors/index.js";
 import { entryOf, tensorOf } from "../safetensors-tensors.js";
 import { liveTensorCount, scope } from "../scope.js";
 import { full, ones, Tensor, zeros } from "../tensor.js";

@@ -1,6 +1,6 @@
+import { printable, quoted, UserError } from "@peekaboo/files/errors";
 import { noGrad } from "../autograd.js";
 import type { Dtype } from "../dtype.js";
-import { printable, quoted, UserError } from "../errors.js";
 import { keep, scope } from "../scope.js";
 import type { Tensor } from "../tensor.js";
 

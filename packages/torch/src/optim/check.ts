@@ -1,4 +1,4 @@
-import { UserError } from "../errors.js";
+import { UserError } from "@peekaboo/files/errors";
 
 /** Throws UserError for the first value that is not a finite number from 0 (and below `below`, where it is given). */
 export function checkRates(

@@ -1,6 +1,6 @@
+import { encodeSafetensors, parseSafetensors } from "@peekaboo/files/safetensors";
 import { describe, expect, it } from "vitest";
 import { Linear } from "../nn/layers.js";
-import { encodeSafetensors, parseSafetensors } from "../safetensors/index.js";
 import { entryOf, tensorOf } from "../safetensors-tensors.js";
 import { scope } from "../scope.js";
 import { ones, Tensor } from "../tensor.js";

@@ -1,4 +1,4 @@
-import { printable, UserError } from "../errors.js";
+import { printable, UserError } from "@peekaboo/files/errors";
 import { keep } from "../scope.js";
 import type { Tensor } from "../tensor.js";
 import { checkRates } from "./check.js";

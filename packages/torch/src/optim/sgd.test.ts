@@ -1,5 +1,5 @@
+import { UserError } from "@peekaboo/files/errors";
 import { describe, expect, it } from "vitest";
-import { UserError } from "../errors.js";
 import { liveTensorCount, scope } from "../scope.js";
 import { Tensor } from "../tensor.js";
 import { SGD, type SgdOptions } from "./sgd.js";

@@ -1,5 +1,5 @@
+import { UserError } from "@peekaboo/files/errors";
 import { noGrad } from "../autograd.js";
-import { UserError } from "../errors.js";
 import * as ops from "../generated/ops.js";
 import { scope } from "../scope.js";
 import type { Tensor } from "../tensor.js";

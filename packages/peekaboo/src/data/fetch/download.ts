@@ -2,7 +2,7 @@ import { rmSync } from "node:fs";
 import { open } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
 import { setTimeout } from "node:timers/promises";
-import { writeTarget } from "@peekaboo/torch/files";
+import { writeTarget } from "@peekaboo/files";
 import { type Checksum, digestOfFile } from "../checksum.js";
 import { ConnectionBroke, type FetchContext, SourceUnavailable } from "../source.js";
 import { statsOf } from "./files.js";

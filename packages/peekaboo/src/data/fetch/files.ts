@@ -2,8 +2,8 @@ import { type Stats, statSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
-import { printable, quoted, UserError } from "@peekaboo/torch/errors";
-import { readWhole } from "@peekaboo/torch/files";
+import { readWhole } from "@peekaboo/files";
+import { printable, quoted, UserError } from "@peekaboo/files/errors";
 import { readArchive } from "../formats/archive.js";
 import type { Files } from "../source.js";
 

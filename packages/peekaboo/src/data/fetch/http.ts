@@ -1,6 +1,6 @@
 import { get as getHttp, type IncomingMessage, type RequestOptions } from "node:http";
 import { get as getHttps } from "node:https";
-import { quoted } from "@peekaboo/torch/errors";
+import { quoted } from "@peekaboo/files/errors";
 import { ConnectionBroke, type FetchContext, SourceUnavailable } from "../source.js";
 
 const MAX_REDIRECTS = 5;

@@ -1,7 +1,6 @@
 import { posix } from "node:path";
-import { readInBackground } from "@peekaboo/torch/background-files";
-import { printable, quoted, UserError } from "@peekaboo/torch/errors";
-import { withFile } from "@peekaboo/torch/files";
+import { readInBackground, withFile } from "@peekaboo/files";
+import { printable, quoted, UserError } from "@peekaboo/files/errors";
 import type { ReadEntry } from "tar";
 import type { Files } from "../source.js";
 

@@ -1,4 +1,4 @@
-import { UserError } from "@peekaboo/torch/errors";
+import { UserError } from "@peekaboo/files/errors";
 import type { DatasetArrays, Files, SplitArrays, SplitName } from "../source.js";
 
 /** The layout of a CIFAR "binary version": records of `labelBytes` bytes (the last is the class) and C×H×W pixels. */

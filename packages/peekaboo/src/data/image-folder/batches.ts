@@ -1,5 +1,5 @@
+import { quoted, UserError } from "@peekaboo/files/errors";
 import { keep, scope, Tensor } from "@peekaboo/torch";
-import { quoted, UserError } from "@peekaboo/torch/errors";
 import { pabOps } from "../../native/library.js";
 import { assertInteger } from "../../random/check.js";
 import type { Batch, ImageShape } from "../batch.js";

@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, readFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
-import { openRegular } from "@peekaboo/torch/files";
+import { openRegular } from "@peekaboo/files";
 import sharp, { type ResizeOptions, type Sharp, type SharpOptions } from "sharp";
 import { decodeBmp } from "./bmp.js";
 import { type Box, centerCrop, drawCrop, resizedShortSide, resizedSize } from "./crop.js";

@@ -1,5 +1,5 @@
+import { UserError } from "@peekaboo/files/errors";
 import { cores } from "@peekaboo/torch/cores";
-import { UserError } from "@peekaboo/torch/errors";
 import { ImageFolderBatches, type ImageFolderBatchesOptions } from "./batches.js";
 import { fingerprints } from "./fingerprint.js";
 import { DecoderPool } from "./pool.js";

@@ -1,4 +1,4 @@
-import { printable } from "@peekaboo/torch/errors";
+import { printable } from "@peekaboo/files/errors";
 import { decodeImage, type Transform } from "./decode.js";
 
 /** Memory of one batch, shared between threads. */

@@ -1,5 +1,5 @@
 import { Worker } from "node:worker_threads";
-import { UserError } from "@peekaboo/torch/errors";
+import { UserError } from "@peekaboo/files/errors";
 // sharp comes with it, and must: its libraries stay loaded for the threads only if the main thread has loaded them first.
 import { abandon, type Failure, type Job, LANES_PER_THREAD, lane, type Report, type Slot, type Work } from "./job.js";
 

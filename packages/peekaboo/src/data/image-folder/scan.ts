@@ -1,7 +1,7 @@
 import type { Dirent } from "node:fs";
 import { readdir, realpath, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { printable, quoted, UserError } from "@peekaboo/torch/errors";
+import { printable, quoted, UserError } from "@peekaboo/files/errors";
 import { sortByCodePoints } from "./code-points.js";
 import { IMAGE_ENDINGS, isImageName } from "./formats.js";
 

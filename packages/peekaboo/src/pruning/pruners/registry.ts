@@ -1,4 +1,4 @@
-import { quoted, UserError } from "@peekaboo/torch/errors";
+import { quoted, UserError } from "@peekaboo/files/errors";
 import { nearest } from "../../nearest.js";
 import type { Pruner } from "../pruner.js";
 import * as all from "./all.js";

@@ -1,6 +1,6 @@
 import { lstatSync } from "node:fs";
-import { UserError } from "@peekaboo/torch/errors";
-import { readWhole } from "@peekaboo/torch/files";
+import { UserError } from "../errors.js";
+import { readWhole } from "./files.js";
 
 /** Far above what a lock says. */
 const MAX_BYTES = 2 ** 16;

@@ -1,5 +1,4 @@
 export { byteLengthOf, firstNonBoolean, itemSize, MAX_RANK, type SafetensorsDtype } from "./dtype.js";
-export { readSafetensors, readSafetensorsHeader, writeSafetensors } from "./file.js";
 export {
   asTypedArray,
   encodeSafetensors,

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { UserError } from "./errors.js";
+import { UserError } from "../errors.js";
 import { makeFolder, refuseUnwritable } from "./folders.js";
 
 let folder: string;

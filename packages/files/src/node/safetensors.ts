@@ -1,6 +1,6 @@
-import { type OpenFile, withFile, writeFileAtomic } from "../files.js";
-import { attachData, encodeSafetensors, type SafetensorsFile, type TensorEntry } from "./format.js";
-import { headerLength, PREFIX_LENGTH, parseHeader, type SafetensorsHeader } from "./header.js";
+import { attachData, encodeSafetensors, type SafetensorsFile, type TensorEntry } from "../safetensors/format.js";
+import { headerLength, PREFIX_LENGTH, parseHeader, type SafetensorsHeader } from "../safetensors/header.js";
+import { type OpenFile, withFile, writeFileAtomic } from "./files.js";
 
 const OPERATION = "read safetensors";
 

@@ -18,7 +18,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { UserError } from "./errors.js";
+import { UserError } from "../errors.js";
 import { type FileOperations, nodeFileOperations, openRegular, readWhole, withFile, writeFileAtomic } from "./files.js";
 
 let folder: string;
@@ -57,10 +57,10 @@ function complaintToOthers(call: string): string {
   // Compiled, and where everybody may read it: the project may lie in root's own folder.
   const copy = mkdtempSync(join(tmpdir(), "files-test-code-"));
   try {
-    cpSync(fileURLToPath(new URL("../dist", import.meta.url)), join(copy, "dist"), { recursive: true });
+    cpSync(fileURLToPath(new URL("../../dist", import.meta.url)), join(copy, "dist"), { recursive: true });
     writeFileSync(join(copy, "package.json"), '{ "type": "module" }');
     execFileSync("chmod", ["-R", "a+rX", copy]);
-    const files = JSON.stringify(pathToFileURL(join(copy, "dist", "files.js")).href);
+    const files = JSON.stringify(pathToFileURL(join(copy, "dist/node/files.js")).href);
     const code = `const { withFile, writeFileAtomic } = await import(${files});
       try { ${call}; } catch (error) { console.log(error.message); }`;
     const user = process.geteuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};

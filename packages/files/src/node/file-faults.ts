@@ -1,5 +1,5 @@
-import { UserError } from "./errors.js";
-import { quoted } from "./quote.js";
+import { UserError } from "../errors.js";
+import { quoted } from "../quote.js";
 
 /** The error for a path that something other than a file stands at. */
 export function notAFile(operation: string, path: string, isFolder: boolean): UserError {

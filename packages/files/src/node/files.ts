@@ -14,9 +14,9 @@ import {
 } from "node:fs";
 import { totalmem } from "node:os";
 import { dirname, join } from "node:path";
-import { UserError } from "./errors.js";
+import { UserError } from "../errors.js";
+import { quoted } from "../quote.js";
 import { errorCode, fileFault, notAFile, READ_FAULTS, WRITE_FAULTS } from "./file-faults.js";
-import { quoted } from "./quote.js";
 
 export { errorCode } from "./file-faults.js";
 

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { UserError } from "../errors.js";
-import type { TensorEntry } from "./index.js";
-import { asTypedArray, encodeSafetensors, readSafetensors, readSafetensorsHeader, writeSafetensors } from "./index.js";
+import { asTypedArray, encodeSafetensors, type TensorEntry } from "../safetensors/index.js";
+import { readSafetensors, readSafetensorsHeader, writeSafetensors } from "./safetensors.js";
 
 let folder: string;
 beforeEach(() => {

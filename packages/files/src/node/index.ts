@@ -1,0 +1,13 @@
+export {
+  type BackgroundFile,
+  type BackgroundFileOperations,
+  type FileContents,
+  nodeBackgroundOperations,
+  readInBackground,
+  writeFileInBackground,
+} from "./background-files.js";
+export { errorCode } from "./file-faults.js";
+export { type OpenFile, openRegular, readWhole, withFile, writeFileAtomic, writeTarget } from "./files.js";
+export { isFolder, makeFolder, refuseUnwritable } from "./folders.js";
+export { lockText, readLockFile } from "./lock-file.js";
+export { readSafetensors, readSafetensorsHeader, writeSafetensors } from "./safetensors.js";
