@@ -10,6 +10,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const pages = [
   "README.md",
   "packages/files/README.md",
+  "packages/pth/README.md",
   "packages/torch/README.md",
   ...readdirSync(join(root, "docs")).map((name) => `docs/${name}`),
 ];

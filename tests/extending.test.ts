@@ -32,6 +32,7 @@ beforeAll(() => {
     "node_modules",
     "tsconfig.base.json",
     "packages/files",
+    "packages/pth",
     "packages/torch",
     "packages/peekaboo/build",
   ]) {

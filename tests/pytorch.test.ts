@@ -4,6 +4,8 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { type PthFile, readPth, StoredTensor, writePth } from "@peekaboo/pth";
+import type { PickleValue } from "@peekaboo/pth/pickle";
 import { entryOf, ops, scope, Tensor, tensorOf } from "@peekaboo/torch";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { writeCheckpoint } from "../packages/peekaboo/src/checkpoint/checkpoint.js";
@@ -13,12 +15,8 @@ import { readStateFile } from "../packages/peekaboo/src/checkpoint/state-file.js
 import { exportFile } from "../packages/peekaboo/src/commands/export-file.js";
 import { parseConfig } from "../packages/peekaboo/src/config/config.js";
 import { Network } from "../packages/peekaboo/src/models/network.js";
-import type { PickleValue } from "../packages/peekaboo/src/pickle/values.js";
 import { prune } from "../packages/peekaboo/src/pruning/loop.js";
 import { magnitude } from "../packages/peekaboo/src/pruning/pruners/magnitude.js";
-import { type PthFile, readPth } from "../packages/peekaboo/src/pth/read.js";
-import { StoredTensor } from "../packages/peekaboo/src/pth/tensor.js";
-import { writePth } from "../packages/peekaboo/src/pth/write.js";
 import { Trainer } from "../packages/peekaboo/src/training/trainer.js";
 
 const python = ["python3", "/usr/bin/python3"].find((command) => {
@@ -33,7 +31,7 @@ const reason = python === undefined ? " (skipped: no python3 here has torch)" : 
 if (python === undefined) console.warn(`PyTorch's tests${reason}`);
 
 const script = fileURLToPath(new URL("support/pytorch.py", import.meta.url));
-const fixtures = fileURLToPath(new URL("../packages/peekaboo/src/pth/fixtures/", import.meta.url));
+const fixtures = fileURLToPath(new URL("../packages/pth/src/fixtures/", import.meta.url));
 const run = (...args: string[]) => execFileSync(python ?? "python3", args, { stdio: "pipe" });
 
 const OPTIONS = { arch: "ResNet20", width: 0.25, numClasses: 10 };

@@ -2,6 +2,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { crc32, gzipSync } from "node:zlib";
 import { readSafetensors, readSafetensorsHeader } from "@peekaboo/files";
 import { encodeSafetensors, type TensorEntry } from "@peekaboo/files/safetensors";
+import { parsePth, StoredTensor, storageOf, torchGlobals } from "@peekaboo/pth";
+import { unpickle } from "@peekaboo/pth/pickle";
 import { loadNetwork, readCheckpoint } from "peekaboo/internal/checkpoint/checkpoint";
 import { inspectFile } from "peekaboo/internal/checkpoint/inspect";
 import { findState } from "peekaboo/internal/checkpoint/state-file";
@@ -12,10 +14,6 @@ import { decodeCifarPython } from "peekaboo/internal/data/formats/cifar-python";
 import { decodeIdx } from "peekaboo/internal/data/formats/idx";
 import { decodePngSheets } from "peekaboo/internal/data/formats/png-sheets";
 import { decodeImage } from "peekaboo/internal/data/image-folder/decode";
-import { unpickle } from "peekaboo/internal/pickle/unpickle";
-import { storageOf, torchGlobals } from "peekaboo/internal/pth/globals";
-import { parsePth } from "peekaboo/internal/pth/read";
-import { StoredTensor } from "peekaboo/internal/pth/tensor";
 import { readMetrics } from "peekaboo/internal/runs/metrics";
 import sharp from "sharp";
 import { Header } from "tar";
@@ -23,7 +21,7 @@ import { mutated, mutatedJson } from "./mutations.js";
 import { oneOf, type Random } from "./random.js";
 import { FREE_BYTES, type Target } from "./target.js";
 
-const sources = new URL("../../../packages/peekaboo/src/", import.meta.url);
+const sources = new URL("../../../packages/pth/src/", import.meta.url);
 
 /** Mutations of one of `seeds`, spliced with another. */
 const from = (seeds: readonly Buffer[]) => (random: Random) =>
@@ -108,7 +106,7 @@ function checkpoints(paths: readonly string[]): Target {
 
 // ---- PyTorch -------------------------------------------------------------------------------------------------------
 
-const fixtures = new URL("pth/fixtures/", sources);
+const fixtures = new URL("fixtures/", sources);
 const pthFiles = readdirSync(fixtures)
   .filter((name) => name.endsWith(".pth"))
   .map((name) => readFileSync(new URL(name, fixtures)));

@@ -5,13 +5,13 @@ import { fileURLToPath } from "node:url";
 import { writeSafetensors } from "@peekaboo/files";
 import { UserError } from "@peekaboo/files/errors";
 import type { TensorEntry } from "@peekaboo/files/safetensors";
+import { writePth } from "@peekaboo/pth";
 import { entryOf, liveTensorCount, type Tensor } from "@peekaboo/torch";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parseConfig } from "../config/config.js";
 import { Network } from "../models/network.js";
 import { prune } from "../pruning/loop.js";
 import { magnitude } from "../pruning/pruners/magnitude.js";
-import { writePth } from "../pth/write.js";
 import { Trainer } from "../training/trainer.js";
 import { writeCheckpoint } from "./checkpoint.js";
 import { loadPretrained } from "./pretrained.js";
@@ -205,7 +205,7 @@ async function refused(...words: string[]): Promise<void> {
 }
 
 describe("readStateFile", () => {
-  const fixture = (name: string) => fileURLToPath(new URL(`../pth/fixtures/${name}.pth`, import.meta.url));
+  const fixture = (name: string) => fileURLToPath(new URL(`../../../pth/src/fixtures/${name}.pth`, import.meta.url));
   const NAMES = [
     "conv.weight",
     ...["weight", "bias", "running_mean", "running_var", "num_batches_tracked"].map((name) => `bn.${name}`),

@@ -1,10 +1,10 @@
 import { readSafetensorsHeader, withFile } from "@peekaboo/files";
 import { printable, quoted, UserError } from "@peekaboo/files/errors";
 import type { TensorEntry } from "@peekaboo/files/safetensors";
+import { isPth } from "@peekaboo/pth";
 import { nn, Tensor } from "@peekaboo/torch";
 import { refuseNonfinite } from "../models/first-nonfinite.js";
 import type { Network } from "../models/network.js";
-import { isPth } from "../pth/read.js";
 import type { RecordedImages } from "../runs/recorded-images.js";
 import { CHECKPOINT_FORMAT, recordedImages } from "./checkpoint.js";
 import { toFloat32 } from "./float32.js";

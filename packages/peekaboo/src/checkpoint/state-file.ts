@@ -1,11 +1,16 @@
 import { readSafetensors, withFile } from "@peekaboo/files";
 import { quoted, UserError } from "@peekaboo/files/errors";
 import type { TensorEntry } from "@peekaboo/files/safetensors";
-import { NumpyArray, NumpyScalar } from "../pickle/numpy.js";
-import { Complex, Inert } from "../pickle/plain.js";
-import { kindOf, type PickleDict, type PickleValue } from "../pickle/values.js";
-import { isPth, type PthFile, readPth } from "../pth/read.js";
-import { StoredTensor } from "../pth/tensor.js";
+import { isPth, type PthFile, readPth, StoredTensor } from "@peekaboo/pth";
+import {
+  Complex,
+  Inert,
+  kindOf,
+  NumpyArray,
+  NumpyScalar,
+  type PickleDict,
+  type PickleValue,
+} from "@peekaboo/pth/pickle";
 import { chooseState, type FoundState, type StateCandidate, withoutPrefix } from "./state-choice.js";
 
 const OPERATION = "load pretrained weights";

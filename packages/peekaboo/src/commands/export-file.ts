@@ -3,12 +3,12 @@ import { dirname, join, parse } from "node:path";
 import { readSafetensorsHeader, refuseUnwritable, writeSafetensors } from "@peekaboo/files";
 import { parseJson, quoted, UserError } from "@peekaboo/files/errors";
 import type { TensorEntry } from "@peekaboo/files/safetensors";
+import { writePth } from "@peekaboo/pth";
 import { entryOf, scope } from "@peekaboo/torch";
 import { loadNetwork } from "../checkpoint/checkpoint.js";
 import type { Guard } from "../console/interrupt.js";
 import { nameOfNonfinite } from "../models/first-nonfinite.js";
 import type { Network } from "../models/network.js";
-import { writePth } from "../pth/write.js";
 
 /** What other programs read: PyTorch's own files, or safetensors. */
 export const EXPORT_FORMATS = ["pth", "safetensors"] as const;

@@ -1,7 +1,13 @@
 import { UserError } from "@peekaboo/files/errors";
-import { NumpyArray, numpyGlobals } from "../../pickle/numpy.js";
-import { unpickle } from "../../pickle/unpickle.js";
-import { isSequence, kindOf, type PickleDict, type PickleValue } from "../../pickle/values.js";
+import {
+  isSequence,
+  kindOf,
+  NumpyArray,
+  numpyGlobals,
+  type PickleDict,
+  type PickleValue,
+  unpickle,
+} from "@peekaboo/pth/pickle";
 import type { DatasetArrays, Files, SplitArrays, SplitName } from "../source.js";
 import { interleave } from "./cifar-binary.js";
 

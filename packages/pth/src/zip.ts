@@ -1,8 +1,8 @@
 import { crc32, inflateRawSync } from "node:zlib";
 import { quoted } from "@peekaboo/files/errors";
 import type { Entry, ZipFile } from "yauzl";
-import { PickleFault } from "../pickle/values.js";
 import type { Allowance } from "./allowance.js";
+import { PickleFault } from "./pickle/values.js";
 
 const STORED = 0;
 const DEFLATED = 8;

@@ -1,8 +1,8 @@
 import { quoted } from "@peekaboo/files/errors";
 import { MAX_RANK, type SafetensorsDtype } from "@peekaboo/files/safetensors";
-import { numpyGlobals } from "../pickle/numpy.js";
-import { plainGlobals } from "../pickle/plain.js";
-import { isSequence, isTuple, kindOf, PickleFault, PickleGlobal, type PickleValue } from "../pickle/values.js";
+import { numpyGlobals } from "./pickle/numpy.js";
+import { plainGlobals } from "./pickle/plain.js";
+import { isSequence, isTuple, kindOf, PickleFault, PickleGlobal, type PickleValue } from "./pickle/values.js";
 import { Storage, StorageType, StoredTensor } from "./tensor.js";
 
 /** PyTorch's storage class of each dtype. */

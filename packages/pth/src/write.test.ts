@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { UserError } from "@peekaboo/files/errors";
 import type { TensorEntry } from "@peekaboo/files/safetensors";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { OrderedDict } from "../pickle/values.js";
+import { OrderedDict } from "./pickle/values.js";
 import { parsePth, readPth } from "./read.js";
 import { StoredTensor } from "./tensor.js";
 import { encodePth, writePth } from "./write.js";

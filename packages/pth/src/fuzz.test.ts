@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import { UserError } from "@peekaboo/files/errors";
 import { describe, expect, it } from "vitest";
-import { unpickle } from "../pickle/unpickle.js";
 import { storageOf, torchGlobals } from "./globals.js";
+import { unpickle } from "./pickle/unpickle.js";
 import { parsePth } from "./read.js";
 import { StoredTensor } from "./tensor.js";
 
@@ -154,7 +154,7 @@ describe("mutated files are refused by a UserError or wholly valid, in little ti
   });
 
   it("as pickles of numpy's and other plain data", async () => {
-    const { pickles } = JSON.parse(readFileSync(new URL("../pickle/fixtures/numpy-2.json", import.meta.url), "utf8"));
+    const { pickles } = JSON.parse(readFileSync(new URL("./pickle/fixtures/numpy-2.json", import.meta.url), "utf8"));
     const archive = fixture("training");
     const { start, length } = pickleIn(archive);
     const originals = [archive.subarray(start, start + length)].concat(

@@ -5,8 +5,8 @@ import {
   type SafetensorsDtype,
   type TensorEntry,
 } from "@peekaboo/files/safetensors";
-import { PickleFault, PickleGlobal, PickleObject } from "../pickle/values.js";
 import type { Allowance } from "./allowance.js";
+import { PickleFault, PickleGlobal, PickleObject } from "./pickle/values.js";
 
 /** A class of PyTorch's storages, e.g. torch.FloatStorage, which tells the dtype. */
 export class StorageType extends PickleGlobal {

@@ -1,9 +1,9 @@
 import { quoted } from "@peekaboo/files/errors";
 import { itemSize } from "@peekaboo/files/safetensors";
-import { ByteCursor } from "../pickle/cursor.js";
-import { unpickle } from "../pickle/unpickle.js";
-import { isSequence, kindOf, PickleFault, type PickleValue } from "../pickle/values.js";
 import { storageOf, torchGlobals } from "./globals.js";
+import { ByteCursor } from "./pickle/cursor.js";
+import { unpickle } from "./pickle/unpickle.js";
+import { isSequence, kindOf, PickleFault, type PickleValue } from "./pickle/values.js";
 import type { Storage } from "./tensor.js";
 
 /** Opens a file of before the zip format (torch.serialization.MAGIC_NUMBER), as a pickled integer. */

@@ -1,4 +1,4 @@
-import { PickleFault } from "../pickle/values.js";
+import { PickleFault } from "./pickle/values.js";
 
 /** What may exceed the proportions in small files. */
 const FREE_BYTES = 2 ** 20;

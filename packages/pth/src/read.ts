@@ -1,11 +1,11 @@
 import { withFile } from "@peekaboo/files";
 import { quoted, UserError } from "@peekaboo/files/errors";
 import { itemSize, type TensorEntry } from "@peekaboo/files/safetensors";
-import { unpickle } from "../pickle/unpickle.js";
-import { PickleFault, type PickleValue } from "../pickle/values.js";
 import { Allowance } from "./allowance.js";
 import { storageOf, torchGlobals } from "./globals.js";
 import { isLegacy, readLegacy } from "./legacy.js";
+import { unpickle } from "./pickle/unpickle.js";
+import { PickleFault, type PickleValue } from "./pickle/values.js";
 import { materialise, type Storage, type StoredTensor } from "./tensor.js";
 import { contentOf, readZipDirectory, type ZipEntry } from "./zip.js";
 

@@ -1,0 +1,41 @@
+// What the READMEs of the packages without libtorch show is run.
+import { spawnSync } from "node:child_process";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { readSafetensors } from "@peekaboo/files";
+import { afterAll, beforeAll, expect, it } from "vitest";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "peekaboo-readmes-"));
+  symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
+  copyFileSync(join(root, "packages/pth/src/fixtures/state.pth"), join(folder, "state.pth"));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function run(name: string): string {
+  const readme = readFileSync(join(root, "packages", name, "README.md"), "utf8");
+  writeFileSync(join(folder, "example.mjs"), /^```ts\n(.*?)^```$/ms.exec(readme)?.[1] ?? "");
+  const { stdout, stderr } = spawnSync(process.execPath, ["example.mjs"], { cwd: folder, encoding: "utf8" });
+  expect(stderr).toBe("");
+  return stdout;
+}
+
+it("packages/files/README.md", () => {
+  expect(run("files")).toBe(`w [ 2, 2 ] Float32Array(4) [ 1, 2, 3, 4 ] by hand
+read safetensors: expected an existing file for "nowhere.safetensors", received none (ENOENT); correct the path.
+`);
+});
+
+it("packages/pth/README.md", () => {
+  const lines = run("pth").trim().split("\n");
+  expect(lines).toHaveLength(8);
+  expect(lines[0]).toBe("conv.weight F32 [ 2, 1, 1, 1 ]");
+  const tensors = readSafetensors(join(folder, "state.safetensors")).tensors;
+  expect([...tensors.keys()]).toEqual(lines.map((line) => line.split(" ")[0]));
+  expect(readFileSync(join(folder, "copy.pth")).subarray(0, 2).toString()).toBe("PK");
+});
