@@ -62,7 +62,17 @@ bool areExact() {
          isExact(8, 128, 5, 2, 8, at::MemoryFormat::ChannelsLast);
 }
 
+// NNPACK stands behind oneDNN in libtorch's choice, which asks for it nevertheless: on a processor that it doesn't know
+// it then complains on stderr. Older releases have no such switch, and say nothing.
+template <typename Context>
+auto leaveOutNnpack(Context& context, int) -> decltype(context.setUserEnabledNNPACK(false)) {
+  context.setUserEnabledNNPACK(false);
+}
+template <typename Context>
+void leaveOutNnpack(Context&, ...) {}
+
 bool mend() {
+  leaveOutNnpack(at::globalContext(), 0);
   // It stays for as long as this object lives.
   static torch::Library library(torch::Library::IMPL, "aten", c10::DispatchKey::CPU, __FILE__, __LINE__);
   library.impl("convolution_backward", convolutionBackward);

@@ -11,6 +11,7 @@ import {
 import { printable, quoted, UserError } from "@peekaboo/files/errors";
 import { formatBytes } from "../console/format.js";
 import { earlierCheckpoints, type RunFolder } from "../runs/run-folder.js";
+import { setting } from "../setting.js";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.js";
 import { verifyWritten } from "./checksums.js";
 
@@ -43,7 +44,7 @@ export function readLatest(folder: Files, say: (text: string) => void): Checkpoi
     argument: quoted(folder.path),
     expected: "a whole checkpoint",
     received: `${faults.length} damaged ${faults.length === 1 ? "one" : "ones"} (${first})`,
-    remedy: "put a copy there, or start anew with --resume never",
+    remedy: `put a copy there, or start anew with ${setting("resume")} never`,
   });
 }
 

@@ -1,50 +1,20 @@
 import { printable, quoted } from "@peekaboo/files/errors";
 import type { Command } from "commander";
 import type { Exported, ExportOptions } from "../commands/export-file.js";
-import { choice, flag, optional, text } from "../config/kinds.js";
-import { option, valuesFromFlags } from "../config/table.js";
+import { exportOptions } from "../config/options.js";
+import { valuesFromFlags } from "../config/table.js";
 import { formatBytes, formatCount } from "../console/format.js";
 import { InterruptGuard } from "../console/interrupt.js";
 import type { Io } from "../console/io.js";
 import { addFlags, givenFlags } from "./flags.js";
 import { subcommand } from "./subcommand.js";
 
-const options = {
-  format: option({
-    flags: "--format <name>",
-    kind: choice(["pth", "safetensors"]),
-    default: "pth",
-    help: "What to write: pth, as torch.save does, or safetensors.",
-  }),
-  output: option({
-    flags: "--output <file>",
-    kind: optional(text("a file")),
-    default: null,
-    defaultText: "NAME.effective.FORMAT or NAME.raw.FORMAT beside the checkpoint",
-    help: "Where to write it.",
-  }),
-  raw: option({
-    flags: "--raw",
-    kind: flag(),
-    default: false,
-    bare: true,
-    help: "Writes the weights as they are and the masks as mask.NAME, instead of their product.",
-  }),
-  force: option({
-    flags: "--force",
-    kind: flag(),
-    default: false,
-    bare: true,
-    help: "Replaces the output file if it is there.",
-  }),
-};
-
 /** Adds `peekaboo export FILE`. */
 export function addExport(program: Command, io: Io): void {
   const command = subcommand(program, "export <file>", "Write a checkpoint's network for PyTorch");
-  addFlags(command, options);
+  addFlags(command, exportOptions);
   command.action(async (file: string) => {
-    const chosen = valuesFromFlags(options, givenFlags(command, options));
+    const chosen = valuesFromFlags(exportOptions, givenFlags(command, exportOptions));
     const { exportFile } = await import("../commands/export-file.js");
     using guard = new InterruptGuard();
     const exported = await exportFile(file, chosen, guard);

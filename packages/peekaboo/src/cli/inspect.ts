@@ -9,6 +9,7 @@ import { aligned } from "../console/table.js";
 import { minKeptInWords } from "../pruning/min-kept.js";
 import { thinLayersInWords } from "../runs/thin-layers.js";
 import { addFlags, givenFlags } from "./flags.js";
+import { inWords } from "./in-words.js";
 import { subcommand } from "./subcommand.js";
 
 const options = { json: { ...trainOptions.json, help: "Prints the report as one line of JSON." } };
@@ -76,7 +77,7 @@ function layerTable({ layers, kept, total, flips }: InspectReport): string[] {
 /** Latent scores, not a pruner, thin the layers of a network that isn't pruned. */
 function thinLayers({ layers, config: { pruning } }: InspectReport): string[] {
   const words = pruning === null ? null : thinLayersInWords(layers, pruning.minKept);
-  return words === null ? [] : [`thin        ${words}`];
+  return words === null ? [] : [`thin        ${inWords(words)}`];
 }
 
 function sizes({ parameters, denseBytes, idealSize }: InspectReport): string[] {

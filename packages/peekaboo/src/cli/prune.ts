@@ -10,6 +10,7 @@ import { InterruptGuard } from "../console/interrupt.js";
 import type { Io } from "../console/io.js";
 import { TerminalReporter } from "../report/terminal-reporter.js";
 import { addFlags, givenFlags } from "./flags.js";
+import { inWords } from "./in-words.js";
 import { subcommand } from "./subcommand.js";
 
 const { Network, Data, Pruning } = trainHelp;
@@ -47,7 +48,7 @@ export function addPrune(program: Command, io: Io): void {
     const { file } = valuesFromFlags(own, givenFlags(command, own));
     const { pruneToFile } = await import("../commands/prune-file.js");
     using guard = new InterruptGuard();
-    const reporter = new TerminalReporter(io.stderr, { verbose: config.pruning?.verbose === true });
+    const reporter = new TerminalReporter(io.stderr, { words: inWords, verbose: config.pruning?.verbose === true });
     const written = await pruneToFile(config, file, { reporter, guard });
     const path = printable(written.file);
     const told = `${path}: ${formatBytes(written.bytes)}; train it by \`peekaboo train --resume ${path} …\``;

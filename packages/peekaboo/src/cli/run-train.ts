@@ -4,6 +4,7 @@ import { EXIT } from "../console/exit.js";
 import { Interrupted, InterruptGuard } from "../console/interrupt.js";
 import type { Io } from "../console/io.js";
 import { TerminalReporter } from "../report/terminal-reporter.js";
+import { inWords } from "./in-words.js";
 
 /**
  * Trains, or with --evaluate tests, and tells it: progress on stderr, the result on stdout.
@@ -17,7 +18,7 @@ export async function runTrain(
   options: Omit<RunOptions, "reporter" | "guard"> = {},
 ): Promise<number> {
   const { printFreq, pruning, evaluate, json } = config;
-  const reporter = new TerminalReporter(io.stderr, { printFreq, verbose: pruning?.verbose === true });
+  const reporter = new TerminalReporter(io.stderr, { words: inWords, printFreq, verbose: pruning?.verbose === true });
   using guard = new InterruptGuard();
   const how = { ...options, reporter, guard };
   try {
@@ -28,7 +29,7 @@ export async function runTrain(
     }
     const { report } = await trainRun(config, how);
     if (report !== null) {
-      io.stdout.write(json ? `${JSON.stringify(report.summary)}\n` : `\n${report.lines.join("\n")}\n`);
+      io.stdout.write(json ? `${JSON.stringify(report.summary)}\n` : `\n${report.lines.map(inWords).join("\n")}\n`);
     }
     return EXIT.ok;
   } catch (error) {

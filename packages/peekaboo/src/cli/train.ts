@@ -4,6 +4,7 @@ import { withImageFolder } from "../config/imagenet.js";
 import { ignoredFlags, trainHelp, trainOptions } from "../config/options.js";
 import type { Io } from "../console/io.js";
 import { addFlags, givenFlags } from "./flags.js";
+import { inWords } from "./in-words.js";
 import { subcommand } from "./subcommand.js";
 
 const EXAMPLES = `
@@ -57,5 +58,5 @@ export function addTrain(
 }
 
 function note({ stderr }: Io, text: string): void {
-  stderr.write(`Note: ${text}\n`);
+  stderr.write(`Note: ${inWords(text)}\n`);
 }

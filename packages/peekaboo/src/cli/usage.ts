@@ -5,6 +5,7 @@ import { EXIT } from "../console/exit.js";
 import { Interrupted } from "../console/interrupt.js";
 import type { Io } from "../console/io.js";
 import { nearest } from "../nearest.js";
+import { inWords } from "./in-words.js";
 
 /** The most characters of a line that isn't made of parts which are bounded already. */
 const LONGEST = 1000;
@@ -45,7 +46,7 @@ export function reportFailure(error: unknown, { stderr }: Io, command = ""): num
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   if (error instanceof Interrupted) return error.exitStatus;
   if (error instanceof UserError || error instanceof UsageError) {
-    stderr.write(`${error.message}\n`);
+    stderr.write(`${inWords(error.message)}\n`);
     return EXIT.usage;
   }
   if (error instanceof TorchError && error.kind === "memory") {

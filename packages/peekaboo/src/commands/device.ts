@@ -8,7 +8,7 @@ import type { Reporter } from "../training/reporter.js";
 /** Sets the thread count: what --threads says, else a share for each of `processes` of this machine. */
 export function chooseThreads({ threads }: Pick<TrainConfig, "threads">, reporter: Reporter, processes = 1): Threads {
   const { count, why, ignored } =
-    threads === null ? cores(processes) : { count: threads, why: "--threads", ignored: [] };
+    threads === null ? cores(processes) : { count: threads, why: "as asked for", ignored: [] };
   for (const text of ignored) reporter.note?.(`${text}.`);
   setThreads(count);
   return { count, why };

@@ -6,6 +6,7 @@ import type { Guard } from "../console/interrupt.js";
 import { type Origin, originInWords, refuseNonfinite } from "../models/first-nonfinite.js";
 import type { Network } from "../models/network.js";
 import { findImageFolder, type RecordedImages, refuseOtherImages } from "../runs/recorded-images.js";
+import { setting } from "../setting.js";
 import { testNetwork } from "../training/evaluate-run.js";
 import type { Evaluation } from "../training/evaluation.js";
 import { alone, type Ranks } from "../training/ranks.js";
@@ -78,7 +79,7 @@ export async function testSources(operation: string, tested: Tested): Promise<Ev
       argument: `the loss of ${quoted(file, Number.POSITIVE_INFINITY)}`,
       expected: "a finite number",
       received: `${Number.isNaN(loss) ? "NaN" : "infinity"}, first in ${origin === null ? "another process" : originInWords(origin)}`,
-      remedy: "the network's outputs overflow: give an earlier checkpoint, or train anew with a lower --lr",
+      remedy: `the network's outputs overflow: give an earlier checkpoint, or train anew with a lower ${setting("sgd.lr")}`,
     });
   if (images !== undefined) refuseOtherImages(images, sources, { operation });
   return testNetwork(batchSize, { network, test: sources.test, guard, reporter, ranks, nonfinite });
@@ -87,7 +88,7 @@ export async function testSources(operation: string, tested: Tested): Promise<Ev
 /** An archive that was imported is in the cache; a folder of images is where it was, or beside the run. */
 function folderOf(images: RecordedImages, reporter: Reporter): string | null {
   if (images.config.dataset !== IMAGE_FOLDER) return null;
-  const found = findImageFolder(images, "give it by --data");
+  const found = findImageFolder(images, `give it by ${setting("data")}`);
   if (found !== images.config.data) reporter.note?.(`the images are those of ${quoted(found)}.`);
   return found;
 }

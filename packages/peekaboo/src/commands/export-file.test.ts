@@ -121,7 +121,7 @@ describe("exportFile", () => {
   it("replaces a file only when forced, and never the checkpoint itself", async () => {
     writeFileSync(output, "precious");
     await expect(exportFile(checkpoint, { ...DEFAULTS, output, force: false })).rejects.toThrow(
-      "which is there already; choose another --output, or give --force to replace it",
+      "which is there already; choose another `output`, or give `force` to replace it",
     );
     expect(readFileSync(output, "utf8")).toBe("precious");
     const before = readFileSync(checkpoint);

@@ -9,6 +9,7 @@ import { loadNetwork } from "../checkpoint/checkpoint.js";
 import type { Guard } from "../console/interrupt.js";
 import { nameOfNonfinite } from "../models/first-nonfinite.js";
 import type { Network } from "../models/network.js";
+import { setting } from "../setting.js";
 
 /** What other programs read: PyTorch's own files, or safetensors. */
 export const EXPORT_FORMATS = ["pth", "safetensors"] as const;
@@ -86,10 +87,12 @@ function refuseOverwriting(file: string, output: string, force: boolean): void {
   if (force && !itself) return;
   throw new UserError({
     operation: "export",
-    argument: "--output",
+    argument: setting("output"),
     expected: itself ? "another file than the checkpoint" : "a new file",
     received: `${quoted(output)}, which is there already`,
-    remedy: itself ? "choose another --output" : "choose another --output, or give --force to replace it",
+    remedy: itself
+      ? `choose another ${setting("output")}`
+      : `choose another ${setting("output")}, or give ${setting("force")} to replace it`,
   });
 }
 

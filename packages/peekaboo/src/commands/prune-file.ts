@@ -6,6 +6,7 @@ import { loadPretrained } from "../checkpoint/pretrained.js";
 import type { TrainConfig } from "../config/config.js";
 import type { Guard } from "../console/interrupt.js";
 import { Network } from "../models/network.js";
+import { setting } from "../setting.js";
 import { pruneShot } from "../training/prune-shot.js";
 import type { Reporter } from "../training/reporter.js";
 import { chooseThreads, prepareDevice, threadsInWords } from "./device.js";
@@ -35,7 +36,7 @@ export async function pruneToFile(
   if (pruning === null) {
     throw new UserError({
       operation: "prune",
-      argument: "--pruner",
+      argument: setting("pruning.pruner"),
       expected: "a pruner",
       received: "none",
       remedy: "give e.g. SynFlow",

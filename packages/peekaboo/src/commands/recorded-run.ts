@@ -10,6 +10,7 @@ import { type Metrics, readMetrics } from "../runs/metrics.js";
 import { findImageFolder } from "../runs/recorded-images.js";
 import { type RunFolder, runFolder } from "../runs/run-folder.js";
 import { type RunRecord, readRecord } from "../runs/run-record.js";
+import { setting } from "../setting.js";
 
 const OPERATION = "reproduce";
 
@@ -50,7 +51,7 @@ function refuseUnfinished(
     argument: quoted(path),
     expected: "a run that has come to its end",
     received: stage === "pruned" ? "a network that was only pruned" : `one that stopped after step ${step}`,
-    remedy: "finish it with --resume, or give another",
+    remedy: `finish it with ${setting("resume")}, or give another`,
   });
 }
 

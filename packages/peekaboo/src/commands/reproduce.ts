@@ -7,6 +7,7 @@ import { isLaunched } from "../launch/environment.js";
 import { type LaunchPlan, launchPlan, wantsCuda } from "../launch/plan.js";
 import { launch } from "../launch/start.js";
 import { runFolder } from "../runs/run-folder.js";
+import { setting } from "../setting.js";
 import { type Comparison, compareEnvironments, compareRuns } from "./compare-runs.js";
 import { type Place, type RecordedRun, readRun, settingsToRepeat } from "./recorded-run.js";
 import type { RunOptions } from "./train.js";
@@ -73,7 +74,7 @@ function refuseSameFolder({ folder }: RecordedRun, target: string): void {
   if (!existsSync(target) || realpathSync(target) !== realpathSync(folder.path)) return;
   throw new UserError({
     operation: "reproduce",
-    argument: "--savedir",
+    argument: setting("savedir"),
     expected: "a folder in which the run is not",
     received: `${quoted(target)}, which leads to the run itself`,
     remedy: "choose another",

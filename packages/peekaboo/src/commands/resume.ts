@@ -7,6 +7,7 @@ import type { TrainConfig } from "../config/config.js";
 import { findNetwork } from "../models/registry.js";
 import { differences, inJson } from "../runs/differences.js";
 import type { RunFolder } from "../runs/run-folder.js";
+import { setting } from "../setting.js";
 import type { Reporter } from "../training/reporter.js";
 
 /** Settings that change where and how fast a run goes, and nothing of what it computes. */
@@ -44,19 +45,19 @@ function refuseOtherNetwork(config: TrainConfig, { path, config: pruned }: Check
   if (describe(config) !== describe(pruned)) {
     throw new UserError({
       operation: "train",
-      argument: "--resume",
-      expected: `a pruned ${describe(config)}, for --arch ${config.arch}`,
+      argument: setting("resume"),
+      expected: `a pruned ${describe(config)}, for ${setting("arch")} ${config.arch}`,
       received: `${quoted(path)}, which holds a ${describe(pruned)}`,
-      remedy: `give --arch and --width as they were when it was pruned (or their Psg variant), or prune anew`,
+      remedy: `give ${setting("arch")} and ${setting("width")} as they were when it was pruned (or their Psg variant), or prune anew`,
     });
   }
   if (config.pruning === null) return;
   throw new UserError({
     operation: "train",
-    argument: "--pruner",
+    argument: setting("pruning.pruner"),
     expected: "none beside a network that is pruned already",
     received: config.pruning.pruner,
-    remedy: "leave it out, or leave out --resume",
+    remedy: `leave it out, or leave out ${setting("resume")}`,
   });
 }
 
@@ -84,6 +85,6 @@ function refuseOtherSettings(config: TrainConfig, checkpoint: Checkpoint): void 
     argument: quoted(checkpoint.path),
     expected: "the settings that its run began with",
     received: `others (${few.join(", ")}${more})`,
-    remedy: "give the same settings, or start anew with --resume never or another --exp-name",
+    remedy: `give the same settings, or start anew with ${setting("resume")} never or another ${setting("expName")}`,
   });
 }

@@ -14,6 +14,7 @@ import { refuseOtherImages } from "../runs/recorded-images.js";
 import { openRunFolder, type RunFolder, removeEarlier, removeUnfinished, runFolder } from "../runs/run-folder.js";
 import { RunLock } from "../runs/run-lock.js";
 import { continued, recordIfWhole, writeRecord } from "../runs/run-record.js";
+import { setting } from "../setting.js";
 import type { Evaluation } from "../training/evaluation.js";
 import { type Ranks, ranksOf } from "../training/ranks.js";
 import type { Reporter } from "../training/reporter.js";
@@ -140,7 +141,7 @@ function nothingToTrain(start: Checkpoint | null, { step, totalSteps }: RunState
     argument: start === null ? "the run" : quoted(start.path),
     expected: "a checkpoint after which there is something to train",
     received: `one after step ${step}, of ${totalSteps} asked for`,
-    remedy: "give more --epochs or --max-steps, or the --exp-name of its own run",
+    remedy: `give more ${setting("epochs")} or ${setting("maxSteps")}, or the ${setting("expName")} of its own run`,
   });
 }
 
@@ -160,7 +161,7 @@ export async function testRun(
   { reporter, guard, group = null, processes = 1 }: RunOptions,
 ): Promise<TestedRun> {
   const { resume, loadPretrained: pretrained, batchSize, arch, dataset } = config;
-  const operation = "train --evaluate";
+  const operation = `train ${setting("evaluate")}`;
   chooseThreads(config, reporter, processes);
   const device = prepareDevice(config, reporter, processes);
   // A file that is named wins over a checkpoint that happens to be there.
@@ -169,8 +170,8 @@ export async function testRun(
   if (start === null && pretrained === null) {
     throw new UserError({
       operation: "train",
-      argument: "--evaluate",
-      expected: "a network to test, from --resume or --load-pretrained",
+      argument: setting("evaluate"),
+      expected: `a network to test, from ${setting("resume")} or ${setting("loadPretrained")}`,
       received: "neither",
       remedy: "give the file of one",
     });
@@ -218,7 +219,7 @@ async function refuseOtherStart(start: Checkpoint | null, ranks: Ranks): Promise
   throw rankError(
     "the same checkpoint on all processes",
     `others on ${others} of them`,
-    "let all machines share --savedir",
+    `let all machines share ${setting("savedir")}`,
   );
 }
 

@@ -153,32 +153,32 @@ describe("parseConfig", () => {
 
 describe("what doesn't go together", () => {
   it("is pruning that would come after the last epoch", () => {
-    expect(refusal({ epochs: 5, pruning: { ...synflow, epoch: 5 } })).toContain("--prune-epoch");
+    expect(refusal({ epochs: 5, pruning: { ...synflow, epoch: 5 } })).toContain("`pruning.epoch`");
     expect(parseConfig({ epochs: 5, pruning: { ...synflow, epoch: 4 } }).pruning?.epoch).toBe(4);
     expect(parseConfig({ epochs: 5, pruning: { epoch: 9 } }).pruning).toBeNull();
   });
 
   it("is more shots than epochs to spread them over", () => {
-    expect(refusal({ pruning: { ...synflow, epoch: 2, shots: 3 } })).toContain("--prune-shots");
-    expect(refusal({ pruning: { ...synflow, shots: 2 } })).toContain("--prune-epoch 2 or more");
+    expect(refusal({ pruning: { ...synflow, epoch: 2, shots: 3 } })).toContain("`pruning.shots`");
+    expect(refusal({ pruning: { ...synflow, shots: 2 } })).toContain("`pruning.epoch` 2 or more");
     expect(parseConfig({ pruning: { ...synflow, epoch: 3, shots: 3 } }).pruning?.shots).toBe(3);
   });
 
   it("is a pruner that divides the layers itself, and local scope", () => {
     const local = { ...synflow, scope: "local" };
-    expect(refusal({ pruning: { ...local, pruner: "ERK" } })).toContain("--prune-scope");
+    expect(refusal({ pruning: { ...local, pruner: "ERK" } })).toContain("`pruning.scope`");
     expect(parseConfig({ pruning: { ...local, pruner: "Rand" } }).pruning?.scope).toBe("local");
     expect(parseConfig({ pruning: { ...synflow, pruner: "ERK" } }).pruning?.pruner).toBe("ERK");
   });
 
   it("is a relative threshold above the maximum itself", () => {
-    expect(refusal({ psg: { threshold: { value: 1.5 } } })).toContain("--psg-threshold-mode absolute");
+    expect(refusal({ psg: { threshold: { value: 1.5 } } })).toContain("`psg.threshold.mode` absolute");
     expect(parseConfig({ psg: { threshold: { value: 1.5, mode: "absolute" } } }).psg.threshold.value).toBe(1.5);
   });
 
   it("is a layer's own γ that a rising schedule would take to 1", () => {
     const bop = { ar: 1e-3, arFinal: 1e-2, arSchedule: "linear", arLayers: [{ pattern: "layer1.*", value: 0.1 }] };
-    expect(refusal({ bop })).toContain("for --ar-layers, received layer1.*=0.1; lower it, or --ar-final");
+    expect(refusal({ bop })).toContain("for `bop.arLayers`, received layer1.*=0.1; lower it, or `bop.arFinal`");
     expect(parseConfig({ bop: { ...bop, arSchedule: "step" } }).bop.arLayers).toEqual(bop.arLayers);
     expect(parseConfig({ bop: { ...bop, arFinal: 9e-3 } }).bop.arFinal).toBe(9e-3);
   });
@@ -225,7 +225,7 @@ describe("notesOn", () => {
       [psg.msbBits, 8],
     ]);
     expect(notesOn(configFromFlags(given), given)).toEqual([
-      "--prune-ratio, --prune-iters: no effect, since without --pruner nothing is pruned.",
+      "--prune-ratio, --prune-iters: no effect, since without `pruning.pruner` nothing is pruned.",
       "--tau: no effect, since the optimiser is SGD, not BOP.",
       "--bop2-sigma: no effect, since the optimiser is SGD, not BOP2.",
       "--msb-bits: no effect, since ResNet18 is not a PSG network.",
@@ -243,7 +243,7 @@ describe("notesOn", () => {
     ]);
     expect(notesOn(parseConfig({ optimizer: "BOP2" }), both)).toEqual([]);
     expect(notesOn(parseConfig({ optimizer: "BOP2" }), new Map())).toEqual([
-      "--tau: its default is BOP's; BOP2 compares a ratio with it, for which 0.1 is a start.",
+      "`bop.tau`: its default is BOP's; BOP2 compares a ratio with it, for which 0.1 is a start.",
     ]);
     expect(notesOn(parseConfig({ optimizer: "BOP" }), both)).toEqual([
       "--bop2-sigma: no effect, since the optimiser is BOP, not BOP2.",

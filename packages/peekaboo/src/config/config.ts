@@ -3,6 +3,7 @@ import { findSource } from "../data/sets/sources.js";
 import { HIDDEN_ACTS } from "../layers/latent-score.js";
 import { findNetwork } from "../models/registry.js";
 import { findPruner } from "../pruning/pruners/registry.js";
+import { setting } from "../setting.js";
 import { withRecipe } from "./imagenet.js";
 import { type evaluateOptions, IMAGE_FOLDER, trainOptions } from "./options.js";
 import {
@@ -74,7 +75,11 @@ export function notesOn(config: TrainConfig, given: ReadonlyMap<Option<unknown>,
   const { hiddenAct, hiddenDensity, scalingInput, dropout, imageSize, workers, onBadImage } = trainOptions;
   const pops = config.hiddenAct === "edge-popup";
   const idle: [Table, boolean, string][] = [
-    [pops ? pruning : trainOptions.pruning, config.pruning === null, "without --pruner nothing is pruned"],
+    [
+      pops ? pruning : trainOptions.pruning,
+      config.pruning === null,
+      `without ${setting("pruning.pruner")} nothing is pruned`,
+    ],
     [trainOptions.bop, config.optimizer === "SGD", "the optimiser is SGD, not BOP"],
     [trainOptions.bop2, config.optimizer !== "BOP2", `the optimiser is ${config.optimizer}, not BOP2`],
     [trainOptions.psg, !variant.startsWith("psg"), `${config.arch} is not a PSG network`],
@@ -86,7 +91,7 @@ export function notesOn(config: TrainConfig, given: ReadonlyMap<Option<unknown>,
   const unsuited =
     config.optimizer === "BOP2" && config.bop.tau === trainOptions.bop.tau.default && !given.has(trainOptions.bop.tau);
   const notes = unsuited
-    ? ["--tau: its default is BOP's; BOP2 compares a ratio with it, for which 0.1 is a start."]
+    ? [`${setting("bop.tau")}: its default is BOP's; BOP2 compares a ratio with it, for which 0.1 is a start.`]
     : [];
   return notes.concat(
     idle.flatMap(([table, unused, why]) => {
@@ -125,18 +130,23 @@ function checkScores({ arch, hiddenAct, hiddenDensity, pruning }: TrainConfig): 
     new UserError({ operation: "train", argument, expected, received, remedy });
   if (variant === "seed" && hiddenAct === null) {
     const remedy = `give ${HIDDEN_ACTS.slice(0, -1).join(", ")} or ${HIDDEN_ACTS.at(-1)}`;
-    throw refuse("--hidden-act", `what ${arch}'s latent scores do`, "none given", remedy);
+    throw refuse(setting("hiddenAct"), `what ${arch}'s latent scores do`, "none given", remedy);
   }
   if (variant === "psg-seed" && hiddenAct !== null && hiddenAct !== "flipping") {
-    throw refuse("--hidden-act", `flipping, which is ${arch}'s own`, hiddenAct, "leave it out");
+    throw refuse(setting("hiddenAct"), `flipping, which is ${arch}'s own`, hiddenAct, "leave it out");
   }
   if (variant !== "seed" || hiddenAct !== "edge-popup") return;
   if (hiddenDensity === null) {
-    throw refuse("--prune-ratio", "a fraction below 1 for edge-popup to keep of each layer", "1", "give e.g. 0.3");
+    throw refuse(
+      setting("pruning.density"),
+      "a fraction below 1 for edge-popup to keep of each layer",
+      "1",
+      "give e.g. 0.3",
+    );
   }
   if (pruning !== null) {
-    const remedy = "leave out one of the two: edge-popup itself keeps --prune-ratio of each layer";
-    throw refuse("--pruner", "none beside --hidden-act edge-popup", pruning.pruner, remedy);
+    const remedy = `leave out one of the two: edge-popup itself keeps ${setting("pruning.density")} of each layer`;
+    throw refuse(setting("pruning.pruner"), `none beside ${setting("hiddenAct")} edge-popup`, pruning.pruner, remedy);
   }
 }
 
@@ -144,8 +154,8 @@ function checkPruningTime({ epoch, shots }: PruningConfig, epochs: number): void
   if (epoch >= epochs) {
     throw new UserError({
       operation: "train",
-      argument: "--prune-epoch",
-      expected: `an epoch before the last (--epochs ${epochs})`,
+      argument: setting("pruning.epoch"),
+      expected: `an epoch before the last (${setting("epochs")} ${epochs})`,
       received: `${epoch}`,
       remedy: "prune earlier or train longer",
     });
@@ -153,10 +163,10 @@ function checkPruningTime({ epoch, shots }: PruningConfig, epochs: number): void
   if (shots > 1 && epoch < shots) {
     throw new UserError({
       operation: "train",
-      argument: "--prune-shots",
-      expected: `at most one shot an epoch (--prune-epoch ${epoch})`,
+      argument: setting("pruning.shots"),
+      expected: `at most one shot an epoch (${setting("pruning.epoch")} ${epoch})`,
       received: `${shots}`,
-      remedy: `give --prune-epoch ${shots} or more, or fewer shots`,
+      remedy: `give ${setting("pruning.epoch")} ${shots} or more, or fewer shots`,
     });
   }
 }
@@ -165,10 +175,10 @@ function checkPruningScope({ pruner, scope }: PruningConfig): void {
   if (scope === "global" || findPruner(pruner).dividesLayers !== true) return;
   throw new UserError({
     operation: "train",
-    argument: "--prune-scope",
+    argument: setting("pruning.scope"),
     expected: "global",
     received: scope,
-    remedy: `--pruner ${pruner} gives each layer a density of its own: leave --prune-scope out, or use another pruner`,
+    remedy: `${setting("pruning.pruner")} ${pruner} gives each layer a density of its own: leave ${setting("pruning.scope")} out, or use another pruner`,
   });
 }
 
@@ -176,10 +186,10 @@ function checkFolder({ dataset, data }: TrainConfig): void {
   if (dataset !== IMAGE_FOLDER || data !== null) return;
   throw new UserError({
     operation: "train",
-    argument: "--dataset imagefolder",
+    argument: `${setting("dataset")} imagefolder`,
     expected: "a folder that holds train/CLASS/ and val/CLASS/",
     received: "none",
-    remedy: "give it as the last argument, or by --data",
+    remedy: `give it as the last argument, or by ${setting("data")}`,
   });
 }
 
@@ -187,10 +197,10 @@ function checkThreshold({ threshold }: PsgConfig): void {
   if (threshold.mode === "absolute" || threshold.value <= 1) return;
   throw new UserError({
     operation: "train",
-    argument: "--psg-threshold",
+    argument: setting("psg.threshold.value"),
     expected: "a fraction of at most 1",
     received: `${threshold.value}`,
-    remedy: "a threshold in units of the gradient needs --psg-threshold-mode absolute",
+    remedy: `a threshold in units of the gradient needs ${setting("psg.threshold.mode")} absolute`,
   });
 }
 
@@ -201,9 +211,9 @@ function checkLayerRates({ ar, arFinal, arSchedule, arLayers }: BopConfig): void
   if (raised === undefined) return;
   throw new UserError({
     operation: "train",
-    argument: "--ar-layers",
-    expected: `values that stay below 1 when --ar-final multiplies them by ${growth}`,
+    argument: setting("bop.arLayers"),
+    expected: `values that stay below 1 when ${setting("bop.arFinal")} multiplies them by ${growth}`,
     received: `${raised.pattern}=${raised.value}`,
-    remedy: "lower it, or --ar-final",
+    remedy: `lower it, or ${setting("bop.arFinal")}`,
   });
 }

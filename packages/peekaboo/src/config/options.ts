@@ -1,6 +1,7 @@
 import { bop, bop2 } from "./options/bop.js";
 import { data } from "./options/data.js";
 import { distributed } from "./options/distributed.js";
+import { exportOptions } from "./options/export.js";
 import { network } from "./options/network.js";
 import { pruning } from "./options/pruning.js";
 import { psg } from "./options/psg.js";
@@ -9,6 +10,7 @@ import { sgd } from "./options/sgd.js";
 import { training } from "./options/training.js";
 
 export { IMAGE_FOLDER } from "./options/data.js";
+export { exportOptions };
 
 /**
  * Every setting of a training run, nested as in `config.json`. The flags, the help, the validation and the type of the

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { makeFolder, refuseUnwritable } from "@peekaboo/files";
 import { printable, quoted, UserError } from "@peekaboo/files/errors";
+import { setting } from "../setting.js";
 import { type ArchiveIdentity, cachePath, dataFolder, readCache, writeCache } from "./cache.js";
 import { statsOf } from "./fetch/files.js";
 import { withLock } from "./lock.js";
@@ -251,7 +252,7 @@ function folderFault(cause: Error, folder: string, source: DatasetSource): UserE
     argument: `the data folder ${quoted(folder)}`,
     expected: "a folder that can be written, with free space",
     received: printable(cause.message),
-    remedy: "set PEEKABOO_DATA to another folder, give another --data-folder, or free some space",
+    remedy: `set PEEKABOO_DATA to another folder, give another ${setting("dataFolder")}, or free some space`,
     cause,
   });
 }

@@ -141,43 +141,49 @@ describe("several processes on this machine", () => {
 
 describe("half-set or contradictory settings are refused", () => {
   it.each<[Settings, string]>([
-    [{ rank: 1 }, "expected the number of processes for --world-size, received none beside --rank; add it."],
-    [{ url }, "expected the number of processes for --world-size, received none beside --dist-url; add it."],
+    [
+      { rank: 1 },
+      "expected the number of processes for `distributed.worldSize`, received none beside `distributed.rank`; add it.",
+    ],
+    [
+      { url },
+      "expected the number of processes for `distributed.worldSize`, received none beside `distributed.url`; add it.",
+    ],
     [
       { worldSize: 2 },
-      "expected this process's number, from 0 to 1 for --rank, received none beside --world-size; add it.",
+      "expected this process's number, from 0 to 1 for `distributed.rank`, received none beside `distributed.worldSize`; add it.",
     ],
     [
       { worldSize: 2, rank: 0 },
-      "expected tcp://HOST:PORT of rank 0, the same for every process for --dist-url, received none beside --world-size; add it.",
+      "expected tcp://HOST:PORT of rank 0, the same for every process for `distributed.url`, received none beside `distributed.worldSize`; add it.",
     ],
     [
       { worldSize: 2, rank: 2, url },
-      "expected a number below the world size, 2 for --rank, received 2; ranks count from 0.",
+      "expected a number below the world size, 2 for `distributed.rank`, received 2; ranks count from 0.",
     ],
     [
       { worldSize: 1, rank: 1 },
-      "expected a number below the world size, 1 for --rank, received 1; ranks count from 0.",
+      "expected a number below the world size, 1 for `distributed.rank`, received 1; ranks count from 0.",
     ],
     [
       { nprocPerNode: 2, rank: 0 },
-      "expected the number of machines for --world-size, received none beside --rank; add it.",
+      "expected the number of machines for `distributed.worldSize`, received none beside `distributed.rank`; add it.",
     ],
     [
       { nprocPerNode: 2, worldSize: 2, url },
-      "expected this machine's number, from 0 to 1 for --rank, received none beside --world-size; add it.",
+      "expected this machine's number, from 0 to 1 for `distributed.rank`, received none beside `distributed.worldSize`; add it.",
     ],
     [
       { multiprocessing: true, worldSize: 2, rank: 1 },
-      "expected tcp://HOST:PORT of the first machine, the same for all for --dist-url, received none beside --world-size; add it.",
+      "expected tcp://HOST:PORT of the first machine, the same for all for `distributed.url`, received none beside `distributed.worldSize`; add it.",
     ],
     [
       { nprocPerNode: 2, worldSize: 2, rank: 2, url },
-      "expected a number below the world size, 2 for --rank, received 2; ranks count from 0.",
+      "expected a number below the world size, 2 for `distributed.rank`, received 2; ranks count from 0.",
     ],
     [
       { nprocPerNode: 2, backend: "nccl" },
-      "expected gloo on a machine without CUDA devices for --dist-backend, received nccl; leave it out.",
+      "expected gloo on a machine without CUDA devices for `distributed.backend`, received nccl; leave it out.",
     ],
   ])("%j", (settings, message) => expect(refusalOf(settings)).toBe(message));
 
@@ -189,7 +195,7 @@ describe("half-set or contradictory settings are refused", () => {
 
   it("processes of ours beside those that torchrun or srun starts on a machine", () => {
     const message =
-      "expected none where torchrun or srun starts a machine's processes for --nproc-per-node or --multiprocessing-distributed, received it; leave it out, or give --world-size 1 to ignore the launcher's environment.";
+      "expected none where torchrun or srun starts a machine's processes for `distributed.nprocPerNode` or `distributed.multiprocessing`, received it; leave it out, or give `distributed.worldSize` 1 to ignore the launcher's environment.";
     expect(refusalOf({ nprocPerNode: 2 }, torchrun)).toBe(message);
     expect(refusalOf({ nprocPerNode: 2 }, { ...pod, LOCAL_WORLD_SIZE: "2" })).toBe(message);
     expect(refusalOf({ multiprocessing: true }, { ...pod, TORCHELASTIC_USE_AGENT_STORE: "True" })).toBe(message);
@@ -199,11 +205,11 @@ describe("half-set or contradictory settings are refused", () => {
 
   it("restarts by a process that starts no others, or of several machines", () => {
     expect(refusalOf({ maxRestarts: 1 })).toMatch(
-      /^expected 0 where this command starts no other processes for --max-/,
+      /^expected 0 where this command starts no other processes for `distributed.max/,
     );
     expect(refusalOf({ maxRestarts: 2 }, torchrun)).toMatch(/^expected 0 where this command starts no other/);
     expect(refusalOf({ nprocPerNode: 2, worldSize: 2, rank: 0, url, maxRestarts: 1 })).toMatch(
-      /^expected 0 with several machines for --max-restarts, received 1; /,
+      /^expected 0 with several machines for `distributed.maxRestarts`, received 1; /,
     );
   });
 });

@@ -1,6 +1,7 @@
 import { distributed, UserError } from "@peekaboo/torch";
 import { type TrainConfig, wantedDevice } from "../config/config.js";
 import { type Address, addressOf } from "../config/dist-url.js";
+import { setting } from "../setting.js";
 import { type Environment, isLaunched } from "./environment.js";
 
 /** What a command line and its environment ask for: one process, one of several, or to start several. */
@@ -51,16 +52,21 @@ export function launchPlan(config: TrainConfig, env: Environment, cudaDevices: n
   const spawns = (nprocPerNode !== null || multiprocessing) && !isLaunched(env);
   const plan = spawns ? spawnPlan(config, env, cudaDevices) : rankPlan(config, env, cudaDevices);
   if (plan.kind !== "single" && backend === "nccl" && cudaDevices === 0) {
-    throw refusal("--dist-backend", "gloo on a machine without CUDA devices", "nccl", "leave it out");
+    throw refusal(setting("distributed.backend"), "gloo on a machine without CUDA devices", "nccl", "leave it out");
   }
   if (maxRestarts === 0 || isLaunched(env)) return plan;
   if (plan.kind !== "spawn") {
-    const remedy = "add --nproc-per-node, or let the launcher start the job again with --resume auto";
-    throw refusal("--max-restarts", "0 where this command starts no other processes", `${maxRestarts}`, remedy);
+    const remedy = `add ${setting("distributed.nprocPerNode")}, or let the launcher start the job again with ${setting("resume")} auto`;
+    throw refusal(
+      setting("distributed.maxRestarts"),
+      "0 where this command starts no other processes",
+      `${maxRestarts}`,
+      remedy,
+    );
   }
   if (plan.machines > 1) {
-    const remedy = "let what starts this command on each machine start it again, with --resume auto";
-    throw refusal("--max-restarts", "0 with several machines", `${maxRestarts}`, remedy);
+    const remedy = `let what starts this command on each machine start it again, with ${setting("resume")} auto`;
+    throw refusal(setting("distributed.maxRestarts"), "0 with several machines", `${maxRestarts}`, remedy);
   }
   return plan;
 }
@@ -73,13 +79,26 @@ function rankPlan(config: TrainConfig, env: Environment, cudaDevices: number): R
   const address = settings.url === null ? null : addressOf(settings.url);
   if (worldSize === null) {
     if (rank === null && address === null) return { kind: "single" };
-    throw missing("--world-size", "the number of processes", rank === null ? "--dist-url" : "--rank");
+    throw missing(
+      setting("distributed.worldSize"),
+      "the number of processes",
+      rank === null ? setting("distributed.url") : setting("distributed.rank"),
+    );
   }
-  if (rank === null) throw missing("--rank", `this process's number, from 0 to ${worldSize - 1}`, "--world-size");
+  if (rank === null)
+    throw missing(
+      setting("distributed.rank"),
+      `this process's number, from 0 to ${worldSize - 1}`,
+      setting("distributed.worldSize"),
+    );
   checkRank(rank, worldSize);
   if (worldSize === 1) return { kind: "single" };
   if (address === null && place === null) {
-    throw missing("--dist-url", "tcp://HOST:PORT of rank 0, the same for every process", "--world-size");
+    throw missing(
+      setting("distributed.url"),
+      "tcp://HOST:PORT of rank 0, the same for every process",
+      setting("distributed.worldSize"),
+    );
   }
   const { timeout, startTimeout } = config.distributed;
   return {
@@ -102,13 +121,23 @@ function spawnPlan(config: TrainConfig, env: Environment, cudaDevices: number): 
   const place = alone ? null : placeOf(config.distributed, env);
   if (place !== null) refuseSecondLauncher(env, place);
   const machines = worldSize ?? place?.worldSize ?? (rank === null ? 1 : null);
-  if (machines === null) throw missing("--world-size", "the number of machines", "--rank");
+  if (machines === null)
+    throw missing(setting("distributed.worldSize"), "the number of machines", setting("distributed.rank"));
   const machine = rank ?? place?.rank ?? (machines === 1 ? 0 : null);
-  if (machine === null) throw missing("--rank", `this machine's number, from 0 to ${machines - 1}`, "--world-size");
+  if (machine === null)
+    throw missing(
+      setting("distributed.rank"),
+      `this machine's number, from 0 to ${machines - 1}`,
+      setting("distributed.worldSize"),
+    );
   checkRank(machine, machines);
   const address = (url === null ? null : addressOf(url)) ?? place?.address ?? null;
   if (machines > 1 && address === null) {
-    throw missing("--dist-url", "tcp://HOST:PORT of the first machine, the same for all", "--world-size");
+    throw missing(
+      setting("distributed.url"),
+      "tcp://HOST:PORT of the first machine, the same for all",
+      setting("distributed.worldSize"),
+    );
   }
   const shared = machines > 1 || url !== null;
   return { kind: "spawn", processes, machine, machines, address: shared ? address : null, maxRestarts };
@@ -142,7 +171,12 @@ function placeOf(
   if (found === null) {
     if (!asks) return null;
     const expected = "tcp://HOST:PORT where the environment has no RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT";
-    throw refusal("--dist-url", expected, "env://", "start through torchrun, srun or a launcher that sets them");
+    throw refusal(
+      setting("distributed.url"),
+      expected,
+      "env://",
+      "start through torchrun, srun or a launcher that sets them",
+    );
   }
   const address = { host: found.masterAddr, port: found.masterPort };
   const localSize = Math.max(found.localRank + 1, Number(env.LOCAL_WORLD_SIZE) || 1);
@@ -156,16 +190,21 @@ function refuseSecondLauncher(env: Environment, { localSize, servesStore }: Surr
   const slurm = env.SLURM_PROCID !== undefined && env.SLURM_NTASKS !== env.SLURM_NNODES;
   if (localSize === 1 && !servesStore && !slurm) return;
   throw refusal(
-    "--nproc-per-node or --multiprocessing-distributed",
+    `${setting("distributed.nprocPerNode")} or ${setting("distributed.multiprocessing")}`,
     "none where torchrun or srun starts a machine's processes",
     "it",
-    "leave it out, or give --world-size 1 to ignore the launcher's environment",
+    `leave it out, or give ${setting("distributed.worldSize")} 1 to ignore the launcher's environment`,
   );
 }
 
 function checkRank(rank: number, worldSize: number): void {
   if (rank < worldSize) return;
-  throw refusal("--rank", `a number below the world size, ${worldSize}`, `${rank}`, "ranks count from 0");
+  throw refusal(
+    setting("distributed.rank"),
+    `a number below the world size, ${worldSize}`,
+    `${rank}`,
+    "ranks count from 0",
+  );
 }
 
 function missing(flag: string, what: string, because: string): UserError {

@@ -2,6 +2,7 @@ import { quoted } from "@peekaboo/files/errors";
 import { nn, noGrad, scope, type Tensor, UserError } from "@peekaboo/torch";
 import { pabOps } from "../native/library.js";
 import { readTogether } from "../read-together.js";
+import { setting } from "../setting.js";
 import type { Network } from "./network.js";
 
 /** Where a number that is not finite first appears. */
@@ -46,7 +47,7 @@ export function refuseNonfinite(state: Iterable<readonly [string, Tensor]>, oper
     argument: `${name} of ${quoted(file, Number.POSITIVE_INFINITY)}`,
     expected: "finite numbers",
     received: "NaN or infinity",
-    remedy: "the training that made it went astray: give an earlier checkpoint, or train anew with a lower --lr",
+    remedy: `the training that made it went astray: give an earlier checkpoint, or train anew with a lower ${setting("lr")}`,
   });
 }
 

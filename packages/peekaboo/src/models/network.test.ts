@@ -107,11 +107,9 @@ describe("latent scores at the start", () => {
   });
 
   it("asks for --hidden-act", () => {
-    expect(() => new Network({ arch: "SeedResNet20", numClasses: 10 })).toThrow(
-      /for --hidden-act, received none given/,
-    );
+    expect(() => new Network({ arch: "SeedResNet20", numClasses: 10 })).toThrow(/for `hiddenAct`, received none given/);
     expect(() => new Network({ arch: "PsgSeedResNet20", numClasses: 10, psg, hiddenAct: "ternary" })).toThrow(
-      /expected flipping, or nothing for --hidden-act, received ternary/,
+      /expected flipping, or nothing for `hiddenAct`, received ternary/,
     );
   });
 });

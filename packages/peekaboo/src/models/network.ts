@@ -6,6 +6,7 @@ import { type HiddenAct, type LatentOptions, SCORE_BOUNDS } from "../layers/late
 import { MaskedConv2d } from "../layers/masked-conv2d.js";
 import { MaskedLayer } from "../layers/masked-layer.js";
 import type { PsgOptions } from "../layers/psg-conv2d.js";
+import { setting } from "../setting.js";
 import type { Architecture, Variant } from "./architecture.js";
 import { findNetwork, variantCalled } from "./registry.js";
 
@@ -172,7 +173,7 @@ function latentOf(options: NetworkOptions, variant: Variant): LatentOptions | nu
     const expected = act === undefined ? `what ${arch}'s latent scores do to its weights` : "flipping, or nothing";
     throw new UserError({
       operation: `build ${arch}`,
-      argument: "--hidden-act",
+      argument: setting("hiddenAct"),
       expected,
       received: act ?? "none given",
       remedy: act === undefined ? "give pruning, flipping, ternary, none or edge-popup" : "leave it out",

@@ -1,5 +1,6 @@
 import { quoted, UserError } from "@peekaboo/files/errors";
 import { nearest } from "../nearest.js";
+import { setting } from "../setting.js";
 import type { Architecture, Variant } from "./architecture.js";
 import * as families from "./families.js";
 
@@ -46,7 +47,7 @@ export function findNetwork(name: string): NamedNetwork {
   const near = nearest(name, architectureNames);
   throw new UserError({
     operation: "choose the network",
-    argument: "--arch",
+    argument: setting("arch"),
     expected: "a known architecture",
     received: quoted(name),
     remedy: near === undefined ? "`peekaboo models` lists them" : `did you mean ${near}?`,

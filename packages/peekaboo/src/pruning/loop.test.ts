@@ -155,9 +155,7 @@ describe("pruning loop", () => {
       minKept: { fraction: 0.02 },
     });
     await expect(pruning).rejects.toThrow(UserError);
-    await expect(pruning).rejects.toThrow(
-      /--min-kept 2%.*give --prune-ratio 0\.0\d+ or more, or --min-kept 0\.\d+% or less/,
-    );
+    await expect(pruning).rejects.toThrow(/`minKept` 2%.*give `density` 0\.0\d+ or more, or `minKept` 0\.\d+% or less/);
     expect(network.masks().size).toBe(0);
   });
 

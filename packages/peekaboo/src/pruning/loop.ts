@@ -2,6 +2,7 @@ import { noGrad, scope, Tensor, UserError } from "@peekaboo/torch";
 import type { Batch } from "../data/batch.js";
 import type { Network } from "../models/network.js";
 import { pabOps } from "../native/library.js";
+import { setting } from "../setting.js";
 import { leastOf, type MinKept } from "./min-kept.js";
 import { refuseLargeMinimum } from "./min-kept-fit.js";
 import type { Pruner, ScoreContext } from "./pruner.js";
@@ -200,7 +201,7 @@ function countError(expected: number, kept: number): UserError {
     argument: "the number of kept weights",
     expected: String(expected),
     received: String(kept),
-    remedy: "the scores are broken (NaN, or too small to tell apart): try another pruner or --init-method",
+    remedy: `the scores are broken (NaN, or too small to tell apart): try another pruner or ${setting("initMethod")}`,
   });
 }
 
@@ -218,7 +219,7 @@ function reportOf(network: Network, pruner: Pruner, tied: number): PruneReport {
     argument: "the network",
     expected: "some weights to keep",
     received: `none of ${report.total}`,
-    remedy: `${pruner.name} cannot tell the weights apart (all scores are equal): choose another --init-method or pruner, or a higher density`,
+    remedy: `${pruner.name} cannot tell the weights apart (all scores are equal): choose another ${setting("initMethod")} or pruner, or a higher density`,
   });
 }
 

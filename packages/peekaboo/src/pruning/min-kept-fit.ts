@@ -1,4 +1,5 @@
 import { UserError } from "@peekaboo/files/errors";
+import { setting } from "../setting.js";
 import { leastOf, type MinKept, minKeptInWords } from "./min-kept.js";
 import { keptOf } from "./selection.js";
 
@@ -10,13 +11,13 @@ export function refuseLargeMinimum(least: MinKept, sizes: readonly number[], den
   const wanted = needed(least);
   if (wanted <= budget) return;
   const fitting = largestFitting(least, (minimum) => needed(minimum) <= budget);
-  const lower = fitting === null ? "" : `, or --min-kept ${minKeptInWords(fitting)} or less`;
+  const lower = fitting === null ? "" : `, or ${setting("minKept")} ${minKeptInWords(fitting)} or less`;
   throw new UserError({
     operation: "prune",
-    argument: `--min-kept ${minKeptInWords(least)}`,
-    expected: `layers' minima within the ${budget} weights that --prune-ratio ${density} keeps`,
+    argument: `${setting("minKept")} ${minKeptInWords(least)}`,
+    expected: `layers' minima within the ${budget} weights that ${setting("density")} ${density} keeps`,
     received: `${wanted} together`,
-    remedy: `give --prune-ratio ${densityFor(wanted, total)} or more${lower}`,
+    remedy: `give ${setting("density")} ${densityFor(wanted, total)} or more${lower}`,
   });
 }
 

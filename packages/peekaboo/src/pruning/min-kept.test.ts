@@ -103,7 +103,7 @@ describe("minima beyond what is kept", () => {
     const sizes = [10, 100, 1000];
     expect(refusal({ weights: 50 }, sizes, 0.1)).toBe("accepted");
     expect(refusal({ weights: 51 }, sizes, 0.1)).toContain(
-      "expected layers' minima within the 111 weights that --prune-ratio 0.1 keeps for --min-kept 51, received 112 together; give --prune-ratio 0.101 or more, or --min-kept 50 or less.",
+      "expected layers' minima within the 111 weights that `density` 0.1 keeps for `minKept` 51, received 112 together; give `density` 0.101 or more, or `minKept` 50 or less.",
     );
   });
 
@@ -116,18 +116,16 @@ describe("minima beyond what is kept", () => {
   ])("so that what is told is accepted, and little more is not: %j at %d", (least, density) => {
     const sizes = [432, 2304, 9216, 7];
     const words = refusal(least, sizes, density);
-    const [, ratio] = /give --prune-ratio (\S+) or more/.exec(words) ?? [];
+    const [, ratio] = /give `density` (\S+) or more/.exec(words) ?? [];
     expect(refusal(least, sizes, Number(ratio))).toBe("accepted");
     expect(refusal(least, sizes, Number(ratio) * 0.99)).not.toBe("accepted");
-    const [, lower] = /or --min-kept (\S+) or less/.exec(words) ?? [];
+    const [, lower] = /or `minKept` (\S+) or less/.exec(words) ?? [];
     const fitting = minKept().fromText(lower ?? "");
     expect(fitting).toBeDefined();
     if (fitting) expect(refusal(fitting, sizes, density)).toBe("accepted");
   });
 
   it("where not even one weight of each layer fits, tell the density alone", () => {
-    expect(refusal({ weights: 1 }, [10, 10, 10], 0.05)).toMatch(
-      /received 3 together; give --prune-ratio 0\.1 or more\.$/,
-    );
+    expect(refusal({ weights: 1 }, [10, 10, 10], 0.05)).toMatch(/received 3 together; give `density` 0\.1 or more\.$/);
   });
 });

@@ -1,5 +1,6 @@
 import { noGrad, scope, type Tensor, UserError } from "@peekaboo/torch";
 import { pabOps } from "../native/library.js";
+import { setting } from "../setting.js";
 import { keepBest } from "./best.js";
 import { raised } from "./min-kept.js";
 
@@ -159,6 +160,6 @@ function scoreError(threshold: number): UserError {
     argument: "the scores",
     expected: "finite numbers",
     received: Number.isNaN(threshold) ? "NaN" : "infinity",
-    remedy: "the network's outputs overflow or its weights are broken: try another --init-method or pruner",
+    remedy: `the network's outputs overflow or its weights are broken: try another ${setting("initMethod")} or pruner`,
   });
 }

@@ -38,10 +38,10 @@ describe("images for a network that was trained on others", () => {
   it("are refused for their channels and size, with the flag that helps", () => {
     const classes = ["ant", "bee", "cat"];
     expect(() => refuseOtherImages(recorded(), images(classes, [3, 224, 224]), how)).toThrow(
-      /images of 3×32×32, as it was trained on .* received 3×224×224; give --image-size 32/,
+      /images of 3×32×32, as it was trained on .* received 3×224×224; give `imageSize` 32/,
     );
     const grey = recorded({ imageShape: [1, 28, 28] });
-    expect(() => refuseOtherImages(grey, images(classes, [3, 28, 28]), how)).toThrow("give --grey single");
+    expect(() => refuseOtherImages(grey, images(classes, [3, 28, 28]), how)).toThrow("give `grey` single");
   });
 
   it("are taken where all is alike; by the number alone where an earlier version's file tells no names", () => {
@@ -89,7 +89,7 @@ describe("a recorded image folder", () => {
     const config = parseConfig({ dataset: "imagefolder", data, savedir: "results", expName: "run" });
     return findImageFolder(
       { path: join(base, "project/results/run/best.safetensors"), config, folder },
-      "give it by --data",
+      "give it by `data`",
     );
   };
 
@@ -122,7 +122,7 @@ describe("a recorded image folder", () => {
     ]) {
       expect(finding).toThrow(join(base, place));
     }
-    expect(finding).toThrow("give it by --data");
+    expect(finding).toThrow("give it by `data`");
     expect(() => find(null, join(base, "absent"))).toThrow(`a folder at "${join(base, "absent")}" for`);
   });
 });

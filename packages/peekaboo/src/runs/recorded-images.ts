@@ -5,7 +5,7 @@ import type { TrainConfig } from "../config/config.js";
 import { IMAGE_FOLDER } from "../config/options.js";
 import type { ImageShape } from "../data/batch.js";
 import { findSource } from "../data/sets/sources.js";
-
+import { setting } from "../setting.js";
 import { runFolder } from "./run-folder.js";
 
 /** The images that a network was trained on, as its file tells. */
@@ -83,8 +83,9 @@ function different(names: readonly string[], others: readonly string[]): string 
 }
 
 function remedyOfShape([channels, height]: ImageShape, [there]: ImageShape): string {
-  if (channels !== there) return channels === 1 ? "give --grey single" : "give --grey rgb, or images in colour";
-  return `give --image-size ${height}, or images of that size`;
+  if (channels !== there)
+    return channels === 1 ? `give ${setting("grey")} single` : `give ${setting("grey")} rgb, or images in colour`;
+  return `give ${setting("imageSize")} ${height}, or images of that size`;
 }
 
 /**

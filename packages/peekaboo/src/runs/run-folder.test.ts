@@ -42,7 +42,7 @@ describe("a run folder", () => {
       const path = join(folder.path, name);
       SPECIAL_FILES[kind]?.(path);
       expect(() => openRunFolder({ savedir, expName: "run" })).toThrow(
-        /^train: expected (a regular file|links that lead to a file) for .*; remove what is there, .* --savedir or --exp-name\.$/,
+        /^train: expected (a regular file|links that lead to a file) for .*; remove what is there, .* `savedir` or `expName`\.$/,
       );
       rmSync(path, { recursive: true });
     }
@@ -51,7 +51,7 @@ describe("a run folder", () => {
   it("isn't made where nothing can be made", () => {
     writeFileSync(join(savedir, "file"), "");
     for (const nowhere of ["/proc", "/sys", "/dev/null", join(savedir, "file"), join(savedir, "n".repeat(256))]) {
-      expect(() => openRunFolder({ savedir: nowhere, expName: "x" })).toThrow(/^train: expected .* or --exp-name\.$/);
+      expect(() => openRunFolder({ savedir: nowhere, expName: "x" })).toThrow(/^train: expected .* or `expName`\.$/);
     }
   });
 

@@ -3,6 +3,7 @@ import { basename, join, resolve } from "node:path";
 import { makeFolder, refuseUnwritable } from "@peekaboo/files";
 import { UserError } from "@peekaboo/files/errors";
 import type { TrainConfig } from "../config/config.js";
+import { setting } from "../setting.js";
 
 /** The files of one run. */
 export interface RunFolder {
@@ -47,7 +48,9 @@ export function openRunFolder(config: Pick<TrainConfig, "savedir" | "expName">):
       refuseUnwritable("train", file);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    throw error.withRemedy("remove what is there, change the permissions, or choose another --savedir or --exp-name");
+    throw error.withRemedy(
+      `remove what is there, change the permissions, or choose another ${setting("savedir")} or ${setting("expName")}`,
+    );
   }
   return folder;
 }

@@ -7,6 +7,7 @@ import { Worker } from "node:worker_threads";
 import { errorCode, lockText, readLockFile } from "@peekaboo/files";
 import { parseJson, printable, quoted, UserError } from "@peekaboo/files/errors";
 import { z } from "zod";
+import { setting } from "../setting.js";
 
 /** How often a live lock is touched; one of another machine that stays untouched for six beats, and two more, is dead. */
 export const BEAT_MS = 10_000;
@@ -90,10 +91,10 @@ function create(path: string, text: string): boolean {
     if (errorCode(error) === "EEXIST") return false;
     throw new UserError({
       operation: "train",
-      argument: "the run folder (--savedir and --exp-name)",
+      argument: `the run folder (${setting("savedir")} and ${setting("expName")})`,
       expected: "a folder that can be written to",
       received: `${quoted(dirname(path))} (${errorCode(error) ?? error})`,
-      remedy: "choose another --savedir, change the permissions, or free some space",
+      remedy: `choose another ${setting("savedir")}, change the permissions, or free some space`,
       cause: error,
     });
   } finally {
@@ -152,7 +153,7 @@ function notTaken(path: string, received: string, cause?: unknown): UserError {
     argument: quoted(path),
     expected: "a lock that can be taken",
     received,
-    remedy: "if no other process uses the folder, remove what is there, or choose another --exp-name",
+    remedy: `if no other process uses the folder, remove what is there, or choose another ${setting("expName")}`,
     cause,
   });
 }

@@ -6,9 +6,9 @@ const layer = (name: string, kept: number, total: number) => ({ name, kept, tota
 it("names the layers under 1 %, the thinnest first, with the remedy that is left", () => {
   const layers = [layer("a", 10, 1000), layer("b", 9, 1000), layer("c", 9, 8192), layer("d", 1000, 1000)];
   expect(thinLayersInWords(layers, null)).toBe(
-    "less than 1 % is kept of c 9 of 8,192 (0.11 %), b 9 of 1,000 (0.90 %); --min-kept keeps more, e.g. --min-kept 1%",
+    "less than 1 % is kept of c 9 of 8,192 (0.11 %), b 9 of 1,000 (0.90 %); `pruning.minKept` keeps more, e.g. `pruning.minKept` 1%",
   );
-  expect(thinLayersInWords(layers, { weights: 9 })).toMatch(/; raise --min-kept \(9 now\)$/);
+  expect(thinLayersInWords(layers, { weights: 9 })).toMatch(/; raise `pruning.minKept` \(9 now\)$/);
 });
 
 it("says nothing where there are none, and counts those beyond five", () => {

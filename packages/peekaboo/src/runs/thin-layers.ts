@@ -1,5 +1,6 @@
 import { formatCount, formatPercent } from "../console/format.js";
 import { type MinKept, minKeptInWords } from "../pruning/min-kept.js";
+import { setting } from "../setting.js";
 
 /** Below this share of its weights a layer hardly lets a signal pass. */
 const THIN = 0.01;
@@ -28,7 +29,7 @@ export function thinLayersInWords(layers: readonly Layer[], minKept: MinKept | n
   const more = thin.length > NAMED ? ` and ${thin.length - NAMED} more layers` : "";
   const remedy =
     minKept === null
-      ? "--min-kept keeps more, e.g. --min-kept 1%"
-      : `raise --min-kept (${minKeptInWords(minKept)} now)`;
+      ? `${setting("pruning.minKept")} keeps more, e.g. ${setting("pruning.minKept")} 1%`
+      : `raise ${setting("pruning.minKept")} (${minKeptInWords(minKept)} now)`;
   return `less than 1 % is kept of ${named.join(", ")}${more}; ${remedy}`;
 }

@@ -59,10 +59,10 @@ it("numbers that are not finite take as much memory as others; any other failure
 it("the user is told the bytes, and the batch that fits", () => {
   expect(batchTooLarge(failure, 8192, 2048)).toBeInstanceOf(UserError);
   expect(batchTooLarge(failure, 8192, 2048).message).toBe(
-    "train: expected a batch that fits in memory for --bs, received 8192, for which 536870912 bytes could not be had; give --bs 2048, which fits.",
+    "train: expected a batch that fits in memory for `batchSize`, received 8192, for which 536870912 bytes could not be had; give `batchSize` 2048, which fits.",
   );
-  expect(batchTooLarge(failure, 8, 0).message).toMatch(/a batch of 1 doesn't fit either: lower --width\.$/);
-  expect(batchTooLarge(failure, 1, 0).message).toMatch(/could not be had; lower --width\.$/);
+  expect(batchTooLarge(failure, 8, 0).message).toMatch(/a batch of 1 doesn't fit either: lower `width`\.$/);
+  expect(batchTooLarge(failure, 1, 0).message).toMatch(/could not be had; lower `width`\.$/);
   expect(batchTooLarge(failure, 8).message).toMatch(/give a smaller one\.$/);
-  expect(batchTooLarge(failure, 4, undefined, 4).message).toMatch(/lower --width, or train in fewer processes\.$/);
+  expect(batchTooLarge(failure, 4, undefined, 4).message).toMatch(/lower `width`, or train in fewer processes\.$/);
 });

@@ -1,6 +1,7 @@
 import { UserError } from "@peekaboo/torch";
 import type { Batch } from "../data/batch.js";
 import { isOutOfMemory } from "../native/memory.js";
+import { setting } from "../setting.js";
 
 /** What is tried with fewer images. */
 export interface Attempt {
@@ -48,14 +49,15 @@ async function fits(images: number, { batches, step }: Attempt): Promise<boolean
  * @param least the smallest batch there can be: an image for each process
  */
 export function batchTooLarge(cause: Error, images: number, fitting?: number, least = 1): UserError {
-  const smaller = images > least ? "give a smaller one" : "lower --width, or train in fewer processes";
+  const smaller = images > least ? "give a smaller one" : `lower ${setting("width")}, or train in fewer processes`;
   // The CPU's allocator tells bytes, CUDA's "20.00 MiB".
   const [asked] = /\d+ bytes|\d[\d.]* [KMGT]?i?B\b/.exec(cause.message) ?? ["more memory"];
-  const none = images === 1 ? "lower --width" : "a batch of 1 doesn't fit either: lower --width";
-  const fewer = fitting === 0 ? none : `give --bs ${fitting}, which fits`;
+  const none =
+    images === 1 ? `lower ${setting("width")}` : `a batch of 1 doesn't fit either: lower ${setting("width")}`;
+  const fewer = fitting === 0 ? none : `give ${setting("batchSize")} ${fitting}, which fits`;
   return new UserError({
     operation: "train",
-    argument: "--bs",
+    argument: setting("batchSize"),
     expected: "a batch that fits in memory",
     received: `${images}, for which ${asked} could not be had`,
     remedy: fitting === undefined ? smaller : fewer,

@@ -1,9 +1,10 @@
 import { UserError } from "@peekaboo/torch";
 import { type Origin, originInWords } from "../models/first-nonfinite.js";
+import { setting } from "../setting.js";
 import type { Position } from "./rates.js";
 
 const INTACT = "the run stopped there and the last checkpoint is intact";
-const SKIP = "--on-nan skip-batch passes over single batches";
+const SKIP = `${setting("onNan")} skip-batch passes over single batches`;
 
 /** The settings that the advice depends on: what is zero can't be lowered, and what isn't used not chosen. */
 export interface AdvisedSettings {
@@ -13,8 +14,8 @@ export interface AdvisedSettings {
 
 /** What may keep numbers finite. */
 function steadier({ sgd, loadPretrained = null }: AdvisedSettings): string {
-  const weights = loadPretrained === null ? "choose another --init-method" : "load other weights";
-  return sgd.lr > 0 ? `lower --lr, or ${weights}` : weights;
+  const weights = loadPretrained === null ? `choose another ${setting("initMethod")}` : "load other weights";
+  return sgd.lr > 0 ? `lower ${setting("sgd.lr")}, or ${weights}` : weights;
 }
 
 /** What in a step was NaN or infinite. */

@@ -12,26 +12,26 @@ const few = {
 
 describe("advice after pruning names only what differs from the settings", () => {
   it.each([
-    [few, "Give a higher --prune-ratio (0.01 now), --min-kept 1 or --prune-iters 100 (5 now)."],
+    [few, "Give a higher `pruning.density` (0.01 now), `pruning.minKept` 1 or `pruning.iterations` 100 (5 now)."],
     [
       { ...few, schedule: "linear" },
-      "Give a higher --prune-ratio (0.01 now), --min-kept 1, --prune-iters 100 (5 now) or --prune-schedule exponential.",
+      "Give a higher `pruning.density` (0.01 now), `pruning.minKept` 1, `pruning.iterations` 100 (5 now) or `pruning.schedule` exponential.",
     ],
-    [{ ...few, iterations: 100 }, "Give a higher --prune-ratio (0.01 now) or --min-kept 1."],
-    [{ ...few, iterations: 300 }, "Give a higher --prune-ratio (0.01 now) or --min-kept 1."],
+    [{ ...few, iterations: 100 }, "Give a higher `pruning.density` (0.01 now) or `pruning.minKept` 1."],
+    [{ ...few, iterations: 300 }, "Give a higher `pruning.density` (0.01 now) or `pruning.minKept` 1."],
     [
       { ...few, pruner: "Mag" },
-      "Give a higher --prune-ratio (0.01 now), --min-kept 1 or --pruner SynFlow with --prune-iters 100.",
+      "Give a higher `pruning.density` (0.01 now), `pruning.minKept` 1 or `pruning.pruner` SynFlow with `pruning.iterations` 100.",
     ],
     [
       { ...few, pruner: "SNIP", iterations: 100 },
-      "Give a higher --prune-ratio (0.01 now), --min-kept 1 or --pruner SynFlow.",
+      "Give a higher `pruning.density` (0.01 now), `pruning.minKept` 1 or `pruning.pruner` SynFlow.",
     ],
   ] as const)("where a layer is empty after %j", (settings, words) => expect(againstEmptyLayers(settings)).toBe(words));
 
   it.each([
-    [{ ...few }, "Give --prune-iters 1."],
-    [{ ...few, shots: 2 }, "Give --prune-iters 1 and --prune-shots 1."],
-    [{ ...few, iterations: 1 }, "Give another --init-method or --pruner."],
+    [{ ...few }, "Give `pruning.iterations` 1."],
+    [{ ...few, shots: 2 }, "Give `pruning.iterations` 1 and `pruning.shots` 1."],
+    [{ ...few, iterations: 1 }, "Give another `initMethod` or `pruning.pruner`."],
   ])("where scores are equal after %j", (settings, words) => expect(againstTies(settings)).toBe(words));
 });

@@ -1,4 +1,5 @@
 import type { PruningConfig } from "../config/config.js";
+import { setting } from "../setting.js";
 
 type Settings = Pick<PruningConfig, "pruner" | "density" | "iterations" | "shots" | "schedule" | "minKept">;
 
@@ -8,17 +9,23 @@ const ROUNDS = 100;
 /** What to change of the settings so that no layer ends up empty: only what differs from them. */
 export function againstEmptyLayers({ pruner, density, iterations, schedule, minKept }: Settings): string {
   const flows = pruner === "SynFlow";
-  const rounds = iterations < ROUNDS ? [`--prune-iters ${ROUNDS}${flows ? ` (${iterations} now)` : ""}`] : [];
-  const shape = flows && schedule === "linear" ? ["--prune-schedule exponential"] : [];
-  const ways = flows ? [...rounds, ...shape] : [["--pruner SynFlow", ...rounds].join(" with ")];
-  const least = minKept === null ? ["--min-kept 1"] : [];
-  return `Give ${either([`a higher --prune-ratio (${density} now)`, ...least, ...ways])}.`;
+  const rounds =
+    iterations < ROUNDS ? [`${setting("pruning.iterations")} ${ROUNDS}${flows ? ` (${iterations} now)` : ""}`] : [];
+  const shape = flows && schedule === "linear" ? [`${setting("pruning.schedule")} exponential`] : [];
+  const ways = flows ? [...rounds, ...shape] : [[`${setting("pruning.pruner")} SynFlow`, ...rounds].join(" with ")];
+  const least = minKept === null ? [`${setting("pruning.minKept")} 1`] : [];
+  return `Give ${either([`a higher ${setting("pruning.density")} (${density} now)`, ...least, ...ways])}.`;
 }
 
 /** What to change of the settings so that fewer scores are equal. */
 export function againstTies({ iterations, shots }: Settings): string {
-  const once = [...(iterations > 1 ? ["--prune-iters 1"] : []), ...(shots > 1 ? ["--prune-shots 1"] : [])];
-  return once.length > 0 ? `Give ${once.join(" and ")}.` : "Give another --init-method or --pruner.";
+  const once = [
+    ...(iterations > 1 ? [`${setting("pruning.iterations")} 1`] : []),
+    ...(shots > 1 ? [`${setting("pruning.shots")} 1`] : []),
+  ];
+  return once.length > 0
+    ? `Give ${once.join(" and ")}.`
+    : `Give another ${setting("initMethod")} or ${setting("pruning.pruner")}.`;
 }
 
 function either(ways: readonly string[]): string {

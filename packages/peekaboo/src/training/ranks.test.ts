@@ -10,6 +10,6 @@ it("ranks take equal shares of a batch", () => {
 it("a batch that can't be shared evenly is refused, with the next that can", () => {
   expect(() => shareOfBatch(10, 4)).toThrow(UserError);
   expect(() => shareOfBatch(10, 4)).toThrow(
-    "train: expected a multiple of the 4 processes, which share each batch for --bs, received 10; give 12.",
+    "train: expected a multiple of the 4 processes, which share each batch for `batchSize`, received 10; give 12.",
   );
 });

@@ -1,4 +1,5 @@
 import { distributed, scope, Tensor, UserError } from "@peekaboo/torch";
+import { setting } from "../setting.js";
 
 type NamedTensors = Iterable<readonly [string, Tensor]>;
 
@@ -47,7 +48,7 @@ export function shareOfBatch(batchSize: number, ranks: number): number {
   if (batchSize % ranks === 0) return batchSize / ranks;
   throw new UserError({
     operation: "train",
-    argument: "--bs",
+    argument: setting("batchSize"),
     expected: `a multiple of the ${ranks} processes, which share each batch`,
     received: String(batchSize),
     remedy: `give ${Math.ceil(batchSize / ranks) * ranks}`,

@@ -148,8 +148,8 @@ describe("--on-nan skip-batch", () => {
       [12, 1],
     ]);
     expect(said.match(/skipped \d of \d batches of epoch \d.*/g)).toEqual([
-      "skipped 2 of 6 batches of epoch 1, whose loss or gradient was not finite, first in step 2 (loss: the images). Lower --lr if they grow in number.",
-      "skipped 1 of 6 batches of epoch 2, whose loss or gradient was not finite, first in step 7 (loss: the images). Lower --lr if they grow in number.",
+      "skipped 2 of 6 batches of epoch 1, whose loss or gradient was not finite, first in step 2 (loss: the images). Lower `sgd.lr` if they grow in number.",
+      "skipped 1 of 6 batches of epoch 2, whose loss or gradient was not finite, first in step 7 (loss: the images). Lower `sgd.lr` if they grow in number.",
     ]);
   });
 

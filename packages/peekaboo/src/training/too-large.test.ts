@@ -55,7 +55,7 @@ it.each([
     const said: string[] = [];
     const reporter = { note: (text: string) => void said.push(text) };
     const error = await tooLarge({ ...parts, reporter }, CAUSE, ORDER);
-    expect(error.message).toContain("8, for which 4096 bytes could not be had; give --bs 2, which fits");
+    expect(error.message).toContain("8, for which 4096 bytes could not be had; give `batchSize` 2, which fits");
     expect(tried).toEqual([4, 2]);
     expect(asked[1]).toEqual([[99, 98], 2]);
     expect(said).toEqual(["a batch of 8 images doesn't fit in memory; looking for one that does."]);

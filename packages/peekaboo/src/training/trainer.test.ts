@@ -172,7 +172,7 @@ describe("a step that is not finite", () => {
     const trainer = makeTrainer("SGD", "ResNet20");
     noGrad(() => ops.fill_(named(trainer, "layer2.0.conv1.weight"), 3e38));
     expect(() => trainer.step(batch(), { ...position, epoch: 1, step: 4 })).toThrow(
-      "train: expected a finite number for the loss of step 5 (epoch 1), received NaN, first in the output of layer2.0.conv1; the run stopped there and the last checkpoint is intact: lower --lr, or choose another --init-method; --on-nan skip-batch passes over single batches.",
+      "train: expected a finite number for the loss of step 5 (epoch 1), received NaN, first in the output of layer2.0.conv1; the run stopped there and the last checkpoint is intact: lower `sgd.lr`, or choose another `initMethod`; `onNan` skip-batch passes over single batches.",
     );
   });
 
@@ -189,7 +189,9 @@ describe("a step that is not finite", () => {
     const run = () => {
       for (let step = 0; step < 9; step++) trainer.step(images, { ...position, step });
     };
-    expect(run).toThrow(/the loss of step [2-9] \(epoch 0\), received NaN, first in (the output of )?\w+.*lower --lr/);
+    expect(run).toThrow(
+      /the loss of step [2-9] \(epoch 0\), received NaN, first in (the output of )?\w+.*lower `sgd.lr`/,
+    );
   });
 
   it("names of several gradients the first that the backward pass comes by", () => {
@@ -310,7 +312,7 @@ describe("rates of single layers", () => {
     const network = makeNetwork();
     const bop = { ...settings.bop, tauLayers: [{ pattern: "layer1.0.conv3.weight", value: 0 }] };
     expect(() => new Trainer(network, { ...settings, optimizer: "BOP2", bop })).toThrow(
-      'for --tau-layers, received "layer1.0.conv3.weight"; the nearest name is layer1.0.conv1.weight',
+      'for `bop.tauLayers`, received "layer1.0.conv3.weight"; the nearest name is layer1.0.conv1.weight',
     );
   });
 });

@@ -9,6 +9,7 @@ import { Bop2 } from "../optim/bop2.js";
 import { valuesByLayer } from "../optim/layer-values.js";
 import type { SignOptimizer } from "../optim/sign-optimizer.js";
 import { readTogether } from "../read-together.js";
+import { setting } from "../setting.js";
 import { countCorrect } from "./evaluation.js";
 import { NonfiniteError } from "./nonfinite-error.js";
 import { type Averaging, alone, type Ranks } from "./ranks.js";
@@ -176,8 +177,8 @@ function signOptimizer(network: Network, { optimizer, bop, bop2 }: TrainerConfig
   const options = {
     ar: bop.ar,
     tau: bop.tau,
-    layerAr: valuesByLayer("--ar-layers", bop.arLayers, names),
-    layerTau: valuesByLayer("--tau-layers", bop.tauLayers, names),
+    layerAr: valuesByLayer(setting("bop.arLayers"), bop.arLayers, names),
+    layerTau: valuesByLayer(setting("bop.tauLayers"), bop.tauLayers, names),
   };
   return optimizer === "BOP" ? new Bop(parameters, options) : new Bop2(parameters, { ...options, ...bop2 });
 }

@@ -33,7 +33,7 @@ describe("EpochWarnings", () => {
     warnings.step({ flips: Math.ceil(0.95 * kept), ar: 1e-3 }, 5);
     warnings.step({ flips: kept, ar: 1e-3 }, 6);
     expect(said).toEqual([
-      "95.0 % of the kept weights flipped their sign in step 5: γ is too large or τ too small. Lower --ar (0.001 now) or raise --tau (0.000001).",
+      "95.0 % of the kept weights flipped their sign in step 5: γ is too large or τ too small. Lower `bop.ar` (0.001 now) or raise `bop.tau` (0.000001).",
     ]);
   });
 
@@ -50,7 +50,7 @@ describe("EpochWarnings", () => {
     expect(said).toEqual([]);
     warnings.end(2, { ...epoch, flips: 0 });
     expect(said).toEqual([
-      "no weight flipped its sign in epoch 3: τ is too large or γ too small. Lower --tau (0.000001 now) or raise --ar (0.001).",
+      "no weight flipped its sign in epoch 3: τ is too large or γ too small. Lower `bop.tau` (0.000001 now) or raise `bop.ar` (0.001).",
     ]);
   });
 
@@ -58,7 +58,7 @@ describe("EpochWarnings", () => {
     const zero = new EpochWarnings(network, { bop: { tau: 0 }, sgd: { lr: 0 } }, (text) => said.push(text));
     zero.end(2, { ...epoch, flips: 0, skipped: 1 });
     expect(said).toHaveLength(2);
-    expect(said[0]).toMatch(/Raise --ar \(0.001 now\)\.$/);
+    expect(said[0]).toMatch(/Raise `bop.ar` \(0.001 now\)\.$/);
     expect(said.join()).not.toMatch(/Lower/);
   });
 
@@ -68,7 +68,7 @@ describe("EpochWarnings", () => {
     expect(said).toEqual([]);
     warnings.end(0, { ...epoch, skipped: 2 });
     expect(said).toEqual([
-      "skipped 2 of 12 batches of epoch 1, whose loss or gradient was not finite, first in step 7 (loss: the output of conv1). Lower --lr if they grow in number.",
+      "skipped 2 of 12 batches of epoch 1, whose loss or gradient was not finite, first in step 7 (loss: the output of conv1). Lower `sgd.lr` if they grow in number.",
     ]);
   });
 });

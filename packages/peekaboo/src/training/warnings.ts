@@ -3,6 +3,7 @@ import type { BopConfig, SgdConfig } from "../config/config.js";
 import { formatCount, formatPercent } from "../console/format.js";
 import type { MaskedLayer } from "../layers/masked-layer.js";
 import type { Network } from "../models/network.js";
+import { setting } from "../setting.js";
 import type { EpochMeans } from "./epoch-means.js";
 import type { Nonfinite } from "./nonfinite-error.js";
 
@@ -44,7 +45,7 @@ export class EpochWarnings {
     const share =
       flips >= this.#kept ? "all kept weights" : `${formatPercent(flips / this.#kept)} % of the kept weights`;
     this.#say(
-      `${share} flipped their sign in step ${step}: γ is too large or τ too small. Lower --ar (${ar} now) or raise --tau (${this.#bop.tau}).`,
+      `${share} flipped their sign in step ${step}: γ is too large or τ too small. Lower ${setting("bop.ar")} (${ar} now) or raise ${setting("bop.tau")} (${this.#bop.tau}).`,
     );
   }
 
@@ -60,8 +61,8 @@ export class EpochWarnings {
       // A threshold of zero can't be lowered, and lets a weight flip by any average of its sign.
       const why =
         tau === 0
-          ? `the gradients' averages have no weight's sign, or are zero. Raise --ar (${ar} now)`
-          : `τ is too large or γ too small. Lower --tau (${tau} now) or raise --ar (${ar})`;
+          ? `the gradients' averages have no weight's sign, or are zero. Raise ${setting("bop.ar")} (${ar} now)`
+          : `τ is too large or γ too small. Lower ${setting("bop.tau")} (${tau} now) or raise ${setting("bop.ar")} (${ar})`;
       this.#say(`no weight flipped its sign in epoch ${epoch + 1}: ${why}.`);
     }
     if (skipped === 0) return;
@@ -69,7 +70,7 @@ export class EpochWarnings {
       this.#firstSkip === null
         ? ""
         : `, first in step ${this.#firstSkip.step} (${this.#firstSkip.what}: ${this.#firstSkip.where})`;
-    const advice = this.#lr > 0 ? " Lower --lr if they grow in number." : "";
+    const advice = this.#lr > 0 ? ` Lower ${setting("sgd.lr")} if they grow in number.` : "";
     this.#say(
       `skipped ${formatCount(skipped)} of ${formatCount(skipped + steps)} batches of epoch ${epoch + 1}, whose loss or gradient was not finite${first}.${advice}`,
     );

@@ -2,6 +2,7 @@ import { quoted, UserError } from "@peekaboo/files/errors";
 import { keep, scope, Tensor } from "@peekaboo/torch";
 import { pabOps } from "../../native/library.js";
 import { assertInteger } from "../../random/check.js";
+import { setting } from "../../setting.js";
 import type { Batch, ImageShape } from "../batch.js";
 import type { BatchSource } from "../batch-source.js";
 import type { Transform } from "./decode.js";
@@ -198,6 +199,6 @@ function badImage(file: string, reason: string): UserError {
     argument: quoted(file),
     expected: "a whole image",
     received: reason,
-    remedy: "repair or remove the file, or go on without it by `--on-bad-image skip`",
+    remedy: `repair or remove the file, or go on without it by ${setting("onBadImage")} skip`,
   });
 }
