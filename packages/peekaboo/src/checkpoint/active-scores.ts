@@ -1,12 +1,15 @@
 import { asTypedArray, type TensorEntry } from "@peekaboo/files/safetensors";
-import type { TrainConfig } from "../config/config.js";
+import type { Config } from "../config/config.js";
+
+/** What latent scores go by. */
+export type ScoreConfig = Config<"hiddenAct" | "hiddenDensity">;
 
 /**
  * Which weights of a layer its latent scores keep, 1 for each, as the layer itself computes it (docs/algorithm.md §6); null in a
  * layer without scores.
  */
 export function activeScores(
-  { hiddenAct, hiddenDensity }: Pick<TrainConfig, "hiddenAct" | "hiddenDensity">,
+  { hiddenAct, hiddenDensity }: ScoreConfig,
   state: ReadonlyMap<string, TensorEntry>,
   weight: string,
 ): Uint8Array | null {

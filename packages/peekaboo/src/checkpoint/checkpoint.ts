@@ -4,7 +4,7 @@ import { parseJson, printable, quoted, UserError } from "@peekaboo/files/errors"
 import type { SafetensorsFile, TensorEntry } from "@peekaboo/files/safetensors";
 import { nn, type optim, scope, type Tensor, tensorOf } from "@peekaboo/torch";
 import { z } from "zod";
-import { parseConfig, type TrainConfig } from "../config/config.js";
+import { type Config, parseConfig, type TrainConfig } from "../config/config.js";
 import { IMAGE_FOLDER } from "../config/options.js";
 import type { ImageShape } from "../data/batch.js";
 import { issueInWords } from "../issue.js";
@@ -84,9 +84,14 @@ function metadataOf(network: Network, config: TrainConfig, progress: Progress): 
   };
 }
 
+/** What a network is built from. */
+export type NetworkConfig = Config<
+  "arch" | "width" | "dropout" | "psg" | "hiddenAct" | "hiddenDensity" | "scalingInput"
+>;
+
 /** How a configuration builds its network for images of a data set. */
 export function networkOptions(
-  config: TrainConfig,
+  config: NetworkConfig,
   numClasses: number,
   imageShape: ImageShape,
   classes: readonly string[] | null = null,

@@ -2,9 +2,9 @@ import { statSync } from "node:fs";
 import { readSafetensors } from "@peekaboo/files";
 import { parseJson, printable, quoted, UserError } from "@peekaboo/files/errors";
 import { asTypedArray, type TensorEntry } from "@peekaboo/files/safetensors";
-import { parseConfig, type TrainConfig } from "../config/config.js";
+import { type Config, parseConfig, type TrainConfig } from "../config/config.js";
 import { findNetwork } from "../models/registry.js";
-import { activeScores } from "./active-scores.js";
+import { activeScores, type ScoreConfig } from "./active-scores.js";
 import { verifyChecksums } from "./checksums.js";
 import { toFloat32 } from "./float32.js";
 
@@ -104,7 +104,7 @@ export function inspectFile(file: string): InspectReport {
 }
 
 /** The masked tensors; in a network without masks, the convolution weights. */
-function layerReports(file: string, config: TrainConfig, state: Tensors, tensors: Tensors): LayerReport[] {
+function layerReports(file: string, config: ScoreConfig, state: Tensors, tensors: Tensors): LayerReport[] {
   for (const name of tensors.keys()) {
     const owner = name.replace(PER_WEIGHT, "");
     if (owner !== name && !state.has(owner)) throw damaged(file, "a tensor of the network", name, "none");
@@ -147,7 +147,11 @@ function countOnes(file: string, name: string, mask: Uint8Array | Int32Array): n
   return ones;
 }
 
-function idealSize(config: TrainConfig, state: Tensors, layers: readonly LayerReport[]): IdealSize {
+function idealSize(
+  config: ScoreConfig & Config<"arch" | "pruning" | "optimizer">,
+  state: Tensors,
+  layers: readonly LayerReport[],
+): IdealSize {
   const { variant } = findNetwork(config.arch);
   const latent = variant === "seed" || variant === "psg-seed";
   const chooses = latent && ["pruning", "ternary", "edge-popup"].includes(config.hiddenAct ?? "");

@@ -1,12 +1,12 @@
 import { devices, setThreads, useDevice } from "@peekaboo/torch";
 import { cores, memoryLimits } from "@peekaboo/torch/cores";
-import { type TrainConfig, wantedDevice } from "../config/config.js";
+import { type Config, wantedDevice } from "../config/config.js";
 import { pabOps } from "../native/library.js";
 import type { Threads } from "../runs/environment.js";
 import type { Reporter } from "../training/reporter.js";
 
 /** Sets the thread count: what --threads says, else a share for each of `processes` of this machine. */
-export function chooseThreads({ threads }: Pick<TrainConfig, "threads">, reporter: Reporter, processes = 1): Threads {
+export function chooseThreads({ threads }: Config<"threads">, reporter: Reporter, processes = 1): Threads {
   const { count, why, ignored } =
     threads === null ? cores(processes) : { count: threads, why: "as asked for", ignored: [] };
   for (const text of ignored) reporter.note?.(`${text}.`);
@@ -22,11 +22,7 @@ export function threadsInWords({ count, why }: Threads): string {
  * Lets tensors take over freed memory, within what the container leaves to each of `processes`, and chooses the device; `reporter`
  * hears of a GPU that isn't there.
  */
-export function prepareDevice(
-  config: Pick<TrainConfig, "device" | "useCuda">,
-  reporter: Reporter,
-  processes = 1,
-): string {
+export function prepareDevice(config: Config<"device" | "useCuda">, reporter: Reporter, processes = 1): string {
   for (const { limit, usage, stat } of memoryLimits()) pabOps().limitMemory(limit, usage, stat, processes);
   pabOps().reuseMemory(true);
   const { name, required } = wantedDevice(config);

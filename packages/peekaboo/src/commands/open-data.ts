@@ -1,4 +1,4 @@
-import type { TrainConfig } from "../config/config.js";
+import type { Config } from "../config/config.js";
 import { type Dataset, openDataset } from "../data/dataset.js";
 import { importDataset } from "../data/import.js";
 import type { DataProgress } from "../data/source.js";
@@ -15,7 +15,7 @@ export interface Opening {
  * cache, else from its sources; reports what takes time. Throws UserError as those do.
  */
 export async function openData(
-  { dataset, data, dataFolder }: Pick<TrainConfig, "dataset" | "data" | "dataFolder">,
+  { dataset, data, dataFolder }: Config<"dataset" | "data" | "dataFolder">,
   { reporter, signal }: Opening,
 ): Promise<Dataset> {
   const options = {

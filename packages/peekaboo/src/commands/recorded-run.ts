@@ -3,7 +3,7 @@ import { readSafetensorsHeader } from "@peekaboo/files";
 import { quoted, UserError } from "@peekaboo/files/errors";
 import { type Checkpoint, readCheckpoint } from "../checkpoint/checkpoint.js";
 import type { Progress } from "../checkpoint/progress.js";
-import type { TrainConfig } from "../config/config.js";
+import type { Config, TrainConfig } from "../config/config.js";
 import { IMAGE_FOLDER } from "../config/options.js";
 import { differences, inJson } from "../runs/differences.js";
 import { type Metrics, readMetrics } from "../runs/metrics.js";
@@ -41,7 +41,7 @@ export function readRun(path: string): RecordedRun {
 /** Only the end of a run can be compared. */
 function refuseUnfinished(
   { path }: RunFolder,
-  { epochs, maxSteps }: TrainConfig,
+  { epochs, maxSteps }: Config<"epochs" | "maxSteps">,
   stage: Checkpoint["stage"],
   { step, epoch, tested }: Progress,
 ): void {
@@ -128,13 +128,13 @@ export function settingsToRepeat(run: RecordedRun, { savedir }: Place): TrainCon
 }
 
 /** Where the run's image folder is now. Throws UserError when it isn't found. */
-function imagesOf({ checkpoint: path }: RunFolder, config: TrainConfig): string {
+function imagesOf({ checkpoint: path }: RunFolder, config: Config<"data" | "savedir" | "expName">): string {
   const { folder = null } = readSafetensorsHeader(path).metadata;
   return findImageFolder({ path, config, folder }, "put it at one of them");
 }
 
 /** A run that went on from its own checkpoint began without one. */
-function resumedFromItself({ resume }: TrainConfig, { path, best, checkpoint, pruned }: RunFolder): boolean {
+function resumedFromItself({ resume }: Config<"resume">, { path, best, checkpoint, pruned }: RunFolder): boolean {
   if (resume === "auto" || resume === "never") return true;
   const own = [best, checkpoint, pruned].map((file) => resolve(join(path, basename(file))));
   return own.includes(resolve(resume));

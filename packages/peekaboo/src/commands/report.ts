@@ -1,6 +1,6 @@
 import { existsSync, statSync } from "node:fs";
 import { inspectFile } from "../checkpoint/inspect.js";
-import type { TrainConfig } from "../config/config.js";
+import type { Config } from "../config/config.js";
 import { summariseRun } from "../report/summary.js";
 import { thinLayersInWords } from "../runs/thin-layers.js";
 import type { FinishedRun } from "./train.js";
@@ -12,7 +12,10 @@ export interface RunReport {
 }
 
 /** Draws the run and sums it up. */
-export async function reportRun(config: TrainConfig, run: Omit<FinishedRun, "report">): Promise<RunReport> {
+export async function reportRun(
+  config: Config<"arch" | "width" | "dataset" | "seed">,
+  run: Omit<FinishedRun, "report">,
+): Promise<RunReport> {
   const { title, folder, outcome, unchanged } = run;
   const { picture } = folder;
   if (!unchanged || !existsSync(picture)) {

@@ -4,7 +4,7 @@ import { devices } from "@peekaboo/torch";
 import type { TrainConfig } from "../config/config.js";
 import type { Io } from "../console/io.js";
 import { isLaunched } from "../launch/environment.js";
-import { type LaunchPlan, launchPlan, wantsCuda } from "../launch/plan.js";
+import { type LaunchConfig, type LaunchPlan, launchPlan, wantsCuda } from "../launch/plan.js";
 import { launch } from "../launch/start.js";
 import { runFolder } from "../runs/run-folder.js";
 import { setting } from "../setting.js";
@@ -82,7 +82,7 @@ function refuseSameFolder({ folder }: RecordedRun, target: string): void {
 }
 
 /** Gradients' sums, batches and BatchNorm depend on the number of processes. */
-function refuseOtherProcesses({ environment: { worldSize } }: RecordedRun, config: TrainConfig): void {
+function refuseOtherProcesses({ environment: { worldSize } }: RecordedRun, config: LaunchConfig): void {
   if (worldSize === undefined || isLaunched(process.env)) return;
   const cuda = wantsCuda(config) ? devices().filter((name) => name.startsWith("cuda")).length : 0;
   const processes = processesOf(launchPlan(config, process.env, cuda));

@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { quoted, UserError } from "@peekaboo/files/errors";
 import { type Checkpoint, readCheckpoint } from "../checkpoint/checkpoint.js";
 import { readLatest } from "../checkpoint/checkpoint-store.js";
-import type { TrainConfig } from "../config/config.js";
+import type { Config, TrainConfig } from "../config/config.js";
 import { findNetwork } from "../models/registry.js";
 import { differences, inJson } from "../runs/differences.js";
 import type { RunFolder } from "../runs/run-folder.js";
@@ -40,8 +40,9 @@ export function findStart(
 }
 
 /** A pruned file fits every training of its architecture, in whichever variant, that doesn't prune anew. */
-function refuseOtherNetwork(config: TrainConfig, { path, config: pruned }: Checkpoint): void {
-  const describe = ({ arch, width }: TrainConfig) => `${findNetwork(arch).architecture.name} of width ${width}`;
+function refuseOtherNetwork(config: Config<"arch" | "width" | "pruning">, { path, config: pruned }: Checkpoint): void {
+  const describe = ({ arch, width }: Config<"arch" | "width">) =>
+    `${findNetwork(arch).architecture.name} of width ${width}`;
   if (describe(config) !== describe(pruned)) {
     throw new UserError({
       operation: "train",

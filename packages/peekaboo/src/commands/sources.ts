@@ -1,5 +1,5 @@
 import { printable } from "@peekaboo/files/errors";
-import type { TrainConfig } from "../config/config.js";
+import type { Config } from "../config/config.js";
 import { IMAGE_FOLDER } from "../config/options.js";
 import type { Batch, ImageShape } from "../data/batch.js";
 import type { BatchSource } from "../data/batch-source.js";
@@ -12,8 +12,7 @@ import { sha256 } from "../data/verify.js";
 import { type Opening, openData } from "./open-data.js";
 
 /** The settings that say which images to take, and how. */
-export type SourceConfig = Pick<
-  TrainConfig,
+export type SourceConfig = Config<
   "dataset" | "data" | "dataFolder" | "trainLimit" | "testLimit" | "grey" | "imageSize" | "workers" | "onBadImage"
 > & {
   /** How many processes of this machine read them. */

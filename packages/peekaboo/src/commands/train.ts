@@ -1,9 +1,9 @@
 import { printable, quoted, UserError } from "@peekaboo/files/errors";
 import type { distributed } from "@peekaboo/torch";
-import { type Checkpoint, networkOptions, restoreNetwork } from "../checkpoint/checkpoint.js";
+import { type Checkpoint, type NetworkConfig, networkOptions, restoreNetwork } from "../checkpoint/checkpoint.js";
 import { CheckpointStore } from "../checkpoint/checkpoint-store.js";
 import { loadPretrained, trainedOn } from "../checkpoint/pretrained.js";
-import type { TrainConfig } from "../config/config.js";
+import type { Config, TrainConfig } from "../config/config.js";
 import type { Guard } from "../console/interrupt.js";
 import { refuseNonfinite } from "../models/first-nonfinite.js";
 import { Network } from "../models/network.js";
@@ -234,7 +234,7 @@ function startInWords({ path, stage, progress }: Checkpoint): string {
 }
 
 async function buildNetwork(
-  config: TrainConfig,
+  config: NetworkConfig & Config<"initMethod" | "seed" | "loadPretrained">,
   { classes, imageShape }: Sources,
   { start, device, reporter }: { start: Checkpoint | null; device: string; reporter: Reporter },
 ): Promise<Network> {

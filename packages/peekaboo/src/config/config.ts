@@ -38,6 +38,9 @@ export type PsgConfig = Settings["psg"];
 /** All settings of a training run: valid, and equal to itself after a round trip through JSON. */
 export type TrainConfig = Omit<Settings, "pruning"> & { readonly pruning: PruningConfig | null };
 
+/** Those of the settings that a function goes by. */
+export type Config<K extends keyof TrainConfig> = Pick<TrainConfig, K>;
+
 /** How to evaluate a checkpoint, beyond what its own configuration tells. */
 export type EvaluateOptions = Values<typeof evaluateOptions>;
 
@@ -59,7 +62,7 @@ export function configFromFlags(given: ReadonlyMap<Option<unknown>, unknown>): T
 }
 
 /** The device to compute on, and whether its absence is an error or means the CPU. */
-export function wantedDevice({ device, useCuda }: Pick<TrainConfig, "device" | "useCuda">): {
+export function wantedDevice({ device, useCuda }: Config<"device" | "useCuda">): {
   name: string;
   required: boolean;
 } {
@@ -124,7 +127,12 @@ function checked(settings: Settings): TrainConfig {
   return config;
 }
 
-function checkScores({ arch, hiddenAct, hiddenDensity, pruning }: TrainConfig): void {
+function checkScores({
+  arch,
+  hiddenAct,
+  hiddenDensity,
+  pruning,
+}: Config<"arch" | "hiddenAct" | "hiddenDensity" | "pruning">): void {
   const { variant } = findNetwork(arch);
   const refuse = (argument: string, expected: string, received: string, remedy: string) =>
     new UserError({ operation: "train", argument, expected, received, remedy });
@@ -182,7 +190,7 @@ function checkPruningScope({ pruner, scope }: PruningConfig): void {
   });
 }
 
-function checkFolder({ dataset, data }: TrainConfig): void {
+function checkFolder({ dataset, data }: Config<"dataset" | "data">): void {
   if (dataset !== IMAGE_FOLDER || data !== null) return;
   throw new UserError({
     operation: "train",

@@ -1,5 +1,5 @@
 import { distributed, UserError } from "@peekaboo/torch";
-import { type TrainConfig, wantedDevice } from "../config/config.js";
+import { type Config, wantedDevice } from "../config/config.js";
 import { type Address, addressOf } from "../config/dist-url.js";
 import { setting } from "../setting.js";
 import { type Environment, isLaunched } from "./environment.js";
@@ -36,8 +36,11 @@ export interface SpawnPlan {
 
 const OPERATION = "start several processes";
 
+/** What says where a job's processes are and what they compute on. */
+export type LaunchConfig = Config<"distributed" | "device" | "useCuda">;
+
 /** Whether training computes on CUDA devices, if there are any. */
-export function wantsCuda(config: TrainConfig): boolean {
+export function wantsCuda(config: LaunchConfig): boolean {
   return config.distributed.backend === "nccl" || wantedDevice(config).name.startsWith("cuda");
 }
 
@@ -47,7 +50,7 @@ export function wantsCuda(config: TrainConfig): boolean {
  *
  * Throws UserError for settings that contradict each other or lack one.
  */
-export function launchPlan(config: TrainConfig, env: Environment, cudaDevices: number): LaunchPlan {
+export function launchPlan(config: LaunchConfig, env: Environment, cudaDevices: number): LaunchPlan {
   const { nprocPerNode, multiprocessing, maxRestarts, backend } = config.distributed;
   const spawns = (nprocPerNode !== null || multiprocessing) && !isLaunched(env);
   const plan = spawns ? spawnPlan(config, env, cudaDevices) : rankPlan(config, env, cudaDevices);
@@ -71,7 +74,7 @@ export function launchPlan(config: TrainConfig, env: Environment, cudaDevices: n
   return plan;
 }
 
-function rankPlan(config: TrainConfig, env: Environment, cudaDevices: number): RankPlan | { kind: "single" } {
+function rankPlan(config: LaunchConfig, env: Environment, cudaDevices: number): RankPlan | { kind: "single" } {
   const settings = isLaunched(env) ? { rank: null, worldSize: null, url: null } : config.distributed;
   const place = placeOf(settings, env);
   const worldSize = settings.worldSize ?? place?.worldSize ?? null;
@@ -114,7 +117,7 @@ function rankPlan(config: TrainConfig, env: Environment, cudaDevices: number): R
   };
 }
 
-function spawnPlan(config: TrainConfig, env: Environment, cudaDevices: number): SpawnPlan {
+function spawnPlan(config: LaunchConfig, env: Environment, cudaDevices: number): SpawnPlan {
   const { nprocPerNode, worldSize, rank, url, maxRestarts } = config.distributed;
   const processes = nprocPerNode ?? (wantsCuda(config) ? Math.max(1, cudaDevices) : 1);
   const alone = url === null && worldSize === 1;
@@ -155,7 +158,7 @@ interface Surroundings {
 
 /** What the environment tells, unless the settings say it all. */
 function placeOf(
-  { rank, worldSize, url }: Pick<TrainConfig["distributed"], "rank" | "worldSize" | "url">,
+  { rank, worldSize, url }: Pick<LaunchConfig["distributed"], "rank" | "worldSize" | "url">,
   env: Environment,
 ): Surroundings | null {
   const complete = rank !== null && worldSize !== null;

@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { devices, type distributed, useDevice } from "@peekaboo/torch";
-import type { TrainConfig } from "../config/config.js";
+import type { Config, TrainConfig } from "../config/config.js";
 import type { Io } from "../console/io.js";
 import { runFolder } from "../runs/run-folder.js";
 import { isLaunched } from "./environment.js";
@@ -45,7 +45,7 @@ export async function launch(config: TrainConfig, argv: readonly string[], io: I
   }
 }
 
-function commandsOf(config: TrainConfig, argv: readonly string[]) {
+function commandsOf(config: Config<"savedir" | "expName" | "resume">, argv: readonly string[]) {
   const commandOf = (args: readonly string[]) => [process.execPath, ...process.execArgv, PROGRAM, ...args];
   const { checkpoint } = runFolder(config);
   const before = stampOf(checkpoint);

@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { quoted, UserError } from "@peekaboo/files/errors";
-import type { TrainConfig } from "../config/config.js";
+import type { Config, TrainConfig } from "../config/config.js";
 import { IMAGE_FOLDER } from "../config/options.js";
 import type { ImageShape } from "../data/batch.js";
 import { findSource } from "../data/sets/sources.js";
@@ -96,7 +96,11 @@ function remedyOfShape([channels, height]: ImageShape, [there]: ImageShape): str
  * @throws {UserError} that names the places
  */
 export function findImageFolder(
-  { path, config, folder }: Omit<RecordedImages, "numClasses" | "classes" | "imageShape">,
+  {
+    path,
+    config,
+    folder,
+  }: Pick<RecordedImages, "path" | "folder"> & { config: Config<"data" | "savedir" | "expName"> },
   remedy: string,
 ): string {
   const { data } = config;

@@ -2,7 +2,7 @@ import { readdirSync, rmSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { makeFolder, refuseUnwritable } from "@peekaboo/files";
 import { UserError } from "@peekaboo/files/errors";
-import type { TrainConfig } from "../config/config.js";
+import type { Config } from "../config/config.js";
 import { setting } from "../setting.js";
 
 /** The files of one run. */
@@ -19,7 +19,7 @@ export interface RunFolder {
 }
 
 /** The files of `<savedir>/<exp-name>`, whether or not they are there. */
-export function runFolder({ savedir, expName }: Pick<TrainConfig, "savedir" | "expName">): RunFolder {
+export function runFolder({ savedir, expName }: Config<"savedir" | "expName">): RunFolder {
   const path = join(savedir, expName);
   const file = (name: string) => join(path, name);
   return {
@@ -38,7 +38,7 @@ export function runFolder({ savedir, expName }: Pick<TrainConfig, "savedir" | "e
  * Makes `<savedir>/<exp-name>`. Throws UserError when that can't be done or written to, and when something else than a file
  * is where the run will write one: it would be found only then.
  */
-export function openRunFolder(config: Pick<TrainConfig, "savedir" | "expName">): RunFolder {
+export function openRunFolder(config: Config<"savedir" | "expName">): RunFolder {
   const folder = runFolder(config);
   try {
     makeFolder("train", folder.path);

@@ -1,4 +1,5 @@
 import { manualSeed } from "@peekaboo/torch";
+import type { Config } from "../config/config.js";
 import { Interrupted } from "../console/interrupt.js";
 import { epochOrder } from "../data/order.js";
 import { isOutOfMemory } from "../native/memory.js";
@@ -16,7 +17,8 @@ import { EpochWarnings } from "./warnings.js";
 /** So many batches skipped in a row end the run: the network, not the batch, is at fault. */
 const MOST_SKIPPED = 20;
 
-type Parts = Pick<SessionParts, "config" | "network" | "train" | "guard" | "reporter" | "ranks" | "metrics"> & {
+type Parts = Pick<SessionParts, "network" | "train" | "guard" | "reporter" | "ranks" | "metrics"> & {
+  config: Config<"seed" | "dropout" | "bop" | "sgd" | "onNan" | "loadPretrained" | "batchSize">;
   trainer: Pick<Trainer, "step">;
   state: RunState;
   checkpoints: RunCheckpoints;

@@ -4,7 +4,7 @@ import { firstNonfinite, type Origin } from "../models/first-nonfinite.js";
 import { isOutOfMemory, releaseMemory } from "../native/memory.js";
 import { agree } from "./agreement.js";
 import { type Evaluation, evaluate } from "./evaluation.js";
-import { NonfiniteError } from "./nonfinite-error.js";
+import { type AdvisedSettings, NonfiniteError } from "./nonfinite-error.js";
 import type { RunState } from "./run-state.js";
 import type { SessionParts } from "./session-parts.js";
 
@@ -18,7 +18,7 @@ type TestParts = Pick<SessionParts, "network" | "test" | "guard" | "reporter" | 
 };
 
 type RunParts = Omit<TestParts, "nonfinite"> & {
-  config: SessionParts["config"];
+  config: AdvisedSettings;
   state: Pick<RunState, "epoch" | "step">;
   /** Images of a training batch on this rank. */
   batchShare: number;

@@ -1,5 +1,5 @@
 import { ops } from "@peekaboo/torch";
-import type { PruningConfig } from "../config/config.js";
+import type { Config, PruningConfig } from "../config/config.js";
 import type { Network } from "../models/network.js";
 import { type Shot, shotsOf } from "../pruning/schedule.js";
 import type { MetricsWriter } from "../runs/metrics.js";
@@ -10,7 +10,8 @@ import type { RunCheckpoints } from "./run-checkpoints.js";
 import type { RunState } from "./run-state.js";
 import type { SessionParts } from "./session-parts.js";
 
-type Parts = Pick<SessionParts, "config" | "network" | "train" | "reporter" | "ranks" | "guard" | "folder"> & {
+type Parts = Pick<SessionParts, "network" | "train" | "reporter" | "ranks" | "guard" | "folder"> & {
+  config: Config<"seed" | "pruning">;
   metrics: Pick<MetricsWriter, "write"> | null;
   state: RunState;
   checkpoints: Pick<RunCheckpoints, "saveCopy">;

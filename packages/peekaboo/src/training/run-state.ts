@@ -1,5 +1,5 @@
 import { BEGINNING, type Progress } from "../checkpoint/progress.js";
-import type { TrainConfig } from "../config/config.js";
+import type { Config } from "../config/config.js";
 import { EpochMeans } from "./epoch-means.js";
 import type { Position } from "./rates.js";
 import type { StepResult } from "./trainer.js";
@@ -12,7 +12,7 @@ export interface RunLength {
 
 /** The length of a run on so many training images. */
 export function runLength(
-  { epochs, batchSize, maxSteps }: Pick<TrainConfig, "epochs" | "batchSize" | "maxSteps">,
+  { epochs, batchSize, maxSteps }: Config<"epochs" | "batchSize" | "maxSteps">,
   images: number,
 ): RunLength {
   const stepsPerEpoch = Math.ceil(images / batchSize);

@@ -1,4 +1,5 @@
 import { restoreOptimizers } from "../checkpoint/checkpoint.js";
+import type { Config } from "../config/config.js";
 import { Interrupted } from "../console/interrupt.js";
 import { refuseMinimum } from "../pruning/loop.js";
 import { trainEpoch } from "./epoch-training.js";
@@ -9,7 +10,7 @@ import { shareOfBatch } from "./ranks.js";
 import { RunCheckpoints } from "./run-checkpoints.js";
 import { RunState, runLength } from "./run-state.js";
 import type { Prepared, SessionParts } from "./session-parts.js";
-import { Trainer } from "./trainer.js";
+import { Trainer, type TrainerConfig } from "./trainer.js";
 
 /** How a run ended. */
 export interface Outcome {
@@ -133,7 +134,15 @@ export class TrainingSession {
  * Throws UserError when a setting doesn't fit the network or the ranks. With several ranks, blocks until all are here.
  */
 export function prepare(
-  { config, network, train, start, ranks }: Pick<SessionParts, "config" | "network" | "train" | "start" | "ranks">,
+  {
+    config,
+    network,
+    train,
+    start,
+    ranks,
+  }: Pick<SessionParts, "network" | "train" | "start" | "ranks"> & {
+    config: TrainerConfig & Config<"epochs" | "batchSize" | "maxSteps" | "pruning">;
+  },
   planned: readonly number[] = [],
 ): Prepared {
   shareOfBatch(config.batchSize, ranks.size);

@@ -1,3 +1,4 @@
+import type { Config } from "../config/config.js";
 import type { Batch } from "../data/batch.js";
 
 import { NonfiniteError } from "./nonfinite-error.js";
@@ -9,7 +10,8 @@ import type { StepResult, Trainer } from "./trainer.js";
 /** What a step came to, and whether a signal has come to a rank meanwhile. */
 export type Stepped = (StepResult | { skipped: NonfiniteError }) & { stop: boolean; save: boolean };
 
-type Parts = Pick<SessionParts, "config" | "ranks" | "guard"> & {
+type Parts = Pick<SessionParts, "ranks" | "guard"> & {
+  config: Config<"onNan">;
   trainer: Pick<Trainer, "step">;
   checkpoints: Pick<RunCheckpoints, "isDue">;
 };

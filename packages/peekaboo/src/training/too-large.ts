@@ -1,11 +1,12 @@
 import type { UserError } from "@peekaboo/torch";
+import type { Config } from "../config/config.js";
 import { batchTooLarge, largestFitting } from "./memory.js";
 import type { RunState } from "./run-state.js";
 import type { SessionParts } from "./session-parts.js";
 import type { Trainer } from "./trainer.js";
 
 type Parts = Pick<SessionParts, "ranks" | "reporter"> & {
-  config: Pick<SessionParts["config"], "batchSize" | "seed">;
+  config: Config<"batchSize" | "seed">;
   train: Pick<SessionParts["train"], "training">;
   trainer: Pick<Trainer, "step">;
   state: Pick<RunState, "epoch" | "position">;

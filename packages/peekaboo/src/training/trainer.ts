@@ -1,5 +1,5 @@
 import { noGrad, ops, optim, scope, type Tensor } from "@peekaboo/torch";
-import type { TrainConfig } from "../config/config.js";
+import type { Config } from "../config/config.js";
 import type { Batch } from "../data/batch.js";
 import { firstNonfinite, keepStatistics } from "../models/first-nonfinite.js";
 import type { Network } from "../models/network.js";
@@ -30,8 +30,7 @@ export interface StepResult {
 }
 
 /** The settings of the optimisers. */
-export type TrainerConfig = Pick<TrainConfig, "optimizer" | "sgd" | "bop" | "bop2"> &
-  Partial<Pick<TrainConfig, "onNan" | "loadPretrained">>;
+export type TrainerConfig = Config<"optimizer" | "sgd" | "bop" | "bop2"> & Partial<Config<"onNan" | "loadPretrained">>;
 
 /** One network's training: a forward and a backward pass, Bop on the signs, SGD on the rest. */
 export class Trainer {
