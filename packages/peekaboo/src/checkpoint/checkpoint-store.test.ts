@@ -6,9 +6,9 @@ import { encodeSafetensors } from "@peekaboo/files/safetensors";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { parseConfig } from "../config/config.js";
 import { removeUnfinished, runFolder } from "../runs/run-folder.js";
-import { CHECKPOINT_FORMAT, readCheckpoint } from "./checkpoint.js";
 import { CheckpointStore, readLatest } from "./checkpoint-store.js";
 import { withChecksums } from "./checksums.js";
+import { CHECKPOINT_FORMAT, readCheckpoint } from "./format.js";
 import { BEGINNING } from "./progress.js";
 
 let savedir: string;

@@ -12,8 +12,8 @@ import { printable, quoted, UserError } from "@peekaboo/files/errors";
 import { formatBytes } from "../console/format.js";
 import { earlierCheckpoints, type RunFolder } from "../runs/run-folder.js";
 import { setting } from "../setting.js";
-import { type Checkpoint, readCheckpoint } from "./checkpoint.js";
 import { verifyWritten } from "./checksums.js";
+import { type Checkpoint, readCheckpoint } from "./format.js";
 
 type Files = Pick<RunFolder, "path" | "checkpoint">;
 

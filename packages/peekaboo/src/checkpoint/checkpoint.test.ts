@@ -9,7 +9,8 @@ import { Network } from "../models/network.js";
 import { prune } from "../pruning/loop.js";
 import { magnitude } from "../pruning/pruners/magnitude.js";
 import { Trainer } from "../training/trainer.js";
-import { loadNetwork, readCheckpoint, restoreOptimizers, writeCheckpoint } from "./checkpoint.js";
+import { loadNetwork, restoreOptimizers, writeCheckpoint } from "./checkpoint.js";
+import { readCheckpoint } from "./format.js";
 import { inspectFile } from "./inspect.js";
 import { BEGINNING } from "./progress.js";
 

@@ -1,25 +1,19 @@
 import { resolve } from "node:path";
-import { readSafetensors, writeFileInBackground } from "@peekaboo/files";
-import { parseJson, printable, quoted, UserError } from "@peekaboo/files/errors";
-import type { SafetensorsFile, TensorEntry } from "@peekaboo/files/safetensors";
+import { writeFileInBackground } from "@peekaboo/files";
+import { printable, quoted } from "@peekaboo/files/errors";
+import type { TensorEntry } from "@peekaboo/files/safetensors";
 import { nn, type optim, scope, type Tensor, tensorOf } from "@peekaboo/torch";
-import { z } from "zod";
-import { type Config, parseConfig, type TrainConfig } from "../config/config.js";
+import type { Config, TrainConfig } from "../config/config.js";
 import { IMAGE_FOLDER } from "../config/options.js";
 import type { ImageShape } from "../data/batch.js";
-import { issueInWords } from "../issue.js";
-
 import { Network, type NetworkOptions } from "../models/network.js";
 import { isOutOfMemory } from "../native/memory.js";
 import type { SignOptimizer } from "../optim/sign-optimizer.js";
 import type { PruneReport } from "../pruning/loop.js";
 import type { RecordedImages } from "../runs/recorded-images.js";
 import { CheckpointContents } from "./checkpoint-contents.js";
-import { verifyChecksums } from "./checksums.js";
-import { BEGINNING, type Progress, progressSchema } from "./progress.js";
-
-/** The mark of a checkpoint's layout, in its metadata. */
-export const CHECKPOINT_FORMAT = "peekaboo-checkpoint/1";
+import { BOP, CHECKPOINT_FORMAT, type Checkpoint, damaged, MASK, readCheckpoint, SGD, sortTensors } from "./format.js";
+import { BEGINNING, type Progress } from "./progress.js";
 
 /** Writes a pruned network that is still to be trained: weights, masks, settings and what each layer kept. */
 export async function writePruned(
@@ -60,15 +54,19 @@ export function encodeCheckpoint(learning: Learning, config: TrainConfig, progre
   const { network, bop, sgd } = learning;
   const tensors = stateOf(network);
   for (const [name, state] of bop?.stateDict() ?? []) {
-    for (const [kind, tensor] of Object.entries(state)) tensors.push([`bop.${kind}.${name}`, tensor]);
+    for (const [kind, tensor] of Object.entries(state)) tensors.push([`${BOP}${kind}.${name}`, tensor]);
   }
-  for (const [key, tensor] of sgd.stateDict().tensors) tensors.push([`sgd.${key}`, tensor]);
+  for (const [key, tensor] of sgd.stateDict().tensors) tensors.push([`${SGD}${key}`, tensor]);
   return new CheckpointContents(tensors, metadataOf(network, config, progress));
 }
 
+/** A network's masks by the names that they have in files. */
+export function namedMasks(network: Network): [string, Tensor][] {
+  return [...network.masks()].map(([name, mask]) => [`${MASK}${name}`, mask]);
+}
+
 function stateOf(network: Network): [string, Tensor][] {
-  const masks = [...network.masks()].map(([name, mask]): [string, Tensor] => [`mask.${name}`, mask]);
-  return [...network.module.stateDict(), ...masks];
+  return [...network.module.stateDict(), ...namedMasks(network)];
 }
 
 function metadataOf(network: Network, config: TrainConfig, progress: Progress): Record<string, string> {
@@ -111,50 +109,14 @@ export function networkOptions(
   };
 }
 
-/** A checkpoint as read: its tensors are still in the file's bytes. */
-export interface Checkpoint extends RecordedImages {
-  /** Whether a training is to begin from it, or to go on. */
-  stage: "pruned" | "training";
-  progress: Progress;
-  tensors: SafetensorsFile["tensors"];
-}
-
-/** Reads a checkpoint. Throws UserError when the file is none, or is damaged. */
-export function readCheckpoint(path: string): Checkpoint {
-  const file = readSafetensors(path);
-  verifyChecksums(path, file);
-  const { metadata, tensors } = file;
-  const images = recordedImages(path, file);
-  const progress = progressSchema.safeParse(jsonOf(path, "where the run stood", metadata.progress ?? ""));
-  if (!progress.success) {
-    throw damaged(path, "where the run stood", issueInWords(progress.error));
-  }
-  const stage = metadata.stage === "pruned" ? "pruned" : "training";
-  return { ...images, stage, progress: progress.data, tensors };
-}
-
-/** What a checkpoint's metadata tells of the images. Throws UserError when the file is no checkpoint, or is damaged. */
-export function recordedImages(path: string, file: Pick<SafetensorsFile, "metadata">): RecordedImages {
-  const { metadata } = file;
-  const config = configOf(path, file);
-  const numClasses = Number(metadata.numClasses ?? Number.NaN);
-  if (!Number.isSafeInteger(numClasses) || numClasses < 1) {
-    throw damaged(path, "a number of classes", String(numClasses));
-  }
-  const classes = classesSchema.safeParse(jsonOf(path, "the classes", metadata.classes ?? "null"));
-  if (!classes.success || (classes.data !== null && classes.data.length !== numClasses)) {
-    throw damaged(path, `the names of ${numClasses} classes`, "something else");
-  }
-  const { folder = null } = metadata;
-  return { path, config, numClasses, classes: classes.data, imageShape: imageShapeOf(path, file), folder };
-}
-
 /** A checkpoint's network, in evaluation mode. */
 export interface LoadedNetwork {
   network: Network;
   config: TrainConfig;
   /** What it was trained on. */
   images: RecordedImages;
+  /** Where its run stood. */
+  progress: Progress;
 }
 
 /**
@@ -167,14 +129,14 @@ export function loadNetwork(path: string): LoadedNetwork {
   const { config } = checkpoint;
   const network = buildNetwork(checkpoint);
   try {
-    restoreNetwork(network, checkpoint);
+    restoreWeights(network, checkpoint);
   } catch (error) {
     network.dispose();
     throw error;
   }
   network.module.eval();
-  const { numClasses, classes, imageShape, folder } = checkpoint;
-  return { network, config, images: { path, config, numClasses, classes, imageShape, folder } };
+  const { numClasses, classes, imageShape, folder, progress } = checkpoint;
+  return { network, config, images: { path, config, numClasses, classes, imageShape, folder }, progress };
 }
 
 /** The network that a checkpoint tells of; throws UserError when that is far from what the file holds. */
@@ -192,14 +154,13 @@ function buildNetwork({ path, config, numClasses, classes, imageShape, tensors }
 }
 
 /** Takes over weights and masks. Throws UserError, listing the first few differences, when they are another network's. */
-export function restoreNetwork(network: Network, { path, tensors }: Pick<Checkpoint, "path" | "tensors">): void {
-  const own = [...tensors].filter(([name]) => !/^(mask|bop|sgd)\./.test(name));
-  const masks = withPrefix(tensors, "mask.");
-  nn.refuseDifference(network.module.compareState(new Map(own)), `load ${quoted(path)}`);
+export function restoreWeights(network: Network, { path, tensors }: Pick<Checkpoint, "path" | "tensors">): void {
+  const { state: own, masks } = sortTensors(tensors);
+  nn.refuseDifference(network.module.compareState(own), `load ${quoted(path)}`);
   refuseOtherMasks(network, masks, path);
   scope(() => {
-    network.module.loadStateDict(new Map(own.map(([name, entry]) => [name, tensorOf(entry, { share: true })])));
-    network.setMasks(new Map([...masks].map(([name, entry]) => [name, tensorOf(entry, { share: true })])));
+    network.module.loadStateDict(shared(own));
+    network.setMasks(shared(masks));
   });
 }
 
@@ -214,7 +175,7 @@ export function refuseOtherMasks(network: Network, masks: ReadonlyMap<string, Te
   nn.refuseDifference({ missing: [], unexpected, misshaped }, `load the masks of ${quoted(path)}`);
   for (const [name, { dtype, data }] of masks) {
     const wrong = dtype === "U8" ? data.find((value) => value > 1) : dtype;
-    if (wrong !== undefined) throw damaged(path, `0 or 1 everywhere in ${printable(`mask.${name}`)}`, String(wrong));
+    if (wrong !== undefined) throw damaged(path, `0 or 1 everywhere in ${printable(`${MASK}${name}`)}`, String(wrong));
   }
 }
 
@@ -227,7 +188,7 @@ export function restoreOptimizers(
   { bop, sgd }: Pick<Learning, "bop" | "sgd">,
   { path, config, tensors }: Pick<Checkpoint, "path" | "config" | "tensors">,
 ): void {
-  const signs = withPrefix(tensors, "bop.");
+  const { bop: signs, sgd: rest } = sortTensors(tensors);
   if (bop === null && signs.size > 0) throw damaged(path, "a run of the optimiser SGD", `one of ${config.optimizer}`);
   scope(() => {
     const states = new Map<string, Record<string, Tensor>>();
@@ -236,50 +197,11 @@ export function restoreOptimizers(
       states.set(name, { ...states.get(name), [kind]: tensorOf(entry, { share: true }) });
     }
     bop?.loadStateDict(states);
-    const rest = [...withPrefix(tensors, "sgd.")].map(
-      ([key, entry]) => [key, tensorOf(entry, { share: true })] as const,
-    );
-    sgd.loadStateDict({ tensors: new Map(rest), numbers: {} });
+    sgd.loadStateDict({ tensors: shared(rest), numbers: {} });
   });
 }
 
-function withPrefix(tensors: SafetensorsFile["tensors"], prefix: string): Map<string, TensorEntry> {
-  const own = [...tensors].filter(([name]) => name.startsWith(prefix));
-  return new Map(own.map(([name, entry]) => [name.slice(prefix.length), entry]));
-}
-
-const classesSchema = z.array(z.string().max(255)).nullable();
-const SIDE = z.int().positive().max(4096);
-const imageShapeSchema = z.tuple([z.union([z.literal(1), z.literal(3)]), SIDE, SIDE]);
-
-/** [C, H, W] of the images; a file that tells none is for CIFAR. */
-function imageShapeOf(path: string, { metadata }: Pick<SafetensorsFile, "metadata">): ImageShape {
-  const shape = imageShapeSchema.safeParse(jsonOf(path, "an image shape", metadata.imageShape ?? "[3,32,32]"));
-  if (!shape.success) throw damaged(path, "an image shape [C, H, W]", printable(metadata.imageShape ?? "none"));
-  return shape.data;
-}
-
-function configOf(path: string, { metadata }: Pick<SafetensorsFile, "metadata">): TrainConfig {
-  if (metadata.format !== CHECKPOINT_FORMAT) {
-    throw damaged(
-      path,
-      `the mark ${CHECKPOINT_FORMAT}`,
-      metadata.format === undefined ? "none" : quoted(metadata.format),
-    );
-  }
-  return parseConfig(jsonOf(path, "a configuration", metadata.config ?? ""));
-}
-
-function jsonOf(path: string, what: string, text: string): unknown {
-  return parseJson(text, (received) => damaged(path, `${what} in JSON`, received));
-}
-
-function damaged(path: string, expected: string, received: string): UserError {
-  return new UserError({
-    operation: "load checkpoint",
-    argument: quoted(path),
-    expected,
-    received,
-    remedy: "give a checkpoint that peekaboo wrote",
-  });
+/** Tensors on the bytes of the file. */
+function shared(entries: ReadonlyMap<string, TensorEntry>): Map<string, Tensor> {
+  return new Map([...entries].map(([name, entry]) => [name, tensorOf(entry, { share: true })]));
 }

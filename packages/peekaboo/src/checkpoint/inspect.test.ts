@@ -179,21 +179,21 @@ describe("inspectFile", () => {
       "of another format",
       {},
       { format: "pt" },
-      'expected peekaboo-checkpoint/1 for the metadata\'s format, received "pt"',
+      'expected the mark peekaboo-checkpoint/1',
     ],
-    ["without a configuration", {}, { config: "" }, "the metadata's config"],
+    ["without a configuration", {}, { config: "" }, "a configuration in JSON"],
     ["with an invalid configuration", {}, { config: '{"epochs":0}' }, "for epochs, received 0"],
-    ["with progress that is no object", {}, { progress: "7" }, "the metadata's progress"],
+    ["with progress that is no object", {}, { progress: "7" }, "where the run stood"],
     [
       "with a mask of another shape",
       { "mask.conv1.weight": bytes([1], 1) },
       {},
-      "U8 [2, 1, 2, 2] for mask.conv1.weight",
+      "U8 [2, 1, 2, 2] of the weight conv1.weight",
     ],
     ["with a mask that isn't one", { "mask.conv2.weight": bytes([1, 2, 0, 0], 2, 2, 1, 1) }, {}, "0 or 1 everywhere"],
     ["with flips of another type", { "bop.flips.conv2.weight": floats(2, 2, 1, 1) }, {}, "received F32 [2, 2, 1, 1]"],
-    ["with a variance of no tensor", { "bop.variance.conv9.weight": floats(1) }, {}, "bop.variance.conv9.weight"],
-    ["with a mask of no tensor", { "mask.conv9.weight": bytes([1], 1) }, {}, "mask.conv9.weight"],
+    ["with a variance of no tensor", { "bop.variance.conv9.weight": floats(1) }, {}, "the weight conv9.weight"],
+    ["with a mask of no tensor", { "mask.conv9.weight": bytes([1], 1) }, {}, "the weight conv9.weight"],
   ])("refuses a file %s", (_, changes, marks, words) => {
     expect(() => inspectFile(checkpoint(changes, marks))).toThrow(UserError);
     expect(() => inspectFile(checkpoint(changes, marks))).toThrow(words);

@@ -1,12 +1,14 @@
 import { statSync } from "node:fs";
 import { readSafetensors } from "@peekaboo/files";
-import { parseJson, printable, quoted, UserError } from "@peekaboo/files/errors";
+import { printable } from "@peekaboo/files/errors";
 import { asTypedArray, type TensorEntry } from "@peekaboo/files/safetensors";
-import { type Config, parseConfig, type TrainConfig } from "../config/config.js";
+import { z } from "zod";
+import type { Config, TrainConfig } from "../config/config.js";
 import { findNetwork } from "../models/registry.js";
 import { activeScores, type ScoreConfig } from "./active-scores.js";
 import { verifyChecksums } from "./checksums.js";
 import { toFloat32 } from "./float32.js";
+import { type CheckpointTensors, configOf, damaged, MASK, parsed, sortTensors } from "./format.js";
 
 /** One prunable tensor of a checkpoint. */
 export interface LayerReport {
@@ -59,9 +61,15 @@ export interface InspectReport {
 
 type Tensors = ReadonlyMap<string, TensorEntry>;
 
-const FORMAT = "peekaboo-checkpoint/1";
-const AUXILIARY = /^(mask|bop|sgd)\./;
-const PER_WEIGHT = /^(mask|bop\.(momentum|variance|correction|flips))\./;
+/** What is told of a run's progress. */
+const standSchema = z.object({
+  epoch: z.number().nullable().default(null),
+  step: z.number().nullable().default(null),
+  bestAccuracy: z.number().nullable().default(null),
+});
+
+/** Bop's tensors of a weight. */
+const PER_WEIGHT = /^(momentum|variance|correction|flips)\./;
 const STATISTIC = /(^|\.)(running_mean|running_var|num_batches_tracked)$/;
 const SCORE = /\.(t|lo|hi)$/;
 const SEED_BYTES = 8;
@@ -75,21 +83,16 @@ const FLOAT_BYTES = 4;
 export function inspectFile(file: string): InspectReport {
   const contents = readSafetensors(file);
   verifyChecksums(file, contents);
-  const { tensors, metadata } = contents;
-  if (metadata.format !== FORMAT) {
-    const found = metadata.format === undefined ? "a file without that mark" : quoted(metadata.format);
-    throw damaged(file, FORMAT, "the metadata's format", found);
-  }
-  const config = parseConfig(jsonOf(file, "config", metadata.config));
-  const state = new Map([...tensors].filter(([name]) => !AUXILIARY.test(name)));
-  const layers = layerReports(file, config, state, tensors);
+  const config = configOf(file, contents);
+  const { state, masks, bop } = sortTensors(contents.tensors);
+  const layers = layerReports(file, config, { state, masks, bop });
   const flips = layers.flatMap((layer) => (layer.flips === null ? [] : [layer.flips]));
   const learnable = [...state].filter(([name]) => !STATISTIC.test(name));
   return {
     file,
     bytes: statSync(file).size,
     config,
-    progress: readProgress(file, metadata.progress),
+    progress: parsed(file, standSchema, "where the run stood", contents.metadata.progress ?? "{}"),
     layers,
     kept: sum(layers.map((layer) => layer.kept)),
     total: sum(layers.map((layer) => layer.total)),
@@ -104,17 +107,22 @@ export function inspectFile(file: string): InspectReport {
 }
 
 /** The masked tensors; in a network without masks, the convolution weights. */
-function layerReports(file: string, config: ScoreConfig, state: Tensors, tensors: Tensors): LayerReport[] {
-  for (const name of tensors.keys()) {
-    const owner = name.replace(PER_WEIGHT, "");
-    if (owner !== name && !state.has(owner)) throw damaged(file, "a tensor of the network", name, "none");
+function layerReports(
+  file: string,
+  config: ScoreConfig,
+  { state, masks, bop }: Omit<CheckpointTensors, "sgd">,
+): LayerReport[] {
+  const owners = [...bop.keys()].flatMap((name) => (PER_WEIGHT.test(name) ? [name.replace(PER_WEIGHT, "")] : []));
+  for (const name of [...masks.keys(), ...owners]) {
+    if (!state.has(name))
+      throw damaged(file, `the weight ${printable(name)}, of which it has a mask or Bop's state`, "none");
   }
-  const masked = [...state].filter(([name]) => tensors.has(`mask.${name}`));
+  const masked = [...state].filter(([name]) => masks.has(name));
   const prunable =
     masked.length > 0 ? masked : [...state].filter(([name, { shape }]) => /\.weight$/.test(name) && shape.length === 4);
   return prunable.map(([name, { shape }]) => {
-    const mask = companion(file, tensors, `mask.${name}`, "U8", shape);
-    const flips = companion(file, tensors, `bop.flips.${name}`, "I32", shape);
+    const mask = companion(file, masks, name, { dtype: "U8", shape });
+    const flips = companion(file, bop, `flips.${name}`, { dtype: "I32", shape });
     const total = size(shape);
     const scored = activeScores(config, state, name);
     const kept = mask === undefined && scored === null ? total : countOnes(file, name, both(mask, scored));
@@ -123,11 +131,17 @@ function layerReports(file: string, config: ScoreConfig, state: Tensors, tensors
 }
 
 /** The elements of a tensor that must have the shape of its weight, if it is there. */
-function companion(file: string, tensors: Tensors, name: string, dtype: "U8" | "I32", shape: readonly number[]) {
+function companion(
+  file: string,
+  tensors: Tensors,
+  name: string,
+  { dtype, shape }: { dtype: "U8" | "I32"; shape: readonly number[] },
+) {
   const entry = tensors.get(name);
   if (entry === undefined) return undefined;
   if (entry.dtype !== dtype || entry.shape.join() !== shape.join()) {
-    throw damaged(file, `${dtype} [${shape.join(", ")}]`, name, `${entry.dtype} [${entry.shape.join(", ")}]`);
+    const expected = `${dtype} [${shape.join(", ")}] of the weight ${printable(name)}`;
+    throw damaged(file, expected, `${entry.dtype} [${entry.shape.join(", ")}]`);
   }
   return dtype === "U8" ? entry.data : Int32Array.from(asTypedArray(entry), Number);
 }
@@ -141,7 +155,7 @@ function both(mask: Uint8Array | Int32Array | undefined, scored: Uint8Array | nu
 function countOnes(file: string, name: string, mask: Uint8Array | Int32Array): number {
   let ones = 0;
   for (const value of mask) {
-    if (value > 1) throw damaged(file, "0 or 1 everywhere", `mask.${name}`, `${value}`);
+    if (value > 1) throw damaged(file, `0 or 1 everywhere in ${printable(`${MASK}${name}`)}`, `${value}`);
     ones += value;
   }
   return ones;
@@ -178,24 +192,6 @@ function entropy(p: number): number {
   return p <= 0 || p >= 1 ? 0 : -p * Math.log2(p) - (1 - p) * Math.log2(1 - p);
 }
 
-function readProgress(file: string, text: string | undefined): InspectReport["progress"] {
-  const progress = jsonOf(file, "progress", text ?? "{}");
-  if (typeof progress !== "object" || progress === null) {
-    throw damaged(file, "a JSON object", "the metadata's progress", printable(String(progress)));
-  }
-  const fields = new Map<string, unknown>(Object.entries(progress));
-  const numeral = (name: string) => {
-    const value = fields.get(name);
-    return typeof value === "number" ? value : null;
-  };
-  return { epoch: numeral("epoch"), step: numeral("step"), bestAccuracy: numeral("bestAccuracy") };
-}
-
-function jsonOf(file: string, key: string, text: string | undefined): unknown {
-  if (text === undefined) throw damaged(file, "JSON", `the metadata's ${key}`, "nothing");
-  return parseJson(text, (received) => damaged(file, "JSON", `the metadata's ${key}`, received));
-}
-
 function floatTensors(state: Tensors): [string, TensorEntry][] {
   return [...state].filter(([, { dtype }]) => dtype.includes("F"));
 }
@@ -208,14 +204,4 @@ function sum(values: Iterable<number>): number {
   let total = 0;
   for (const value of values) total += value;
   return total;
-}
-
-function damaged(file: string, expected: string, argument: string, received: string): UserError {
-  return new UserError({
-    operation: `read checkpoint ${quoted(file)}`,
-    argument: printable(argument),
-    expected,
-    received,
-    remedy: "give a checkpoint that peekaboo wrote",
-  });
 }

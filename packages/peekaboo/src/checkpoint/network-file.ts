@@ -1,10 +1,10 @@
 import { readSafetensors, writeSafetensors } from "@peekaboo/files";
 import { quoted, UserError } from "@peekaboo/files/errors";
-import { entryOf, scope, type Tensor, tensorOf } from "@peekaboo/torch";
+import { entryOf } from "@peekaboo/torch";
 import type { Network } from "../models/network.js";
+import { namedMasks, restoreWeights } from "./checkpoint.js";
 
 const FORMAT = "peekaboo-network/1";
-const MASK = "mask.";
 
 /**
  * Writes a network's weights, statistics and masks as one safetensors file, whole or not at all.
@@ -12,10 +12,7 @@ const MASK = "mask.";
  * @throws {UserError} when the path can't be written.
  */
 export function saveNetwork(network: Network, path: string): void {
-  const tensors: [string, Tensor][] = [
-    ...network.module.stateDict(),
-    ...[...network.masks()].map(([name, mask]): [string, Tensor] => [`${MASK}${name}`, mask]),
-  ];
+  const tensors = [...network.module.stateDict(), ...namedMasks(network)];
   const entries = tensors.map(([name, tensor]) => [name, entryOf(tensor)] as const);
   writeSafetensors(path, entries, { format: FORMAT, arch: network.options.arch });
 }
@@ -37,14 +34,5 @@ export function restoreNetwork(network: Network, path: string): void {
       received: received === undefined ? "another file" : quoted(received),
     });
   }
-  scope(() => {
-    const state = new Map<string, Tensor>();
-    const masks = new Map<string, Tensor>();
-    for (const [name, entry] of tensors) {
-      if (name.startsWith(MASK)) masks.set(name.slice(MASK.length), tensorOf(entry, { share: true }));
-      else state.set(name, tensorOf(entry, { share: true }));
-    }
-    network.module.loadStateDict(state);
-    network.setMasks(masks);
-  });
+  restoreWeights(network, { path, tensors });
 }

@@ -6,8 +6,8 @@ import { nn, Tensor } from "@peekaboo/torch";
 import { refuseNonfinite } from "../models/first-nonfinite.js";
 import type { Network } from "../models/network.js";
 import type { RecordedImages } from "../runs/recorded-images.js";
-import { CHECKPOINT_FORMAT, recordedImages } from "./checkpoint.js";
 import { toFloat32 } from "./float32.js";
+import { CHECKPOINT_FORMAT, recordedImages } from "./format.js";
 import { findState } from "./state-file.js";
 
 const OPERATION = "load pretrained weights";

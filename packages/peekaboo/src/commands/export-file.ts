@@ -1,11 +1,11 @@
 import { existsSync, realpathSync, statSync } from "node:fs";
 import { dirname, join, parse } from "node:path";
-import { readSafetensorsHeader, refuseUnwritable, writeSafetensors } from "@peekaboo/files";
-import { parseJson, quoted, UserError } from "@peekaboo/files/errors";
+import { refuseUnwritable, writeSafetensors } from "@peekaboo/files";
+import { quoted, UserError } from "@peekaboo/files/errors";
 import type { TensorEntry } from "@peekaboo/files/safetensors";
 import { writePth } from "@peekaboo/pth";
 import { entryOf, scope } from "@peekaboo/torch";
-import { loadNetwork } from "../checkpoint/checkpoint.js";
+import { loadNetwork, namedMasks } from "../checkpoint/checkpoint.js";
 import type { Guard } from "../console/interrupt.js";
 import { nameOfNonfinite } from "../models/first-nonfinite.js";
 import type { Network } from "../models/network.js";
@@ -56,9 +56,9 @@ export async function exportFile(
   const output = options.output ?? defaultOutput(file, options);
   refuseOverwriting(file, output, options.force);
   refuseUnwritable("export", output);
-  const { network } = loadNetwork(file);
+  const { network, progress } = loadNetwork(file);
   try {
-    const entries = withBatchCounts(raw ? rawState(network) : effectiveState(network), stepsDone(file));
+    const entries = withBatchCounts(raw ? rawState(network) : effectiveState(network), progress.step);
     const nonfinite = nameOfNonfinite(network.module.stateDict());
     // From here on it is written whole, whatever signal comes.
     await guard?.check();
@@ -103,8 +103,8 @@ function effectiveState(network: Network): Map<string, TensorEntry> {
 
 /** The state as it is, then the masks. */
 function rawState(network: Network): Map<string, TensorEntry> {
-  const masks = [...network.masks()].map(([name, mask]) => [`mask.${name}`, mask] as const);
-  return new Map([...network.module.stateDict(), ...masks].map(([name, tensor]) => [name, entryOf(tensor)]));
+  const tensors = [...network.module.stateDict(), ...namedMasks(network)];
+  return new Map(tensors.map(([name, tensor]) => [name, entryOf(tensor)]));
 }
 
 /** The state with PyTorch's count of training steps after the statistics of each BatchNorm. */
@@ -115,15 +115,4 @@ function withBatchCounts(state: ReadonlyMap<string, TensorEntry>, steps: number)
     const own: [string, TensorEntry] = [name, entry];
     return owner === undefined ? [own] : [own, [`${owner}num_batches_tracked`, { dtype: "I64", shape: [], data }]];
   });
-}
-
-function stepsDone(file: string): number {
-  const { progress = "{}" } = readSafetensorsHeader(file).metadata;
-  try {
-    const told = parseJson(progress, (received) => new Error(received));
-    const step = typeof told === "object" && told !== null && "step" in told ? told.step : 0;
-    return typeof step === "number" && Number.isSafeInteger(step) && step >= 0 ? step : 0;
-  } catch {
-    return 0;
-  }
 }

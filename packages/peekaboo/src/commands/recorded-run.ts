@@ -1,7 +1,7 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { readSafetensorsHeader } from "@peekaboo/files";
 import { quoted, UserError } from "@peekaboo/files/errors";
-import { type Checkpoint, readCheckpoint } from "../checkpoint/checkpoint.js";
+import { type Checkpoint, readCheckpoint } from "../checkpoint/format.js";
 import type { Progress } from "../checkpoint/progress.js";
 import type { Config, TrainConfig } from "../config/config.js";
 import { IMAGE_FOLDER } from "../config/options.js";

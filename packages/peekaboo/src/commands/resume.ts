@@ -1,8 +1,8 @@
 import { realpathSync } from "node:fs";
 import { dirname } from "node:path";
 import { quoted, UserError } from "@peekaboo/files/errors";
-import { type Checkpoint, readCheckpoint } from "../checkpoint/checkpoint.js";
 import { readLatest } from "../checkpoint/checkpoint-store.js";
+import { type Checkpoint, readCheckpoint } from "../checkpoint/format.js";
 import type { Config, TrainConfig } from "../config/config.js";
 import { findNetwork } from "../models/registry.js";
 import { differences, inJson } from "../runs/differences.js";

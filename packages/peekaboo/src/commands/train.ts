@@ -1,7 +1,8 @@
 import { printable, quoted, UserError } from "@peekaboo/files/errors";
 import type { distributed } from "@peekaboo/torch";
-import { type Checkpoint, type NetworkConfig, networkOptions, restoreNetwork } from "../checkpoint/checkpoint.js";
+import { type NetworkConfig, networkOptions, restoreWeights } from "../checkpoint/checkpoint.js";
 import { CheckpointStore } from "../checkpoint/checkpoint-store.js";
+import type { Checkpoint } from "../checkpoint/format.js";
 import { loadPretrained, trainedOn } from "../checkpoint/pretrained.js";
 import type { Config, TrainConfig } from "../config/config.js";
 import type { Guard } from "../console/interrupt.js";
@@ -242,7 +243,7 @@ async function buildNetwork(
   const network = new Network(networkOptions(config, classes.length, imageShape, classes));
   try {
     network.initialise(initMethod, seed);
-    if (start !== null) restoreNetwork(network, start);
+    if (start !== null) restoreWeights(network, start);
     else if (pretrained !== null) await loadPretrained(network, pretrained, (text) => reporter.note?.(text));
     network.module.to({ device });
     return network;

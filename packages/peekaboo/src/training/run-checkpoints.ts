@@ -1,5 +1,5 @@
 import type { Tensor } from "@peekaboo/torch";
-import { encodeCheckpoint, writeCheckpoint } from "../checkpoint/checkpoint.js";
+import { encodeCheckpoint, namedMasks, writeCheckpoint } from "../checkpoint/checkpoint.js";
 import { CheckpointClock } from "../config/checkpoint-interval.js";
 import type { Network } from "../models/network.js";
 import type { RunState } from "./run-state.js";
@@ -63,6 +63,5 @@ export class RunCheckpoints {
 
 /** What must be equal on every rank; BatchNorm's statistics are each rank's own. */
 function learned(network: Network): (readonly [string, Tensor])[] {
-  const masks = [...network.masks()].map(([name, mask]) => [`mask.${name}`, mask] as const);
-  return [...network.module.namedParameters(), ...masks];
+  return [...network.module.namedParameters(), ...namedMasks(network)];
 }

@@ -56,7 +56,7 @@ export interface TrainedEpoch {
 export async function* train(network: Network, options: TrainOptions): AsyncGenerator<TrainedEpoch, void, void> {
   const { data, epochs, batchSize = 128, optimizer = "BOP", bop = {}, sgd = {}, seed = 0, signal, onStep } = options;
   const config = parseConfig({ epochs, batchSize, optimizer, bop, sgd, seed });
-  refuseOtherImages(network, data);
+  refuseOtherShape(network, data);
   const totalSteps = epochs * Math.ceil(data.train.count / batchSize);
   const trainer = new Trainer(network, config);
   try {
@@ -86,7 +86,7 @@ export async function* train(network: Network, options: TrainOptions): AsyncGene
   }
 }
 
-function refuseOtherImages({ imageShape, options }: Network, { train }: Images): void {
+function refuseOtherShape({ imageShape, options }: Network, { train }: Images): void {
   if (train.imageShape.join() === imageShape.join()) return;
   throw new UserError({
     operation: `train ${options.arch}`,

@@ -1,5 +1,5 @@
-import type { Checkpoint } from "../checkpoint/checkpoint.js";
 import type { CheckpointStore } from "../checkpoint/checkpoint-store.js";
+import type { Checkpoint } from "../checkpoint/format.js";
 import type { TrainConfig } from "../config/config.js";
 import type { Guard } from "../console/interrupt.js";
 import type { BatchSource } from "../data/batch-source.js";

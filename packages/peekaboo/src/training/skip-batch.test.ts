@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { readSafetensors } from "@peekaboo/files";
 import { Tensor } from "@peekaboo/torch";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { readCheckpoint, restoreNetwork } from "../checkpoint/checkpoint.js";
+import { restoreWeights } from "../checkpoint/checkpoint.js";
 import { CheckpointStore } from "../checkpoint/checkpoint-store.js";
+import { readCheckpoint } from "../checkpoint/format.js";
 import { parseConfig } from "../config/config.js";
 import { Interrupted } from "../console/interrupt.js";
 import type { BatchSource } from "../data/batch-source.js";
@@ -88,7 +89,7 @@ async function run(name: string, { broken = () => false, resume = false, stopAft
     imageShape: [3, 8, 8],
   });
   network.initialise("kaiming_normal", 1);
-  if (start !== null) restoreNetwork(network, start);
+  if (start !== null) restoreWeights(network, start);
   let said = "";
   const warn = (text: string) => {
     said += `${text}\n`;
