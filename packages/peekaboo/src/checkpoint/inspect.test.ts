@@ -175,12 +175,7 @@ describe("inspectFile", () => {
   });
 
   it.each<[string, Record<string, TensorEntry>, Record<string, string>, string]>([
-    [
-      "of another format",
-      {},
-      { format: "pt" },
-      'expected the mark peekaboo-checkpoint/1',
-    ],
+    ["of another format", {}, { format: "pt" }, "expected the mark peekaboo-checkpoint/1"],
     ["without a configuration", {}, { config: "" }, "a configuration in JSON"],
     ["with an invalid configuration", {}, { config: '{"epochs":0}' }, "for epochs, received 0"],
     ["with progress that is no object", {}, { progress: "7" }, "where the run stood"],

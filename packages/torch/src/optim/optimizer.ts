@@ -14,7 +14,7 @@ export interface OptimizerState {
 /** Updates named parameters from their gradients; state is keyed by name. */
 export abstract class Optimizer {
   readonly parameters: ReadonlyMap<string, Tensor>;
-  /** The learning rate of the next step; schedules set it. */
+  /** The learning rate of the next step. */
   lr: number;
   protected readonly tensors = new Map<string, Tensor>();
 
