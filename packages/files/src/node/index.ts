@@ -9,5 +9,5 @@ export {
 export { errorCode } from "./file-faults.js";
 export { type OpenFile, openRegular, readWhole, withFile, writeFileAtomic, writeTarget } from "./files.js";
 export { isFolder, makeFolder, refuseUnwritable } from "./folders.js";
-export { lockText, readLockFile } from "./lock-file.js";
+export { FileLock, type LockHolder } from "./lock.js";
 export { readSafetensors, readSafetensorsHeader, writeSafetensors } from "./safetensors.js";

@@ -1,3 +1,4 @@
+import type { FileLock } from "@peekaboo/files";
 import { printable, quoted, UserError } from "@peekaboo/files/errors";
 import type { distributed } from "@peekaboo/torch";
 import { type NetworkConfig, networkOptions, restoreWeights } from "../checkpoint/checkpoint.js";
@@ -13,7 +14,7 @@ import { environmentOf } from "../runs/environment.js";
 import { MetricsWriter } from "../runs/metrics.js";
 import { refuseOtherImages } from "../runs/recorded-images.js";
 import { openRunFolder, type RunFolder, removeEarlier, removeUnfinished, runFolder } from "../runs/run-folder.js";
-import { RunLock } from "../runs/run-lock.js";
+import { lockRun } from "../runs/run-lock.js";
 import { continued, recordIfWhole, writeRecord } from "../runs/run-record.js";
 import { setting } from "../setting.js";
 import type { Evaluation } from "../training/evaluation.js";
@@ -193,9 +194,9 @@ async function lockFolder(
   folder: RunFolder,
   ranks: Ranks,
   { reporter, guard: { signal } }: Pick<RunOptions, "reporter" | "guard">,
-): Promise<RunLock | null> {
+): Promise<FileLock | null> {
   const how = { folder: folder.path, onWait: (text: string) => reporter.say?.(text), signal };
-  const taken = ranks.rank === 0 ? await attempt(() => RunLock.acquire(folder.lock, how)) : null;
+  const taken = ranks.rank === 0 ? await attempt(() => lockRun(folder.lock, how)) : null;
   const [failed] = await ranks.sum([taken !== null && "error" in taken ? 1 : 0]);
   if (taken !== null && "error" in taken) throw taken.error;
   if (failed !== 0) throw rankError("rank 0 to get the run folder", "its refusal", "see what it says");

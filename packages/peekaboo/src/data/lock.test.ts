@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
-import { hostname, tmpdir } from "node:os";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { SPECIAL_FILES } from "../../../../tests/support/special-files.js";
@@ -38,7 +38,8 @@ describe("withLock", () => {
 
   it("breaks the lock of a process that is gone", async () => {
     const { pid } = spawnSync(process.execPath, ["--version"]);
-    writeFileSync(lock, `${hostname()}\n${pid}`);
+    const own = await withLock(lock, { onWait: () => {} }, async () => JSON.parse(readFileSync(lock, "utf8")));
+    writeFileSync(lock, JSON.stringify({ ...own, pid }));
     const waits: string[] = [];
     expect(await withLock(lock, { onWait: () => waits.push("waits") }, async () => 7)).toBe(7);
     expect(waits).toEqual([]);
@@ -60,6 +61,8 @@ describe("withLock", () => {
     await expect(young).rejects.toThrow("aborted");
     const old = new Date(Date.now() - 61_000);
     utimesSync(lock, old, old);
-    expect(await withLock(lock, { onWait: () => {} }, async () => 7)).toBe(7);
+    const waits: string[] = [];
+    expect(await withLock(lock, { onWait: () => waits.push("waits"), beatMs: 20 }, async () => 7)).toBe(7);
+    expect(waits).toEqual(["waits"]);
   });
 });
