@@ -1,19 +1,10 @@
 import { closeSync, fdatasync, fstatSync, fsync, read, write } from "node:fs";
-import { dirname } from "node:path";
 import { promisify } from "node:util";
-import { fileFault, READ_FAULTS, WRITE_FAULTS } from "./file-faults.js";
-import {
-  type FileOperations,
-  isFolderSyncUnavailable,
-  MAX_TRANSFER,
-  nodeFileOperations,
-  openRegular,
-  temporaryIn,
-  writeTarget,
-} from "./files.js";
+import { fileFault, READ_FAULTS } from "./file-faults.js";
+import { MAX_TRANSFER, nodeFileOperations, openRegular, type ReplaceOperations, replaceFile } from "./files.js";
 
 /** The file-system calls of {@link writeFileInBackground}; those that return a promise leave this thread to others. */
-export interface BackgroundFileOperations extends Pick<FileOperations, "open" | "close" | "rename" | "remove"> {
+export interface BackgroundFileOperations extends ReplaceOperations {
   /** Writes at `position` and gives how many bytes went out, which may be fewer than given. */
   write(descriptor: number, bytes: Uint8Array, position: number): Promise<number>;
   /** Begins to bring to the disk what has been written so far. */
@@ -57,34 +48,22 @@ export async function writeFileInBackground(
   contents: FileContents,
   operations: BackgroundFileOperations = nodeBackgroundOperations,
 ): Promise<void> {
-  try {
-    const target = writeTarget(path);
-    const folder = dirname(target);
-    const temporary = temporaryIn(folder);
+  const write = async (descriptor: number) => {
+    const file = new OpenedFile(descriptor, operations);
     try {
-      await writeAndSync(temporary, contents, operations);
-      operations.rename(temporary, target);
-    } catch (error) {
-      removeIfThere(temporary, operations);
-      throw error;
+      await contents.writeTo(file);
+      await file.finish();
+    } finally {
+      // A write that is still going on would otherwise hit the next file of this number.
+      await file.settle();
     }
-    await syncFolder(folder, operations);
-  } catch (error) {
-    throw fileFault("write file", path, error, WRITE_FAULTS);
-  }
-}
-
-async function writeAndSync(path: string, contents: FileContents, operations: BackgroundFileOperations): Promise<void> {
-  const descriptor = operations.open(path, "wx");
-  const file = new OpenedFile(descriptor, operations);
-  try {
-    await contents.writeTo(file);
-    await file.finish();
-    await operations.sync(descriptor);
-  } finally {
-    // A write that is still going on would otherwise hit the next file of this number.
-    await file.settle();
-    operations.close(descriptor);
+  };
+  const steps = replaceFile(path, operations, write);
+  for (let step = steps.next(); !step.done; ) {
+    step = await Promise.resolve(step.value).then(
+      () => steps.next(),
+      (error) => steps.throw(error),
+    );
   }
 }
 
@@ -136,26 +115,6 @@ class OpenedFile implements BackgroundFile {
     this.#flushing = true;
     await this.#operations.flush(this.#descriptor);
     this.#flushing = false;
-  }
-}
-
-function removeIfThere(path: string, operations: BackgroundFileOperations): void {
-  try {
-    operations.remove(path);
-  } catch {
-    // The failure that brought us here is the one to report.
-  }
-}
-
-async function syncFolder(folder: string, operations: BackgroundFileOperations): Promise<void> {
-  let descriptor: number | undefined;
-  try {
-    descriptor = operations.open(folder, "r");
-    await operations.sync(descriptor);
-  } catch (error) {
-    if (!isFolderSyncUnavailable(error)) throw error;
-  } finally {
-    if (descriptor !== undefined) operations.close(descriptor);
   }
 }
 

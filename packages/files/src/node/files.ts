@@ -20,15 +20,21 @@ import { errorCode, fileFault, notAFile, READ_FAULTS, WRITE_FAULTS } from "./fil
 
 export { errorCode } from "./file-faults.js";
 
-/** The file-system calls that change something in {@link writeFileAtomic}; a test passes its own to fail any of them. */
-export interface FileOperations {
+/** The file-system calls by which a file takes another's place; a test passes its own to fail any of them. */
+export interface ReplaceOperations {
   open(path: string, flags: "wx" | "r"): number;
-  /** Writes at the current position and returns how many bytes went out, which may be fewer than given. */
-  write(descriptor: number, bytes: Uint8Array): number;
-  sync(descriptor: number): void;
+  /** May return a promise, which leaves this thread to others. */
+  sync(descriptor: number): void | Promise<void>;
   close(descriptor: number): void;
   rename(from: string, to: string): void;
   remove(path: string): void;
+}
+
+/** The file-system calls that change something in {@link writeFileAtomic}. */
+export interface FileOperations extends ReplaceOperations {
+  /** Writes at the current position and returns how many bytes went out, which may be fewer than given. */
+  write(descriptor: number, bytes: Uint8Array): number;
+  sync(descriptor: number): void;
 }
 
 /** {@link FileOperations} on the real file system. */
@@ -55,25 +61,48 @@ export function writeFileAtomic(
   chunks: Iterable<Uint8Array>,
   operations: FileOperations = nodeFileOperations,
 ): void {
+  const write = (descriptor: number) => {
+    for (const chunk of chunks) writeAll(descriptor, chunk, operations);
+  };
+  const steps = replaceFile(path, operations, write);
+  while (!steps.next().done);
+}
+
+/**
+ * The steps of {@link writeFileAtomic}: each does something and yields the promise of it, or nothing where it is done.
+ *
+ * @param write writes all to the new file.
+ */
+export function* replaceFile(
+  path: string,
+  operations: ReplaceOperations,
+  write: (descriptor: number) => void | Promise<void>,
+): Generator<void | Promise<void>, void, void> {
   try {
     const target = writeTarget(path);
     const folder = dirname(target);
     const temporary = temporaryIn(folder);
     try {
-      writeAndSync(temporary, chunks, operations);
+      const descriptor = operations.open(temporary, "wx");
+      try {
+        yield write(descriptor);
+        yield operations.sync(descriptor);
+      } finally {
+        operations.close(descriptor);
+      }
       operations.rename(temporary, target);
     } catch (error) {
       removeIfThere(temporary, operations);
       throw error;
     }
-    syncFolder(folder, operations);
+    yield* syncFolder(folder, operations);
   } catch (error) {
     throw fileFault("write file", path, error, WRITE_FAULTS);
   }
 }
 
 /** A new name in a folder for a file that is being written. */
-export function temporaryIn(folder: string): string {
+function temporaryIn(folder: string): string {
   return join(folder, `.writing-${process.pid}-${randomBytes(6).toString("hex")}.tmp`);
 }
 
@@ -83,16 +112,6 @@ export function writeTarget(path: string, operation = "write file"): string {
   if (existing === undefined) return path;
   if (!existing.isFile()) throw notAFile(operation, path, existing.isDirectory());
   return realpathSync(path);
-}
-
-function writeAndSync(path: string, chunks: Iterable<Uint8Array>, operations: FileOperations): void {
-  const descriptor = operations.open(path, "wx");
-  try {
-    for (const chunk of chunks) writeAll(descriptor, chunk, operations);
-    operations.sync(descriptor);
-  } finally {
-    operations.close(descriptor);
-  }
 }
 
 /** Node passes lengths to the system as int32; one call moves at most this many bytes. */
@@ -106,7 +125,7 @@ function writeAll(descriptor: number, bytes: Uint8Array, operations: FileOperati
   }
 }
 
-function removeIfThere(path: string, operations: FileOperations): void {
+function removeIfThere(path: string, operations: ReplaceOperations): void {
   try {
     operations.remove(path);
   } catch {
@@ -117,18 +136,13 @@ function removeIfThere(path: string, operations: FileOperations): void {
 /** What systems answer that can't sync a folder, or don't let this user open it for reading: not a failed write. */
 const FOLDER_SYNC_UNAVAILABLE = new Set(["EACCES", "EINVAL", "EISDIR", "ENOSYS", "ENOTSUP", "EPERM"]);
 
-/** Whether a folder's failed sync says no more than that it can't be synced. */
-export function isFolderSyncUnavailable(error: unknown): boolean {
-  return FOLDER_SYNC_UNAVAILABLE.has(errorCode(error) ?? "");
-}
-
-function syncFolder(folder: string, operations: FileOperations): void {
+function* syncFolder(folder: string, operations: ReplaceOperations): Generator<void | Promise<void>, void, void> {
   let descriptor: number | undefined;
   try {
     descriptor = operations.open(folder, "r");
-    operations.sync(descriptor);
+    yield operations.sync(descriptor);
   } catch (error) {
-    if (!isFolderSyncUnavailable(error)) throw error;
+    if (!FOLDER_SYNC_UNAVAILABLE.has(errorCode(error) ?? "")) throw error;
   } finally {
     if (descriptor !== undefined) operations.close(descriptor);
   }
