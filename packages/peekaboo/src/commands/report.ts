@@ -1,6 +1,7 @@
 import { existsSync, statSync } from "node:fs";
 import { inspectFile } from "../checkpoint/inspect.js";
 import type { Config } from "../config/config.js";
+import { writeRunPicture } from "../report/picture.js";
 import { summariseRun } from "../report/summary.js";
 import { thinLayersInWords } from "../runs/thin-layers.js";
 import type { FinishedRun } from "./train.js";
@@ -12,17 +13,13 @@ export interface RunReport {
 }
 
 /** Draws the run and sums it up. */
-export async function reportRun(
+export function reportRun(
   config: Config<"arch" | "width" | "dataset" | "seed">,
   run: Omit<FinishedRun, "report">,
-): Promise<RunReport> {
+): RunReport {
   const { title, folder, outcome, unchanged } = run;
   const { picture } = folder;
-  if (!unchanged || !existsSync(picture)) {
-    // The chart library takes half a second to load: not before it is needed.
-    const { writeRunPicture } = await import("../report/picture.js");
-    writeRunPicture(folder.path, { title: `${config.arch} on ${title}` });
-  }
+  if (!unchanged || !existsSync(picture)) writeRunPicture(folder.path, { title: `${config.arch} on ${title}` });
   const { kept, total, layers, idealSize, denseBytes, config: settings } = inspectFile(folder.checkpoint);
   const summary = {
     arch: config.arch,

@@ -113,7 +113,7 @@ async function trainIn(folder: RunFolder, training: Training): Promise<FinishedR
   const parts = { config, network, train, test, folder, store, metrics, ranks, guard, reporter, start };
   const outcome = await new TrainingSession({ ...parts, prepared, record }).run();
   metrics?.flush();
-  const report = writes ? await reportRun(config, { title, folder, outcome, unchanged }) : null;
+  const report = writes ? reportRun(config, { title, folder, outcome, unchanged }) : null;
   return { folder, title, outcome, unchanged, report };
 }
 

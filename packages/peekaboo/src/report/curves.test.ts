@@ -1,15 +1,5 @@
 import { describe, expect, it } from "vitest";
-import {
-  countTicks,
-  envelope,
-  logWithZero,
-  type Point,
-  quantile,
-  roundRange,
-  smooth,
-  thin,
-  unLogWithZero,
-} from "./curves.js";
+import { envelope, type Point, quantile, smooth, thin } from "./curves.js";
 
 const line = (length: number, value = (index: number) => index): Point[] =>
   Array.from({ length }, (_, index) => [index, value(index)]);
@@ -23,6 +13,10 @@ describe("smooth", () => {
     expect(smooth([3, 1, 2], 0)).toEqual([3, 1, 2]);
     expect(smooth([7], 5)).toEqual([7]);
     expect(smooth([], 5)).toEqual([]);
+  });
+
+  it("leaves NaN as it is, and out of the means", () => {
+    expect(smooth([8, 2, Number.NaN, 4, 8], 1)).toEqual([8, 5, Number.NaN, 6, 6]);
   });
 });
 
@@ -72,6 +66,18 @@ describe("envelope", () => {
     ]);
   });
 
+  it("keeps NaN of a bucket that has nothing else", () => {
+    const points: Point[] = [Number.NaN, Number.NaN, Number.NaN, 4, 5, Number.NaN].map((value, index) => [
+      index,
+      value,
+    ]);
+    expect(envelope(points, 2)).toEqual([
+      [0, Number.NaN],
+      [3, 4],
+      [4, 5],
+    ]);
+  });
+
   it("keeps a single spike among 100,000 points", () => {
     const kept = envelope(
       line(100_000, (index) => (index === 61_234 ? 50 : 1)),
@@ -91,46 +97,5 @@ describe("quantile", () => {
     expect(quantile([30, 10, 20, 40], 0.5)).toBe(30);
     expect(quantile([30, 10, 20, 40], 1)).toBe(40);
     expect(quantile([], 0.5)).toBeNaN();
-  });
-});
-
-describe("roundRange", () => {
-  it.each([
-    [0.83, 2.41, { min: 0.5, max: 2.5, interval: 0.5 }],
-    [10, 93.2, { min: 0, max: 100, interval: 20 }],
-    [0, 100, { min: 0, max: 100, interval: 20 }],
-    [2.3, 2.3, { min: 0, max: 2.5, interval: 0.5 }],
-    [2.3, 2.3001, { min: 0, max: 2.5, interval: 0.5 }],
-    [-3, -3, { min: -3, max: 0, interval: 1 }],
-    [0, 0, { min: 0, max: 1, interval: 0.2 }],
-  ])("of %d to %d is round", (low, high, range) => {
-    const found = roundRange(low, high);
-    expect(found.min).toBeCloseTo(range.min, 12);
-    expect(found.max).toBeCloseTo(range.max, 12);
-    expect(found.interval).toBeCloseTo(range.interval, 12);
-  });
-});
-
-describe("countTicks", () => {
-  it.each([
-    [1, [0, 1]],
-    [3, [0, 1, 2, 3]],
-    [70_380, [0, 20_000, 40_000, 60_000]],
-    [100, [0, 20, 40, 60, 80, 100]],
-  ])("up to %d are round whole numbers", (last, ticks) => {
-    expect(countTicks(last)).toEqual(ticks);
-  });
-});
-
-describe("logWithZero", () => {
-  it.each([
-    [0, 0],
-    [0.5, 0.5],
-    [1, 1],
-    [10, 2],
-    [1000, 4],
-  ])("puts %d at %d, and back", (value, position) => {
-    expect(logWithZero(value)).toBeCloseTo(position, 12);
-    expect(unLogWithZero(position)).toBeCloseTo(value, 9);
   });
 });

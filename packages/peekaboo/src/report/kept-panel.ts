@@ -1,8 +1,10 @@
-import type { YAXisComponentOption } from "echarts";
 import { formatCount, formatPercent } from "../console/format.js";
 import type { LayerKept } from "../runs/metrics.js";
-import { roundRange } from "./curves.js";
-import { type Box, COLOURS, HEADING_HEIGHT, heading, type Panel, printable, shortened, textWidth } from "./panel.js";
+import { COLOURS } from "./colours.js";
+import { dashed, HEADING_HEIGHT, heading } from "./panel.js";
+import { roundRange } from "./scale.js";
+import { type Box, lineFrom, rectangle, textAt } from "./svg.js";
+import { shortened, textWidth } from "./text-width.js";
 
 /** Rows that one column holds, each high enough for a readable name. */
 const ROWS = 56;
@@ -24,7 +26,7 @@ function columnsOf(layers: number): 0 | 1 | 2 | 3 | 4 {
  * A panel with a bar for each layer, the percentage of its weights that is kept, and the whole network's as a dashed
  * line. Of more than 224 layers it shows the first 224, and says so.
  */
-export function keptPanel(box: Box, layers: readonly LayerKept[]): Panel {
+export function keptPanel(box: Box, layers: readonly LayerKept[]): string {
   const columns = columnsOf(layers.length);
   const shown = layers.slice(0, columns * ROWS);
   const rows = Math.ceil(shown.length / columns);
@@ -43,8 +45,7 @@ export function keptPanel(box: Box, layers: readonly LayerKept[]): Panel {
   const parts = Array.from({ length: columns }, (_, column) => {
     const part = bars.slice(column * rows, (column + 1) * rows);
     const x = box.x + column * (width + GAP);
-    const place = { x, y: box.y + HEADING_HEIGHT, width, height: rowHeight * part.length };
-    return keptColumn(`kept ${column}`, place, part, style);
+    return keptColumn({ x, y: box.y + HEADING_HEIGHT, width, height: rowHeight * part.length }, part, style);
   });
   const rest = shown.length < layers.length ? `, first ${shown.length} of ${formatCount(layers.length)}` : "";
   const overall = {
@@ -52,13 +53,7 @@ export function keptPanel(box: Box, layers: readonly LayerKept[]): Panel {
     colour: COLOURS.text,
     mark: "dashes",
   } as const;
-  return {
-    grid: parts.flatMap(({ grid }) => grid),
-    xAxis: parts.flatMap(({ xAxis }) => xAxis),
-    yAxis: parts.flatMap(({ yAxis }) => yAxis),
-    series: parts.flatMap(({ series }) => series),
-    graphic: heading(box, `Kept per layer (%)${rest}`, [overall]),
-  };
+  return [heading(box, `Kept per layer (%)${rest}`, [overall]), ...parts].join("");
 }
 
 interface Bar {
@@ -69,7 +64,7 @@ interface Bar {
 
 function barOf(layer: LayerKept, nameWidth: number, fontSize: number): Bar {
   return {
-    name: shortened(printable(layer.name.replace(/\.weight$/, "")), nameWidth, fontSize),
+    name: shortened(layer.name.replace(/\.weight$/, ""), nameWidth, fontSize),
     percent: percentOf(layer),
     colour: layer.kept === 0 ? COLOURS.warning : COLOURS.text,
   };
@@ -90,63 +85,21 @@ interface ColumnStyle {
 }
 
 /** One column of the panel: names, bars, and the figures right of them; an emptied layer's are in the warning colour. */
-function keptColumn(id: string, box: Box, bars: readonly Bar[], style: ColumnStyle): Omit<Panel, "graphic"> {
-  const { fontSize, namesWidth, overall, max } = style;
-  const width = box.width - namesWidth - textWidth("<0.01", fontSize) - 4;
-  return {
-    grid: [{ id, left: box.x + namesWidth, top: box.y, width, height: box.height }],
-    xAxis: [{ id, gridId: id, type: "value", min: 0, max, show: false }],
-    yAxis: [
-      labels(id, id, bars, fontSize, ({ name }) => name),
-      {
-        ...labels(id, `${id} figures`, bars, fontSize, ({ percent }) => formatPercent(percent / 100)),
-        position: "right",
-      },
-    ],
-    series: [
-      {
-        type: "bar",
-        xAxisId: id,
-        yAxisId: id,
-        silent: true,
-        data: bars.map(({ percent }) => percent),
-        barWidth: "66%",
-        itemStyle: { color: COLOURS.kept },
-        showBackground: true,
-        backgroundStyle: { color: COLOURS.track },
-        markLine: {
-          silent: true,
-          symbol: "none",
-          label: { show: false },
-          lineStyle: { color: COLOURS.text, type: "dashed", width: 1 },
-          data: [{ xAxis: overall }],
-        },
-      },
-    ],
-  };
-}
-
-/** An axis that writes one text beside each bar. */
-function labels(
-  gridId: string,
-  id: string,
-  bars: readonly Bar[],
-  fontSize: number,
-  text: (bar: Bar) => string,
-): YAXisComponentOption {
-  return {
-    id,
-    gridId,
-    type: "category",
-    inverse: true,
-    data: bars.map(text),
-    axisLine: { show: false },
-    axisTick: { show: false },
-    axisLabel: {
-      interval: 0,
-      fontSize,
-      margin: 6,
-      color: (_, index) => bars[index ?? 0]?.colour ?? COLOURS.text,
-    },
-  };
+function keptColumn(box: Box, bars: readonly Bar[], { fontSize, namesWidth, overall, max }: ColumnStyle): string {
+  const x = box.x + namesWidth;
+  const width = box.width - namesWidth - textWidth("<0.01", fontSize) - 6;
+  const rowHeight = box.height / bars.length;
+  const rows = bars.flatMap(({ name, percent, colour }, index) => {
+    const top = box.y + index * rowHeight;
+    const middle = top + rowHeight / 2;
+    const bar = { x, y: top + 0.17 * rowHeight, width, height: 0.66 * rowHeight };
+    return [
+      textAt([x - 6, middle], name, { size: fontSize, colour, anchor: "end" }),
+      rectangle(bar, COLOURS.track),
+      rectangle({ ...bar, width: (width * percent) / max }, COLOURS.kept),
+      textAt([x + width + 6, middle], formatPercent(percent / 100), { size: fontSize, colour }),
+    ];
+  });
+  const mark = x + (width * overall) / max;
+  return [...rows, lineFrom([mark, box.y], [mark, box.y + box.height], dashed(COLOURS.text))].join("");
 }

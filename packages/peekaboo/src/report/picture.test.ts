@@ -2,10 +2,11 @@ import fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { UserError } from "@peekaboo/files/errors";
+import sharp from "sharp";
 import { describe, expect, it } from "vitest";
 import type { LayerKept, Metrics } from "../runs/metrics.js";
-import { textWidth } from "./panel.js";
 import { drawRun, writeRunPicture } from "./picture.js";
+import { textWidth } from "./text-width.js";
 
 describe("drawRun", () => {
   it("says in words what the run reached", () => {
@@ -48,7 +49,7 @@ describe("drawRun", () => {
   });
 
   it("makes a long title smaller, and cuts only what then still does not fit", () => {
-    const headings = [60, 80, 300].map((length) => textsOf(drawRun({ metrics: [], title: "m".repeat(length) }))[0]);
+    const headings = [60, 80, 300].map((length) => textsOf(drawRun({ metrics: [], title: "n".repeat(length) }))[0]);
     for (const heading of headings) expect(heading?.right).toBeLessThanOrEqual(1200 - 32);
     expect(headings.map((heading) => heading?.text.includes("…"))).toEqual([false, false, true]);
   });
@@ -77,6 +78,42 @@ describe("drawRun", () => {
     expect(texts).toContain("Sign flips");
   });
 
+  it("is named and described for those who can't see it", () => {
+    const svg = drawRun({ metrics: [], title: "A & B", subtitle: "<C>" });
+    expect(svg).toContain('role="img"');
+    expect(svg).toContain("<title>A &amp; B</title><desc>&lt;C&gt;</desc>");
+  });
+
+  it("draws curves, dots, bars and marks where their values are", async () => {
+    const steps = [0, 100, 0, 100].map((accuracy, index) => ({ ...SGD_STEP, step: index + 1, accuracy }));
+    const tested: Metrics = { kind: "eval", epoch: 0, step: 2, loss: 1, accuracy: 50, best: true };
+    const layers = [
+      { name: "a", kept: 4, total: 4 },
+      { name: "b", kept: 0, total: 4 },
+    ];
+    const pruning: Metrics = { ...PRUNING, kept: 4, total: 8, layers };
+    const at = await pixelsOf(
+      drawRun({ metrics: [pruning, ...steps.slice(0, 3), tested, ...steps.slice(3)], title: "" }),
+    );
+    // The lower plot goes from step 0 to 4, and from 0 to 100 %.
+    const inPlot = (step: number, accuracy: number) => at(78 + 146.5 * step, 834 - 3.13 * accuracy);
+    const curve = [inPlot(1, 0), inPlot(1.5, 50), inPlot(2, 100), inPlot(3, 0), inPlot(4, 100)];
+    expect(curve).toEqual(Array(5).fill("#0072b2"));
+    expect(inPlot(2, 50)).toBe("#d55e00");
+    expect(inPlot(1, 50)).toBe("#ffffff");
+    expect([at(800, 143), at(1100, 143)]).toEqual(["#56b4e9", "#56b4e9"]);
+    expect([at(800, 181), at(1100, 181)]).toEqual(["#f3f4f6", "#f3f4f6"]);
+    expect(at(20, 20)).toBe("#ffffff");
+  });
+
+  it("breaks the curves where a step was skipped", () => {
+    const skip: Metrics = { kind: "skip", epoch: 0, step: 3, what: "loss", where: "the loss" };
+    const steps = [1, 2, 4, 5].map((step) => ({ ...SGD_STEP, step }));
+    const svg = drawRun({ metrics: [...steps.slice(0, 2), skip, ...steps.slice(2)], title: "" });
+    const paths = Array.from(svg.matchAll(/ d="([^"]+)"/g), ([, path]) => path?.replace(/[\d. ]+/g, ""));
+    expect(paths).toEqual(["MLML", "MLML"]);
+  });
+
   it("marks a layer with nothing left", () => {
     const metrics = sampleRun({ layers: 3, steps: 0 });
     const prune = metrics.find((line) => line.kind === "prune");
@@ -89,7 +126,7 @@ describe("drawRun", () => {
     expect(warned.map(({ text }) => text)).toEqual(["layer1.0.conv1", "0"]);
   });
 
-  it("escapes what would break the file: markup, control characters, halves of characters", () => {
+  it("escapes what would break the file: markup, control characters, halves of characters", async () => {
     const name = '<script>&"\u0000\u001b\ud800';
     const layers = [{ name, kept: 1, total: 2 }];
     const pruning: Metrics = { ...PRUNING, kept: 1, total: 2, layers };
@@ -97,6 +134,7 @@ describe("drawRun", () => {
     for (const broken of ["<script", "<b>", "\0", "\u001b", "\ufffe"]) expect(svg).not.toContain(broken);
     expect(svg).not.toMatch(/\p{Cs}/u);
     expect(textsOf(svg).map(({ text }) => text)).toContain('<script>&"\ufffd\ufffd\ufffd');
+    await expect(pixelsOf(svg)).resolves.toBeTypeOf("function");
   });
 
   it("draws values at the limits of what metrics may hold", () => {
@@ -107,7 +145,9 @@ describe("drawRun", () => {
       flips: [0, 1, Number.MAX_SAFE_INTEGER][index] ?? 0,
     }));
     const empty: Metrics = { ...PRUNING, kept: 0, total: 0, layers: [{ name: "", kept: 0, total: 0 }] };
-    expect(drawRun({ metrics: [empty, ...extremes], title: "" })).not.toMatch(/NaN|Infinity|undefined/);
+    const svg = drawRun({ metrics: [empty, ...extremes], title: "" });
+    expect(svg).not.toMatch(/NaN|Infinity|undefined/);
+    expect(overlaps(textsOf(svg))).toEqual([]);
   });
 });
 
@@ -202,6 +242,15 @@ function seeded(seed: number): () => number {
   };
 }
 
+/** The colours of a picture, by pixel; fails where it isn't valid XML. */
+async function pixelsOf(svg: string): Promise<(x: number, y: number) => string> {
+  const { data, info } = await sharp(Buffer.from(svg)).removeAlpha().raw().toBuffer({ resolveWithObject: true });
+  return (x, y) => {
+    const from = (Math.floor(y) * info.width + Math.floor(x)) * info.channels;
+    return `#${data.subarray(from, from + 3).toString("hex")}`;
+  };
+}
+
 interface DrawnText {
   text: string;
   fill: string;
@@ -213,21 +262,25 @@ interface DrawnText {
 
 /** The texts of a picture with the room that they take at most, in pixels. */
 function textsOf(svg: string): DrawnText[] {
-  return Array.from(svg.matchAll(/<text([^>]*)>([^<]*)<\/text>/g), ([, attributes = "", content = ""]) => {
-    const find = (pattern: RegExp) => attributes.match(pattern)?.slice(1) ?? [];
-    const [x = 0, y = 0] = find(/translate\(([-\d.]+) ([-\d.]+)\)/).map(Number);
-    const [size = 0] = find(/font-size:([\d.]+)px/).map(Number);
-    const [shift = 0] = find(/ y="([-\d.]+)"/).map(Number);
+  return Array.from(svg.matchAll(/<text ([^>]*)>([^<]*)<\/text>/g), ([, attributes = "", content = ""]) => {
+    const read = (name: string) => new RegExp(`(?:^| )${name}="([^"]*)"`).exec(attributes)?.[1] ?? "";
+    const size = Number(read("font-size"));
     const text = content
       .replaceAll("&lt;", "<")
       .replaceAll("&gt;", ">")
       .replaceAll("&quot;", '"')
       .replaceAll("&amp;", "&");
-    const width = textWidth(text, size, attributes.includes("bold") ? "bold" : "normal");
-    const left = x - width * ({ start: 0, middle: 0.5, end: 1 }[find(/text-anchor="(\w+)"/)[0] ?? "start"] ?? 0);
-    const middle = y + shift;
-    const fill = find(/fill="([^"]*)"/)[0] ?? "";
-    return { text, fill, left, right: left + width, top: middle - 0.5 * size, bottom: middle + 0.5 * size };
+    const width = textWidth(text, size, read("font-weight") === "bold" ? "bold" : "normal");
+    const left = Number(read("x")) - width * ({ start: 0, middle: 0.5, end: 1 }[read("text-anchor")] ?? Number.NaN);
+    const middle = Number(read("y")) - 0.35 * size;
+    return {
+      text,
+      fill: read("fill"),
+      left,
+      right: left + width,
+      top: middle - 0.5 * size,
+      bottom: middle + 0.5 * size,
+    };
   });
 }
 

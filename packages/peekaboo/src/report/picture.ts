@@ -1,17 +1,13 @@
 import { join } from "node:path";
 import { writeFileAtomic } from "@peekaboo/files";
-import { BarChart, LineChart } from "echarts/charts";
-import { GraphicComponent, GridComponent, MarkLineComponent } from "echarts/components";
-import * as echarts from "echarts/core";
-import { SVGRenderer } from "echarts/renderers";
 import { formatCount, formatPercent } from "../console/format.js";
-import { type EvalMetrics, type Metrics, type PruneMetrics, readMetrics, type StepMetrics } from "../runs/metrics.js";
+import { type EvalMetrics, type Metrics, type PruneMetrics, readMetrics } from "../runs/metrics.js";
+import { COLOURS } from "./colours.js";
 import { type CurvePanelOptions, curvePanel } from "./curve-panel.js";
 import type { Point } from "./curves.js";
 import { keptPanel, keptPanelWidth } from "./kept-panel.js";
-import { type Box, COLOURS, type Panel, shortened, textAt, textWidth } from "./panel.js";
-
-echarts.use([BarChart, LineChart, GridComponent, GraphicComponent, MarkLineComponent, SVGRenderer]);
+import { type Box, element, escaped, rectangle, textAt } from "./svg.js";
+import { shortened, textWidth } from "./text-width.js";
 
 const WIDTH = 1200;
 const HEIGHT = 900;
@@ -38,7 +34,18 @@ export function drawRun({ metrics, title, subtitle = describe(metrics) }: RunPic
   const curvesWidth = keptWidth === 0 ? area.width : area.width - keptWidth - 44;
   const panels = curvePanels(metrics, { ...area, width: curvesWidth });
   if (keptWidth > 0) panels.push(keptPanel({ ...area, x: area.x + area.width - keptWidth, width: keptWidth }, layers));
-  return render(panels, title, subtitle);
+  const content = [
+    // What a screen reader reads out.
+    element("title", {}, [escaped(title)]),
+    element("desc", {}, [escaped(subtitle)]),
+    rectangle({ x: 0, y: 0, width: WIDTH, height: HEIGHT }, COLOURS.background),
+    headline(title, 34, 22, { weight: "bold" }),
+    headline(subtitle, 63, 14, { colour: COLOURS.muted }),
+    ...panels,
+  ];
+  const size = { width: WIDTH, height: HEIGHT, viewBox: `0 0 ${WIDTH} ${HEIGHT}` };
+  const attributes = { xmlns: "http://www.w3.org/2000/svg", ...size, role: "img", "font-family": "sans-serif" };
+  return `${element("svg", attributes, content)}\n`;
 }
 
 /**
@@ -81,27 +88,28 @@ function lastStepOf(metrics: readonly Metrics[]): number {
 }
 
 /** The panels of loss, accuracy and, where signs are learned, flips, one below the other. */
-function curvePanels(metrics: readonly Metrics[], area: Box): Panel[] {
-  const steps = metrics.filter((line): line is StepMetrics => line.kind === "step");
-  const evaluations = metrics.filter((line): line is EvalMetrics => line.kind === "eval");
+function curvePanels(metrics: readonly Metrics[], area: Box): string[] {
+  const steps = metrics.filter((line) => line.kind === "step" || line.kind === "skip");
+  const evaluations = metrics.filter((line) => line.kind === "eval");
   const best = bestEvaluation(metrics);
-  const training = (key: "loss" | "accuracy" | "flips"): Point[] => steps.map((line) => [line.step, line[key]]);
+  // A step that was skipped has no figures: it breaks the curves.
+  const training = (key: "loss" | "accuracy" | "flips"): Point[] =>
+    steps.map((line) => [line.step, line.kind === "step" ? line[key] : Number.NaN]);
   const test = (key: "loss" | "accuracy"): Point[] => evaluations.map((line) => [line.step, line[key]]);
 
-  type Content = Pick<CurvePanelOptions, "id" | "title" | "training" | "test" | "scale">;
+  type Content = Pick<CurvePanelOptions, "title" | "training" | "test" | "scale">;
   const curve = (key: "loss" | "accuracy") => ({ points: training(key), label: "training", colour: COLOURS.training });
   const contents: Content[] = [
-    { id: "loss", title: "Loss", training: curve("loss"), test: { points: test("loss"), label: "test" } },
+    { title: "Loss", training: curve("loss"), test: { points: test("loss"), label: "test" } },
     {
-      id: "accuracy",
       title: "Accuracy (%)",
       training: curve("accuracy"),
       test: { points: test("accuracy"), label: `test, best ${best?.accuracy.toFixed(2)}` },
     },
   ];
-  if (steps.some(({ flips, ar }) => flips > 0 || ar !== undefined)) {
+  if (steps.some((line) => line.kind === "step" && (line.flips > 0 || line.ar !== undefined))) {
     const flips = { points: training("flips"), label: "per step", colour: COLOURS.flips };
-    contents.push({ id: "flips", title: "Sign flips", training: flips, scale: "log" });
+    contents.push({ title: "Sign flips", training: flips, scale: "log" });
   }
 
   const gap = 14;
@@ -128,40 +136,10 @@ function laterPrunings(metrics: readonly Metrics[]): number[] {
   return found;
 }
 
-function render(panels: readonly Panel[], title: string, subtitle: string): string {
-  const chart = echarts.init(null, null, { renderer: "svg", ssr: true, width: WIDTH, height: HEIGHT });
-  try {
-    chart.setOption({
-      animation: false,
-      backgroundColor: "#ffffff",
-      grid: panels.flatMap(({ grid }) => grid),
-      xAxis: panels.flatMap(({ xAxis }) => xAxis),
-      yAxis: panels.flatMap(({ yAxis }) => yAxis),
-      series: panels.flatMap(({ series }) => series),
-      graphic: [
-        headline(title, 34, 22, { weight: "bold" }),
-        headline(subtitle, 63, 14, { colour: COLOURS.muted }),
-        ...panels.flatMap(({ graphic }) => graphic),
-      ],
-    });
-    return withoutHover(chart.renderToSVGString());
-  } finally {
-    chart.dispose();
-  }
-}
-
 /** A line across the picture: smaller where it is long, cut where even that does not suffice. */
 function headline(text: string, y: number, size: number, style: { weight?: "bold"; colour?: string }) {
   const room = WIDTH - 2 * MARGIN;
   const fitting = Math.floor((size * room) / textWidth(text, size, style.weight));
   const fontSize = Math.max(0.7 * size, Math.min(size, fitting));
-  return textAt(MARGIN, y, shortened(text, room, fontSize, style.weight), { ...style, size: fontSize });
-}
-
-/** Takes away the styles for the pointer, a fifth of the file, and the counter in ids: a run always gives the same bytes. */
-function withoutHover(svg: string): string {
-  return svg
-    .replace(/<style[^>]*>[\s\S]*?<\/style>/g, "")
-    .replace(/ class="zr\d+-cls-\d+"/g, "")
-    .replace(/(id="|url\(#)zr\d+-/g, "$1run-");
+  return textAt([MARGIN, y], shortened(text, room, fontSize, style.weight), { ...style, size: fontSize });
 }
