@@ -2,6 +2,8 @@ import { formatBytes, formatCount, formatDuration } from "./format.js";
 
 /** The figures of a piece of work on its way, as texts; one that isn't known is empty. */
 export interface ProgressFigures {
+  /** The part that is done, from 0 to 1; 0 when it isn't known. */
+  share: number;
   /** E.g. `34 %`. */
   percent: string;
   /** E.g. `1,234/3,910`. */
@@ -54,6 +56,7 @@ export class ProgressState {
     const total = this.#write(this.#total);
     const done = this.#write(this.#done);
     return {
+      share: known ? Math.min(this.#done / this.#total, 1) : 0,
       percent: known ? `${Math.floor((100 * Math.min(this.#done, this.#total)) / this.#total)} %` : "",
       count: known ? `${done.padStart(total.length)}/${total}` : done,
       rate: this.#rateText(),

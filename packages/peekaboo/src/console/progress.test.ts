@@ -1,6 +1,6 @@
 import { Writable } from "node:stream";
 import { stripVTControlCharacters } from "node:util";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { createProgress, type Progress, type ProgressOptions } from "./progress.js";
 
 /** A stream that keeps what it gets; with columns it is a terminal. */
@@ -22,7 +22,7 @@ class Screen extends Writable {
 
   /** Everything that was drawn or written, oldest first. */
   get lines(): string[] {
-    const drawn = this.text.replaceAll("\u001b[1G", "\n").split("\n");
+    const drawn = this.text.replaceAll("\r", "\n").split("\n");
     return drawn.map(stripVTControlCharacters).filter((line) => line !== "");
   }
 
@@ -91,6 +91,21 @@ describe("a progress bar on a terminal", () => {
       progress.update(done);
     }
     expect(screen.lines.length - before).toBe(10);
+  });
+
+  it("is redrawn while the work keeps it waiting, until it stops", () => {
+    vi.useFakeTimers();
+    const { screen, progress, clock } = start(60);
+    clock.advance(10_000);
+    progress.update(1000);
+    const before = screen.lines.length;
+    vi.advanceTimersByTime(250);
+    expect(screen.lines.slice(before)).toEqual(Array(2).fill(screen.last));
+    progress.stop();
+    const { text } = screen;
+    vi.advanceTimersByTime(1000);
+    expect(screen.text).toBe(text);
+    vi.useRealTimers();
   });
 
   it("uses plain characters where the locale is not UTF-8", () => {

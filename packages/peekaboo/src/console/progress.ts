@@ -1,4 +1,3 @@
-import cliProgress from "cli-progress";
 import { type ProgressFigures, ProgressState } from "./progress-state.js";
 
 /** Where a {@link Progress} is shown; `process.stderr` is one. */
@@ -25,7 +24,7 @@ export interface Progress {
   update(done: number, fields?: Readonly<Record<string, string | number>>): void;
   /** Writes a line that stays, above the bar. */
   log(line: string): void;
-  /** Leaves the last state standing. Until then a terminal's bar keeps Node alive: stop it whatever happens. */
+  /** Leaves the last state standing. */
   stop(): void;
   [Symbol.dispose](): void;
 }
@@ -57,8 +56,9 @@ function isInteractive(stream: ProgressStream, { CI = "", NO_COLOR = "", TERM }:
 const REDRAW_MS = 100;
 const WIDE_BAR = 24;
 const NARROW_BAR = 8;
+const CLEAR_RIGHT = "\u001b[K";
 
-/** Training computes without a pause for Node's timers, so updates redraw the bar; the library's timer serves what waits. */
+/** Training computes without a pause for Node's timers, so updates redraw the bar; the timer serves what waits. */
 function barProgress(
   work: Work,
   stream: ProgressStream,
@@ -66,47 +66,32 @@ function barProgress(
   env: Readonly<NodeJS.ProcessEnv>,
 ): Progress {
   const state = new ProgressState(work, now());
-  const layout = lineLayout(work);
-  const bars = new cliProgress.MultiBar(
-    {
-      stream,
-      fps: 1000 / REDRAW_MS,
-      barsize: WIDE_BAR,
-      forceRedraw: true,
-      linewrap: true,
-      format: (options, { progress }) => {
-        const bar = (barsize: number) => cliProgress.Format.BarFormat(progress, { ...options, barsize });
-        return layout(state.figures(), bar, (stream.columns || 80) - 1);
-      },
-    },
-    speaksUnicode(env) ? cliProgress.Presets.shades_classic : cliProgress.Presets.legacy,
-  );
-  const bar = bars.create(work.total, work.start);
+  const layout = lineLayout(work, speaksUnicode(env) ? ["█", "░"] : ["=", "-"]);
   let drawn = now();
   let running = true;
-  bars.update();
+  const draw = (end = "") => {
+    drawn = now();
+    timer.refresh();
+    stream.write(`\r${layout(state.figures(), (stream.columns || 80) - 1)}${CLEAR_RIGHT}${end}`);
+  };
+  const timer = setInterval(draw, REDRAW_MS).unref();
+  draw();
 
   const stop = () => {
     if (!running) return;
     running = false;
     state.end(now());
-    bars.stop();
+    draw("\n");
+    clearInterval(timer);
   };
   return {
     update(done, fields) {
       state.update(now(), done, fields);
-      bar.update(done);
-      if (!running || now() - drawn < REDRAW_MS) return;
-      drawn = now();
-      bars.update();
+      if (running && now() - drawn >= REDRAW_MS) draw();
     },
     log(line) {
-      if (!running) {
-        stream.write(`${line}\n`);
-        return;
-      }
-      bars.log(`${line}\n`);
-      bars.update();
+      stream.write(running ? `\r${CLEAR_RIGHT}${line}\n` : `${line}\n`);
+      if (running) draw();
     },
     stop,
     [Symbol.dispose]: stop,
@@ -121,14 +106,15 @@ function speaksUnicode({ LC_ALL, LC_CTYPE, LANG }: Readonly<NodeJS.ProcessEnv>):
  * Makes the one line of a bar, of at most `width` characters. Where not all fits, the bar becomes shorter, then the count
  * and the rate go, then fields from the right. Until the end a figure keeps the width that it once had, so the line doesn't jitter.
  */
-function lineLayout({ title, total }: Work) {
+function lineLayout({ title, total }: Work, [full, empty]: readonly [full: string, empty: string]) {
   const widths = new Map<string, number>();
   const steady = (name: string, text: string): string => {
     const width = Math.max(text.length, widths.get(name) ?? 0);
     widths.set(name, width);
     return text.padStart(width);
   };
-  return (figures: ProgressFigures, bar: (size: number) => string, width: number): string => {
+  return (figures: ProgressFigures, width: number): string => {
+    const bar = (size: number) => full.repeat(Math.round(figures.share * size)).padEnd(size, empty);
     if (figures.ended) widths.clear();
     const percent = figures.percent.padStart(5);
     const count = steady("/count", figures.count);
