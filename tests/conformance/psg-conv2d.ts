@@ -67,25 +67,17 @@ export const psgConv2d = defineKind(schema, (params, { file, tolerance }) => {
 function convolve(params: Params, { input, weight, mask }: Inputs): Tensor {
   const { stride, padding, inputSigned } = params;
   const { msbBits, msbBitsGrad, threshold, sparsify, takeSign } = psgOptionsOf(params);
-  const relative = threshold.mode === "relative";
-  const [bias, dilation, groups] = [null, 1, 1];
-  return pabOps().psgConv2d(
-    input,
-    weight,
-    mask,
-    bias,
+  return pabOps().psgConv2d(input, weight, mask, null, {
     stride,
     padding,
-    dilation,
-    groups,
     inputSigned,
     msbBits,
     msbBitsGrad,
-    threshold.value,
-    relative,
+    threshold: threshold.value,
+    relative: threshold.mode === "relative",
     sparsify,
     takeSign,
-  );
+  });
 }
 
 /** Compares the weight gradients, but for those so close to the threshold that rounding decides. */
@@ -109,13 +101,15 @@ function nearThreshold(params: Params, { input, weight, gradOutput }: Inputs): b
   const { msbBits, msbBitsGrad, threshold } = psgOptionsOf(params);
   const { quantize } = pabOps();
   const output = ops.conv2d(
-    quantize(input.detach(), "activation", msbBits, inputSigned),
+    quantize(input.detach(), "activation", { bits: msbBits, signed: inputSigned }),
     weight,
     null,
     stride,
     padding,
   );
-  const [predicted] = grad([output], [weight], { gradients: [quantize(gradOutput, "gradient", msbBitsGrad, true)] });
+  const [predicted] = grad([output], [weight], {
+    gradients: [quantize(gradOutput, "gradient", { bits: msbBitsGrad, signed: true })],
+  });
   const magnitudes = Array.from(predicted?.toFloat32Array() ?? [], Math.abs);
   const largest = magnitudes.reduce((max, value) => Math.max(max, value), 0);
   const t = threshold.mode === "relative" ? threshold.value * largest : threshold.value;

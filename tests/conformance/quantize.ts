@@ -14,7 +14,7 @@ const schema = z.object({
 export const quantize = defineKind(schema, ({ role, bits, signed }, { file, tolerance }) => {
   const golden = file();
   return scope(() => {
-    const quantized = pabOps().quantize(golden.tensor("input"), role, bits, signed);
+    const quantized = pabOps().quantize(golden.tensor("input"), role, { bits, signed });
     return [compareTensor("quantized values", quantized, golden.entry("expected"), tolerance)];
   });
 });

@@ -43,9 +43,10 @@ function quantised(report: Report, there: Make, here: Make): void {
     let [twin, cpu] = [0, 0];
     for (const role of ["activation", "weight", "gradient"]) {
       for (const bits of [1, 4, 8, 16, 32]) {
-        const own = quantize(there(values), role, bits, true);
-        twin = Math.max(twin, unequal(own, quantizeReference(there(values), role, bits, true)));
-        cpu = Math.max(cpu, unequal(own, quantize(here(values), role, bits, true)));
+        const levels = { bits, signed: true };
+        const own = quantize(there(values), role, levels);
+        twin = Math.max(twin, unequal(own, quantizeReference(there(values), role, levels)));
+        cpu = Math.max(cpu, unequal(own, quantize(here(values), role, levels)));
       }
     }
     report.atMost(`quantize, ${layout}, against its twin`, twin, 0, "share that differs");
@@ -61,30 +62,15 @@ const PSG: readonly [string, { threshold: number; relative: boolean; sparsify: b
 
 function convolutions(report: Report, there: Make, here: Make): void {
   const { psgConv2d, psgConv2dReference } = pabOps();
-  for (const [name, { threshold, relative, sparsify, takeSign }] of PSG) {
+  for (const [name, selection] of PSG) {
     const run = (call: typeof psgConv2d) => (make: Make) => {
       const input = make(random("psg input", [5, 4, 8, 8]).abs()).requireGrad();
       const weight = make(random("psg weight", [6, 4, 3, 3])).requireGrad();
       const bias = make(random("psg bias", [6])).requireGrad();
       const mask = make(random("psg mask", [6, 4, 3, 3]).gt(0).to({ dtype: "uint8" }));
       // Without rounding: a level that differs is quantize's to answer for.
-      const output = call(
-        input,
-        weight,
-        mask,
-        bias,
-        2,
-        1,
-        1,
-        1,
-        false,
-        32,
-        32,
-        threshold,
-        relative,
-        sparsify,
-        takeSign,
-      );
+      const rounding = { inputSigned: false, msbBits: 32, msbBitsGrad: 32 };
+      const output = call(input, weight, mask, bias, { stride: 2, padding: 1, ...rounding, ...selection });
       const gradients = [make(random("psg gradient", output.shape))];
       return [output, ...grad([output], [input, weight, bias], { gradients })].map((tensor) => tensor.detach());
     };
@@ -123,9 +109,10 @@ function signSteps(report: Report, there: Make, here: Make): void {
   const bop = (call: typeof bopStep_) => (make: Make) => {
     const { weight, momentum, flips } = state(make);
     const go = [1, 0, 1].map((value) => make(Tensor.of(value, { dtype: "bool" })));
-    const counts = go.map((one, i) =>
-      call(weight, momentum, make(random(`bop ${i}`, shape)), flips, 0.1, 0.05, i === 0, one),
-    );
+    const counts = go.map((one, i) => {
+      const settings = { ar: 0.1, tau: 0.05, first: i === 0, go: one };
+      return call(weight, momentum, make(random(`bop ${i}`, shape)), flips, settings);
+    });
     return [weight, momentum, flips, ...counts];
   };
   const bop2 = (call: typeof bop2Step_) => (make: Make) => {
@@ -133,7 +120,8 @@ function signSteps(report: Report, there: Make, here: Make): void {
     const go = [1, 0, 1].map((value) => make(Tensor.of(value, { dtype: "bool" })));
     const counts = go.map((one, i) => {
       const gradient = make(random(`bop2 ${i}`, shape));
-      return call(weight, momentum, variance, correction, gradient, flips, 0.1, 0.03, 0.4, 1e-10, true, one);
+      const settings = { ar: 0.1, sigma: 0.03, tau: 0.4, eps: 1e-10, biasCorrection: true, go: one };
+      return call(weight, momentum, variance, correction, gradient, flips, settings);
     });
     return [weight, momentum, variance, correction, flips, ...counts];
   };
@@ -169,16 +157,14 @@ function augmented(report: Report, there: Make, here: Make): void {
     [8, 4, 0, 1],
     [1, 0, 1, 0],
   ].map((values) => Tensor.from(Int32Array.from(values)));
-  const [mean, std] = [
-    [0.49, 0.48, 0.45],
-    [0.2, 0.21, 0.22],
-  ];
+  const statistics = { mean: [0.49, 0.48, 0.45], std: [0.2, 0.21, 0.22] };
   if (index === undefined || dy === undefined || dx === undefined || flip === undefined) return;
   const run = (call: typeof augment, moved: boolean) => (make: Make) => {
     const place: Make = moved ? make : here;
+    const moves = { dy: place(dy), dx: place(dx), flip: place(flip), padding: 4 };
     return [
-      call(make(images), place(index), place(dy), place(dx), place(flip), 4, mean ?? [], std ?? [], true),
-      call(make(images), place(index), null, null, null, 0, mean ?? [], std ?? []),
+      call(make(images), place(index), { ...moves, ...statistics, channelsLast: true }),
+      call(make(images), place(index), statistics),
     ];
   };
   // A division and a subtraction, each rounded once.

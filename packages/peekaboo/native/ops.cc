@@ -49,23 +49,24 @@ at::Tensor psg_conv2d_op(const at::Tensor& input, const at::Tensor& weight, cons
 }
 
 constexpr auto kPsgArguments =
-    "(Tensor input, Tensor weight, Tensor mask, Tensor? bias=None, int[2] stride=1, int[2] padding=0, "
+    "(Tensor input, Tensor weight, Tensor mask, Tensor? bias=None, *, int[2] stride=1, int[2] padding=0, "
     "int[2] dilation=1, int groups=1, bool input_signed=False, int msb_bits=4, int msb_bits_grad=8, "
     "float threshold=0., bool relative=True, bool sparsify=False, bool take_sign=True, bool predictive=True) -> Tensor";
 constexpr auto kConvArguments =
     "(Tensor input, Tensor weight, Tensor? bias=None, int[2] stride=1, int[2] padding=0, int[2] dilation=1, "
     "int groups=1) -> Tensor";
-constexpr auto kQuantizeArguments = "(Tensor input, str role, int bits, bool signed) -> Tensor";
+constexpr auto kQuantizeArguments = "(Tensor input, str role, *, int bits, bool signed) -> Tensor";
 constexpr auto kBopArguments =
-    "(Tensor(a!) weight, Tensor(b!) momentum, Tensor grad, Tensor(c!)? flips, float ar, float tau, bool first, "
-    "Tensor? go=None) -> Tensor";
+    "(Tensor(a!) weight, Tensor(b!) momentum, Tensor grad, Tensor(c!)? flips, *, float ar, float tau, "
+    "bool first, Tensor? go=None) -> Tensor";
 constexpr auto kBop2Arguments =
     "(Tensor(a!) weight, Tensor(b!) momentum, Tensor(c!) variance, Tensor(d!) correction, Tensor grad, "
-    "Tensor(e!)? flips, float ar, float sigma, float tau, float eps, bool bias_correction, Tensor? go=None) -> Tensor";
+    "Tensor(e!)? flips, *, float ar, float sigma, float tau, float eps, bool bias_correction, Tensor? go=None) -> "
+    "Tensor";
 constexpr auto kFiniteArguments = "(Tensor[] tensors) -> Tensor";
 constexpr auto kAugmentArguments =
-    "(Tensor images, Tensor index, Tensor? dy, Tensor? dx, Tensor? flip, int padding, float[] mean, float[] std, "
-    "bool channels_last=False) -> Tensor";
+    "(Tensor images, Tensor index, *, Tensor? dy=None, Tensor? dx=None, Tensor? flip=None, int padding=0, "
+    "float[] mean, float[] std, bool channels_last=False) -> Tensor";
 
 }  // namespace
 
@@ -85,7 +86,7 @@ TORCH_LIBRARY(peekaboo, m) {
   define("augment", kAugmentArguments);
   define("augment_reference", kAugmentArguments);
   m.def("reuse_memory(bool on) -> ()", reuse_memory);
-  m.def("limit_memory(int limit, str usage, str stat, int processes) -> ()", limit_memory);
+  m.def("limit_memory(int limit, *, str usage, str stat, int processes) -> ()", limit_memory);
 }
 
 // Reached only where no argument lies on another device. What isn't laid out as they need it, they leave to the others.

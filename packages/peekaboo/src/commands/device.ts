@@ -23,7 +23,7 @@ export function threadsInWords({ count, why }: Threads): string {
  * hears of a GPU that isn't there.
  */
 export function prepareDevice(config: Config<"device" | "useCuda">, reporter: Reporter, processes = 1): string {
-  for (const { limit, usage, stat } of memoryLimits()) pabOps().limitMemory(limit, usage, stat, processes);
+  for (const { limit, usage, stat } of memoryLimits()) pabOps().limitMemory(limit, { usage, stat, processes });
   pabOps().reuseMemory(true);
   const { name, required } = wantedDevice(config);
   if (required || devices().includes(name)) {

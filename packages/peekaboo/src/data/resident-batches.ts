@@ -58,7 +58,8 @@ export class Batches implements BatchSource {
       const index = Tensor.from(indices);
       const [dy = null, dx = null, flip = null] = moves.map((values) => values && Tensor.from(values));
       // Channels last in memory: oneDNN's convolutions then need no reordering, and the layout carries through the net.
-      const input = pabOps().augment(this.#images, index, dy, dx, flip, augmentation.padding, mean, std, true);
+      const { padding } = augmentation;
+      const input = pabOps().augment(this.#images, index, { dy, dx, flip, padding, mean, std, channelsLast: true });
       const labels = BigInt64Array.from(indices, (image) => BigInt(this.#labels[image] ?? -1));
       return { input: this.#coloured(input), target: Tensor.from(labels, { device }) };
     });

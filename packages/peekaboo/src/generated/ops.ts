@@ -3,30 +3,30 @@ import { type Handle, handleOf, Operator, Tensor } from "@peekaboo/torch";
 
 const quantizeOp = new Operator("peekaboo::quantize");
 
-/** peekaboo::quantize(Tensor input, str role, int bits, bool signed) -> Tensor */
-export function quantize(input: Tensor, role: string, bits: number, signed: boolean): Tensor {
-  return new Tensor(quantizeOp.call(input.handle, role, bits, signed) as Handle);
+/** peekaboo::quantize(Tensor input, str role, *, int bits, bool signed) -> Tensor */
+export function quantize(input: Tensor, role: string, options: { bits: number; signed: boolean }): Tensor {
+  return new Tensor(quantizeOp.call(input.handle, role, options.bits, options.signed) as Handle);
 }
 
 const quantizeReferenceOp = new Operator("peekaboo::quantize_reference");
 
-/** peekaboo::quantize_reference(Tensor input, str role, int bits, bool signed) -> Tensor */
-export function quantizeReference(input: Tensor, role: string, bits: number, signed: boolean): Tensor {
-  return new Tensor(quantizeReferenceOp.call(input.handle, role, bits, signed) as Handle);
+/** peekaboo::quantize_reference(Tensor input, str role, *, int bits, bool signed) -> Tensor */
+export function quantizeReference(input: Tensor, role: string, options: { bits: number; signed: boolean }): Tensor {
+  return new Tensor(quantizeReferenceOp.call(input.handle, role, options.bits, options.signed) as Handle);
 }
 
 const psgConv2dOp = new Operator("peekaboo::psg_conv2d");
 
-/** peekaboo::psg_conv2d(Tensor input, Tensor weight, Tensor mask, Tensor? bias=None, int[2] stride=1, int[2] padding=0, int[2] dilation=1, int groups=1, bool input_signed=False, int msb_bits=4, int msb_bits_grad=8, float threshold=0., bool relative=True, bool sparsify=False, bool take_sign=True, bool predictive=True) -> Tensor */
-export function psgConv2d(input: Tensor, weight: Tensor, mask: Tensor, bias?: Tensor | null, stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], groups?: number, inputSigned?: boolean, msbBits?: number, msbBitsGrad?: number, threshold?: number, relative?: boolean, sparsify?: boolean, takeSign?: boolean, predictive?: boolean): Tensor {
-  return new Tensor(psgConv2dOp.call(input.handle, weight.handle, mask.handle, handleOf(bias), stride, padding, dilation, groups, inputSigned, msbBits, msbBitsGrad, threshold, relative, sparsify, takeSign, predictive) as Handle);
+/** peekaboo::psg_conv2d(Tensor input, Tensor weight, Tensor mask, Tensor? bias=None, *, int[2] stride=1, int[2] padding=0, int[2] dilation=1, int groups=1, bool input_signed=False, int msb_bits=4, int msb_bits_grad=8, float threshold=0., bool relative=True, bool sparsify=False, bool take_sign=True, bool predictive=True) -> Tensor */
+export function psgConv2d(input: Tensor, weight: Tensor, mask: Tensor, bias?: Tensor | null, options: { stride?: number | readonly number[] | undefined; padding?: number | readonly number[] | undefined; dilation?: number | readonly number[] | undefined; groups?: number | undefined; inputSigned?: boolean | undefined; msbBits?: number | undefined; msbBitsGrad?: number | undefined; threshold?: number | undefined; relative?: boolean | undefined; sparsify?: boolean | undefined; takeSign?: boolean | undefined; predictive?: boolean | undefined } = {}): Tensor {
+  return new Tensor(psgConv2dOp.call(input.handle, weight.handle, mask.handle, handleOf(bias), options.stride, options.padding, options.dilation, options.groups, options.inputSigned, options.msbBits, options.msbBitsGrad, options.threshold, options.relative, options.sparsify, options.takeSign, options.predictive) as Handle);
 }
 
 const psgConv2dReferenceOp = new Operator("peekaboo::psg_conv2d_reference");
 
-/** peekaboo::psg_conv2d_reference(Tensor input, Tensor weight, Tensor mask, Tensor? bias=None, int[2] stride=1, int[2] padding=0, int[2] dilation=1, int groups=1, bool input_signed=False, int msb_bits=4, int msb_bits_grad=8, float threshold=0., bool relative=True, bool sparsify=False, bool take_sign=True, bool predictive=True) -> Tensor */
-export function psgConv2dReference(input: Tensor, weight: Tensor, mask: Tensor, bias?: Tensor | null, stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], groups?: number, inputSigned?: boolean, msbBits?: number, msbBitsGrad?: number, threshold?: number, relative?: boolean, sparsify?: boolean, takeSign?: boolean, predictive?: boolean): Tensor {
-  return new Tensor(psgConv2dReferenceOp.call(input.handle, weight.handle, mask.handle, handleOf(bias), stride, padding, dilation, groups, inputSigned, msbBits, msbBitsGrad, threshold, relative, sparsify, takeSign, predictive) as Handle);
+/** peekaboo::psg_conv2d_reference(Tensor input, Tensor weight, Tensor mask, Tensor? bias=None, *, int[2] stride=1, int[2] padding=0, int[2] dilation=1, int groups=1, bool input_signed=False, int msb_bits=4, int msb_bits_grad=8, float threshold=0., bool relative=True, bool sparsify=False, bool take_sign=True, bool predictive=True) -> Tensor */
+export function psgConv2dReference(input: Tensor, weight: Tensor, mask: Tensor, bias?: Tensor | null, options: { stride?: number | readonly number[] | undefined; padding?: number | readonly number[] | undefined; dilation?: number | readonly number[] | undefined; groups?: number | undefined; inputSigned?: boolean | undefined; msbBits?: number | undefined; msbBitsGrad?: number | undefined; threshold?: number | undefined; relative?: boolean | undefined; sparsify?: boolean | undefined; takeSign?: boolean | undefined; predictive?: boolean | undefined } = {}): Tensor {
+  return new Tensor(psgConv2dReferenceOp.call(input.handle, weight.handle, mask.handle, handleOf(bias), options.stride, options.padding, options.dilation, options.groups, options.inputSigned, options.msbBits, options.msbBitsGrad, options.threshold, options.relative, options.sparsify, options.takeSign, options.predictive) as Handle);
 }
 
 const conv2dOp = new Operator("peekaboo::conv2d");
@@ -45,37 +45,37 @@ export function reuseMemory(on: boolean): void {
 
 const limitMemoryOp = new Operator("peekaboo::limit_memory");
 
-/** peekaboo::limit_memory(int limit, str usage, str stat, int processes) -> () */
-export function limitMemory(limit: number, usage: string, stat: string, processes: number): void {
-  limitMemoryOp.call(limit, usage, stat, processes);
+/** peekaboo::limit_memory(int limit, *, str usage, str stat, int processes) -> () */
+export function limitMemory(limit: number, options: { usage: string; stat: string; processes: number }): void {
+  limitMemoryOp.call(limit, options.usage, options.stat, options.processes);
 }
 
 const bopStep_Op = new Operator("peekaboo::bop_step_");
 
-/** peekaboo::bop_step_(Tensor(a!) weight, Tensor(b!) momentum, Tensor grad, Tensor(c!)? flips, float ar, float tau, bool first, Tensor? go=None) -> Tensor */
-export function bopStep_(weight: Tensor, momentum: Tensor, grad: Tensor, flips: Tensor | null, ar: number, tau: number, first: boolean, go?: Tensor | null): Tensor {
-  return new Tensor(bopStep_Op.call(weight.handle, momentum.handle, grad.handle, handleOf(flips), ar, tau, first, handleOf(go)) as Handle);
+/** peekaboo::bop_step_(Tensor(a!) weight, Tensor(b!) momentum, Tensor grad, Tensor(c!)? flips, *, float ar, float tau, bool first, Tensor? go=None) -> Tensor */
+export function bopStep_(weight: Tensor, momentum: Tensor, grad: Tensor, flips: Tensor | null, options: { ar: number; tau: number; first: boolean; go?: Tensor | null | undefined }): Tensor {
+  return new Tensor(bopStep_Op.call(weight.handle, momentum.handle, grad.handle, handleOf(flips), options.ar, options.tau, options.first, handleOf(options.go)) as Handle);
 }
 
 const bopStepReference_Op = new Operator("peekaboo::bop_step_reference_");
 
-/** peekaboo::bop_step_reference_(Tensor(a!) weight, Tensor(b!) momentum, Tensor grad, Tensor(c!)? flips, float ar, float tau, bool first, Tensor? go=None) -> Tensor */
-export function bopStepReference_(weight: Tensor, momentum: Tensor, grad: Tensor, flips: Tensor | null, ar: number, tau: number, first: boolean, go?: Tensor | null): Tensor {
-  return new Tensor(bopStepReference_Op.call(weight.handle, momentum.handle, grad.handle, handleOf(flips), ar, tau, first, handleOf(go)) as Handle);
+/** peekaboo::bop_step_reference_(Tensor(a!) weight, Tensor(b!) momentum, Tensor grad, Tensor(c!)? flips, *, float ar, float tau, bool first, Tensor? go=None) -> Tensor */
+export function bopStepReference_(weight: Tensor, momentum: Tensor, grad: Tensor, flips: Tensor | null, options: { ar: number; tau: number; first: boolean; go?: Tensor | null | undefined }): Tensor {
+  return new Tensor(bopStepReference_Op.call(weight.handle, momentum.handle, grad.handle, handleOf(flips), options.ar, options.tau, options.first, handleOf(options.go)) as Handle);
 }
 
 const bop2Step_Op = new Operator("peekaboo::bop2_step_");
 
-/** peekaboo::bop2_step_(Tensor(a!) weight, Tensor(b!) momentum, Tensor(c!) variance, Tensor(d!) correction, Tensor grad, Tensor(e!)? flips, float ar, float sigma, float tau, float eps, bool bias_correction, Tensor? go=None) -> Tensor */
-export function bop2Step_(weight: Tensor, momentum: Tensor, variance: Tensor, correction: Tensor, grad: Tensor, flips: Tensor | null, ar: number, sigma: number, tau: number, eps: number, biasCorrection: boolean, go?: Tensor | null): Tensor {
-  return new Tensor(bop2Step_Op.call(weight.handle, momentum.handle, variance.handle, correction.handle, grad.handle, handleOf(flips), ar, sigma, tau, eps, biasCorrection, handleOf(go)) as Handle);
+/** peekaboo::bop2_step_(Tensor(a!) weight, Tensor(b!) momentum, Tensor(c!) variance, Tensor(d!) correction, Tensor grad, Tensor(e!)? flips, *, float ar, float sigma, float tau, float eps, bool bias_correction, Tensor? go=None) -> Tensor */
+export function bop2Step_(weight: Tensor, momentum: Tensor, variance: Tensor, correction: Tensor, grad: Tensor, flips: Tensor | null, options: { ar: number; sigma: number; tau: number; eps: number; biasCorrection: boolean; go?: Tensor | null | undefined }): Tensor {
+  return new Tensor(bop2Step_Op.call(weight.handle, momentum.handle, variance.handle, correction.handle, grad.handle, handleOf(flips), options.ar, options.sigma, options.tau, options.eps, options.biasCorrection, handleOf(options.go)) as Handle);
 }
 
 const bop2StepReference_Op = new Operator("peekaboo::bop2_step_reference_");
 
-/** peekaboo::bop2_step_reference_(Tensor(a!) weight, Tensor(b!) momentum, Tensor(c!) variance, Tensor(d!) correction, Tensor grad, Tensor(e!)? flips, float ar, float sigma, float tau, float eps, bool bias_correction, Tensor? go=None) -> Tensor */
-export function bop2StepReference_(weight: Tensor, momentum: Tensor, variance: Tensor, correction: Tensor, grad: Tensor, flips: Tensor | null, ar: number, sigma: number, tau: number, eps: number, biasCorrection: boolean, go?: Tensor | null): Tensor {
-  return new Tensor(bop2StepReference_Op.call(weight.handle, momentum.handle, variance.handle, correction.handle, grad.handle, handleOf(flips), ar, sigma, tau, eps, biasCorrection, handleOf(go)) as Handle);
+/** peekaboo::bop2_step_reference_(Tensor(a!) weight, Tensor(b!) momentum, Tensor(c!) variance, Tensor(d!) correction, Tensor grad, Tensor(e!)? flips, *, float ar, float sigma, float tau, float eps, bool bias_correction, Tensor? go=None) -> Tensor */
+export function bop2StepReference_(weight: Tensor, momentum: Tensor, variance: Tensor, correction: Tensor, grad: Tensor, flips: Tensor | null, options: { ar: number; sigma: number; tau: number; eps: number; biasCorrection: boolean; go?: Tensor | null | undefined }): Tensor {
+  return new Tensor(bop2StepReference_Op.call(weight.handle, momentum.handle, variance.handle, correction.handle, grad.handle, handleOf(flips), options.ar, options.sigma, options.tau, options.eps, options.biasCorrection, handleOf(options.go)) as Handle);
 }
 
 const allFiniteOp = new Operator("peekaboo::all_finite");
@@ -94,16 +94,16 @@ export function allFiniteReference(tensors: readonly Tensor[]): Tensor {
 
 const augmentOp = new Operator("peekaboo::augment");
 
-/** peekaboo::augment(Tensor images, Tensor index, Tensor? dy, Tensor? dx, Tensor? flip, int padding, float[] mean, float[] std, bool channels_last=False) -> Tensor */
-export function augment(images: Tensor, index: Tensor, dy: Tensor | null, dx: Tensor | null, flip: Tensor | null, padding: number, mean: readonly number[], std: readonly number[], channelsLast?: boolean): Tensor {
-  return new Tensor(augmentOp.call(images.handle, index.handle, handleOf(dy), handleOf(dx), handleOf(flip), padding, mean, std, channelsLast) as Handle);
+/** peekaboo::augment(Tensor images, Tensor index, *, Tensor? dy=None, Tensor? dx=None, Tensor? flip=None, int padding=0, float[] mean, float[] std, bool channels_last=False) -> Tensor */
+export function augment(images: Tensor, index: Tensor, options: { dy?: Tensor | null | undefined; dx?: Tensor | null | undefined; flip?: Tensor | null | undefined; padding?: number | undefined; mean: readonly number[]; std: readonly number[]; channelsLast?: boolean | undefined }): Tensor {
+  return new Tensor(augmentOp.call(images.handle, index.handle, handleOf(options.dy), handleOf(options.dx), handleOf(options.flip), options.padding, options.mean, options.std, options.channelsLast) as Handle);
 }
 
 const augmentReferenceOp = new Operator("peekaboo::augment_reference");
 
-/** peekaboo::augment_reference(Tensor images, Tensor index, Tensor? dy, Tensor? dx, Tensor? flip, int padding, float[] mean, float[] std, bool channels_last=False) -> Tensor */
-export function augmentReference(images: Tensor, index: Tensor, dy: Tensor | null, dx: Tensor | null, flip: Tensor | null, padding: number, mean: readonly number[], std: readonly number[], channelsLast?: boolean): Tensor {
-  return new Tensor(augmentReferenceOp.call(images.handle, index.handle, handleOf(dy), handleOf(dx), handleOf(flip), padding, mean, std, channelsLast) as Handle);
+/** peekaboo::augment_reference(Tensor images, Tensor index, *, Tensor? dy=None, Tensor? dx=None, Tensor? flip=None, int padding=0, float[] mean, float[] std, bool channels_last=False) -> Tensor */
+export function augmentReference(images: Tensor, index: Tensor, options: { dy?: Tensor | null | undefined; dx?: Tensor | null | undefined; flip?: Tensor | null | undefined; padding?: number | undefined; mean: readonly number[]; std: readonly number[]; channelsLast?: boolean | undefined }): Tensor {
+  return new Tensor(augmentReferenceOp.call(images.handle, index.handle, handleOf(options.dy), handleOf(options.dx), handleOf(options.flip), options.padding, options.mean, options.std, options.channelsLast) as Handle);
 }
 
 const kthSmallestOp = new Operator("peekaboo::kth_smallest");

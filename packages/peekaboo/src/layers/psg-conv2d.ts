@@ -53,23 +53,18 @@ export class PsgConv2d extends MaskedConv2d {
   override forward(input: Tensor): Tensor {
     const { stride, padding, groups, inputSigned } = this.options;
     const { msbBits, msbBitsGrad, threshold, sparsify, takeSign, backward } = this.psg;
-    return pabOps().psgConv2d(
-      input,
-      this.unmaskedWeight(),
-      this.#maskOrOnes(),
-      this.bias,
+    return pabOps().psgConv2d(input, this.unmaskedWeight(), this.#maskOrOnes(), this.bias, {
       stride,
       padding,
-      1,
       groups,
       inputSigned,
       msbBits,
       msbBitsGrad,
-      threshold.value,
-      threshold.mode === "relative",
+      threshold: threshold.value,
+      relative: threshold.mode === "relative",
       sparsify,
       takeSign,
-      backward,
-    );
+      predictive: backward,
+    });
   }
 }

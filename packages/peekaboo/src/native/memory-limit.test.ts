@@ -101,7 +101,7 @@ describe("in a cgroup with a limit of a gibibyte, of which a sixteenth isn't for
          writeFileSync(${stat}, Object.entries(sizes).map(([name, size]) => name + " " + size * MEGABYTE + "\\n").join(""));
        use(${used});
        keep({});
-       pabOps().limitMemory(1024 * MEGABYTE, ${usage}, ${stat}, ${processes});
+       pabOps().limitMemory(1024 * MEGABYTE, { usage: ${usage}, stat: ${stat}, processes: ${processes} });
        pabOps().reuseMemory(true);
        const asked = (megabytes) => attempt(() => held.push(bytes(megabytes * MEGABYTE)));
        ${body}`,
@@ -165,7 +165,7 @@ describe("in a cgroup with a limit of a gibibyte, of which a sixteenth isn't for
   });
 
   it("a cgroup whose files are gone limits nothing", () => {
-    const body = `pabOps().limitMemory(1024 * MEGABYTE, "/no/such/usage", "/no/such/stat", 1);
+    const body = `pabOps().limitMemory(1024 * MEGABYTE, { usage: "/no/such/usage", stat: "/no/such/stat", processes: 1 });
       pabOps().reuseMemory(true);
       return attempt(() => held.push(bytes(800 * MEGABYTE)));`;
     expect(run(body)).toBe(true);

@@ -34,18 +34,22 @@ describe("quantize", () => {
   it("rounds half to even on 2^b levels between 0 or -s and s, and keeps zeros", () => {
     // Unsigned, 2 bits, s = 4: Δ = 1, so 0.5 → 0, 1.5 → 2, 2.5 → 2, and 4 is clamped to 3.
     const activation = Tensor.of([[[[0.5, 1.5, 2.5, 4, 0]]]]);
-    expect(quantize(activation, "activation", 2, false).toArray()).toEqual([[[[0, 2, 2, 3, 0]]]]);
+    expect(quantize(activation, "activation", { bits: 2, signed: false }).toArray()).toEqual([[[[0, 2, 2, 3, 0]]]]);
     // Signed, 2 bits, s = 4: Δ = 2, levels -4 -2 0 2.
     const signed = Tensor.of([[[[-4, -3, 1, 4, 0]]]]);
-    expect(quantize(signed, "gradient", 2, true).toArray()).toEqual([[[[-4, -4, 0, 2, 0]]]]);
+    expect(quantize(signed, "gradient", { bits: 2, signed: true }).toArray()).toEqual([[[[-4, -4, 0, 2, 0]]]]);
   });
 
   it("takes for activations the mean over the batch of each sample's maximum, for weights each channel's", () => {
     // Maxima 2 and 6: s = 4, Δ = 1.
     const activation = Tensor.of([[[[2, 1.4]]], [[[6, 2.6]]]]);
-    expect(quantize(activation, "activation", 2, false).toArray()).toEqual([[[[2, 1]]], [[[3, 3]]]]);
+    expect(quantize(activation, "activation", { bits: 2, signed: false }).toArray()).toEqual([[[[2, 1]]], [[[3, 3]]]]);
     const weight = Tensor.of([[[[1, -0.6]]], [[[8, -3]]], [[[0, 0]]]]);
-    expect(quantize(weight, "weight", 1, true).toArray()).toEqual([[[[0, -1]]], [[[0, 0]]], [[[0, 0]]]]);
+    expect(quantize(weight, "weight", { bits: 1, signed: true }).toArray()).toEqual([
+      [[[0, -1]]],
+      [[[0, 0]]],
+      [[[0, 0]]],
+    ]);
   });
 
   it("equals its twin of ATen operations bit for bit, in every role and layout", () => {
@@ -60,19 +64,18 @@ describe("quantize", () => {
           [16, true],
           [32, false],
         ] as const) {
-          expect(ops.equal(quantize(tensor, role, bits, signed), quantizeReference(tensor, role, bits, signed))).toBe(
-            true,
-          );
+          const levels = { bits, signed };
+          expect(ops.equal(quantize(tensor, role, levels), quantizeReference(tensor, role, levels))).toBe(true);
         }
       }
     }
   });
 
   it("leaves an all-zero tensor, takes an empty one, and refuses an unknown role or no bits", () => {
-    expect(quantize(Tensor.of([[[[0, 0]]]]), "activation", 4, true).toArray()).toEqual([[[[0, 0]]]]);
-    expect(quantize(ops.zeros([0, 3, 2, 2]), "gradient", 4, true).shape).toEqual([0, 3, 2, 2]);
-    expect(() => quantize(Tensor.of([1]), "bias", 4, true)).toThrow(TorchError);
-    expect(() => quantize(Tensor.of([1]), "gradient", 0, true)).toThrow(TorchError);
+    expect(quantize(Tensor.of([[[[0, 0]]]]), "activation", { bits: 4, signed: true }).toArray()).toEqual([[[[0, 0]]]]);
+    expect(quantize(ops.zeros([0, 3, 2, 2]), "gradient", { bits: 4, signed: true }).shape).toEqual([0, 3, 2, 2]);
+    expect(() => quantize(Tensor.of([1]), "bias", { bits: 4, signed: true })).toThrow(TorchError);
+    expect(() => quantize(Tensor.of([1]), "gradient", { bits: 0, signed: true })).toThrow(TorchError);
   });
 });
 
@@ -100,24 +103,18 @@ describe("psg_conv2d", () => {
     const input = ops.contiguous(source, { memoryFormat: layout }).requireGrad();
     const weight = random("psg weight", [6, 4, 3, 3]).requireGrad();
     const offset = bias ? random("psg bias", [6]).requireGrad() : null;
-    const output = call(
-      input,
-      weight,
-      mask("psg mask", [6, 4, 3, 3]),
-      offset,
+    const output = call(input, weight, mask("psg mask", [6, 4, 3, 3]), offset, {
       stride,
-      1,
-      1,
-      1,
-      signed,
-      bits[0],
-      bits[1],
+      padding: 1,
+      inputSigned: signed,
+      msbBits: bits[0],
+      msbBitsGrad: bits[1],
       threshold,
       relative,
       sparsify,
       takeSign,
       predictive,
-    );
+    });
     const wanted = offset === null ? [input, weight] : [input, weight, offset];
     return [output, ...grad([output], wanted, { gradients: [random("psg gradient", output.shape)] })];
   }
@@ -189,9 +186,9 @@ describe("bop_step_", () => {
     let total = 0;
     for (let step = 0; step < 5; step++) {
       const gradient = random(`bop gradient ${step}`, shape);
-      const rest = [0.1, 0.05, step === 0] as const;
-      const flipped = bopStep_(fast.weight, fast.momentum, gradient, fast.flips, ...rest).item();
-      expect(bopStepReference_(slow.weight, slow.momentum, gradient, slow.flips, ...rest).item()).toBe(flipped);
+      const settings = { ar: 0.1, tau: 0.05, first: step === 0 };
+      const flipped = bopStep_(fast.weight, fast.momentum, gradient, fast.flips, settings).item();
+      expect(bopStepReference_(slow.weight, slow.momentum, gradient, slow.flips, settings).item()).toBe(flipped);
       total += flipped;
     }
     for (const key of ["weight", "momentum", "flips"] as const) expect(ops.equal(fast[key], slow[key])).toBe(true);
@@ -202,14 +199,14 @@ describe("bop_step_", () => {
   it.each([bopStep_, bopStepReference_])("changes nothing where it is not to go on: %s", (step) => {
     const make = (fill: number) => Tensor.of([fill, -fill]);
     const [weight, momentum, flips] = [make(1), make(2), make(3).to({ dtype: "int32" })];
-    const go = (value: number) => Tensor.of(value, { dtype: "bool" });
-    expect(step(weight, momentum, make(1), flips, 0.5, 0, true, go(0)).item()).toBe(0);
+    const settings = (go: number) => ({ ar: 0.5, tau: 0, first: true, go: Tensor.of(go, { dtype: "bool" }) });
+    expect(step(weight, momentum, make(1), flips, settings(0)).item()).toBe(0);
     expect([weight, momentum, flips].map((tensor) => tensor.toArray())).toEqual([
       [1, -1],
       [2, -2],
       [3, -3],
     ]);
-    expect(step(weight, momentum, make(1), flips, 0.5, 0, true, go(1)).item()).toBe(2);
+    expect(step(weight, momentum, make(1), flips, settings(1)).item()).toBe(2);
     expect([weight, momentum, flips].map((tensor) => tensor.toArray())).toEqual([
       [-1, 1],
       [1.5, -1.5],
@@ -219,7 +216,7 @@ describe("bop_step_", () => {
 
   it("refuses tensors of different shapes", () => {
     const [a, b] = [ops.zeros([2]), ops.zeros([3])];
-    expect(() => bopStep_(a, b, a, null, 0.1, 0.1, true)).toThrow(TorchError);
+    expect(() => bopStep_(a, b, a, null, { ar: 0.1, tau: 0.1, first: true })).toThrow(TorchError);
   });
 });
 
@@ -232,9 +229,10 @@ describe("bop2_step_", () => {
     correction: ops.zeros([2], { dtype: "float64" }),
     flips: ops.zeros(shape, { dtype: "int32" }),
   });
-  const call = (step: typeof bop2Step_, state: ReturnType<typeof make>, gradient: Tensor, correct: boolean) => {
+  const call = (step: typeof bop2Step_, state: ReturnType<typeof make>, gradient: Tensor, biasCorrection: boolean) => {
     const { weight, momentum, variance, correction, flips } = state;
-    return step(weight, momentum, variance, correction, gradient, flips, 0.1, 0.03, 0.4, 1e-10, correct).item();
+    const settings = { ar: 0.1, sigma: 0.03, tau: 0.4, eps: 1e-10, biasCorrection };
+    return step(weight, momentum, variance, correction, gradient, flips, settings).item();
   };
 
   it.each([false, true])("equals its twin of ATen operations bit for bit, bias correction %s", (correct) => {
@@ -258,21 +256,11 @@ describe("bop2_step_", () => {
     const { weight, momentum, variance, correction, flips } = make([4, 3]);
     const all = () => [weight, momentum, variance, correction, flips].map((tensor) => tensor.toArray());
     const before = all();
-    const run = (go: number) =>
-      step(
-        weight,
-        momentum,
-        variance,
-        correction,
-        random("bop2 go", [4, 3]),
-        flips,
-        0.1,
-        0.1,
-        0,
-        1,
-        true,
-        Tensor.of(go, { dtype: "bool" }),
-      ).item();
+    const run = (value: number) => {
+      const go = Tensor.of(value, { dtype: "bool" });
+      const settings = { ar: 0.1, sigma: 0.1, tau: 0, eps: 1, biasCorrection: true, go };
+      return step(weight, momentum, variance, correction, random("bop2 go", [4, 3]), flips, settings).item();
+    };
     expect(run(0)).toBe(0);
     expect(all()).toEqual(before);
     expect(run(1)).toBeGreaterThan(0);
@@ -299,8 +287,10 @@ describe("bop2_step_", () => {
       call(bop2Step_, { ...state, correction: ops.zeros([1], { dtype: "float64" }) }, gradient, true),
     ).toThrow("float64 [2] on the CPU");
     const { weight, momentum, variance, correction } = state;
-    const rates = (ar: number, sigma: number, eps: number) => () =>
-      bop2Step_(weight, momentum, variance, correction, gradient, null, ar, sigma, 0, eps, false);
+    const rates = (ar: number, sigma: number, eps: number) => () => {
+      const settings = { ar, sigma, tau: 0, eps, biasCorrection: false };
+      return bop2Step_(weight, momentum, variance, correction, gradient, null, settings);
+    };
     for (const [ar, sigma, eps] of [
       [0, 0.1, 1],
       [0.1, 1, 1],
@@ -353,48 +343,49 @@ describe("augment", () => {
         expect(values[i]).toBeCloseTo(value(v), 6);
       });
     };
-    expectClose(augment(images, int(0), null, null, null, 1, [0.5], [0.5]), [0, 0.2, 0.4, 1]);
+    const settings = { padding: 1, mean: [0.5], std: [0.5] };
+    expectClose(augment(images, int(0), settings), [0, 0.2, 0.4, 1]);
     // A crop from row 2 and column 1 of the padded image: the lower row, then padding.
-    expectClose(augment(images, int(0), int(2), int(1), int(0), 1, [0.5], [0.5]), [0.4, 1, 0, 0]);
-    expectClose(augment(images, int(0), int(2), int(1), int(1), 1, [0.5], [0.5]), [1, 0.4, 0, 0]);
+    const crop = { ...settings, dy: int(2), dx: int(1) };
+    expectClose(augment(images, int(0), { ...crop, flip: int(0) }), [0.4, 1, 0, 0]);
+    expectClose(augment(images, int(0), { ...crop, flip: int(1) }), [1, 0.4, 0, 0]);
   });
 
   it("equals its twin of ATen operations bit for bit, in both layouts", () => {
     const bytes = Uint8Array.from({ length: 9 * 32 * 32 * 3 }, (_, i) => (i * 2654435761) >>> 24);
     const images = Tensor.from(bytes, { shape: [9, 32, 32, 3] });
-    const args = [images, int(8, 0, 3, 3), int(0, 8, 4, 1), int(8, 0, 4, 7), int(1, 0, 1, 0), 4] as const;
-    const statistics = [
-      [0.4914, 0.4822, 0.4465],
-      [0.2023, 0.1994, 0.201],
-    ] as const;
-    for (const last of [false, true]) {
-      expect(ops.equal(augment(...args, ...statistics, last), augmentReference(...args, ...statistics, last))).toBe(
-        true,
-      );
+    const index = int(8, 0, 3, 3);
+    const moves = { dy: int(0, 8, 4, 1), dx: int(8, 0, 4, 7), flip: int(1, 0, 1, 0), padding: 4 };
+    const statistics = { mean: [0.4914, 0.4822, 0.4465], std: [0.2023, 0.1994, 0.201] };
+    for (const channelsLast of [false, true]) {
+      const settings = { ...moves, ...statistics, channelsLast };
+      expect(ops.equal(augment(images, index, settings), augmentReference(images, index, settings))).toBe(true);
     }
   });
 
   it("equals its twin for grey images of 28×28, flipped or not", () => {
     const bytes = Uint8Array.from({ length: 5 * 28 * 28 }, (_, i) => (i * 2654435761) >>> 24);
     const images = Tensor.from(bytes, { shape: [5, 28, 28, 1] });
-    const moved = [images, int(4, 0, 2), int(0, 8, 3), int(8, 0, 5)] as const;
+    const index = int(4, 0, 2);
+    const moves = { dy: int(0, 8, 3), dx: int(8, 0, 5), padding: 4, mean: [0.1307], std: [0.3081] };
     for (const flip of [null, int(1, 0, 1)]) {
-      for (const last of [false, true]) {
-        const output = augment(...moved, flip, 4, [0.1307], [0.3081], last);
+      for (const channelsLast of [false, true]) {
+        const settings = { ...moves, flip, channelsLast };
+        const output = augment(images, index, settings);
         expect(output.shape).toEqual([3, 1, 28, 28]);
-        expect(ops.equal(output, augmentReference(...moved, flip, 4, [0.1307], [0.3081], last))).toBe(true);
+        expect(ops.equal(output, augmentReference(images, index, settings))).toBe(true);
       }
     }
   });
 
   it("refuses every index outside instead of reading there", () => {
     const images = Tensor.from(new Uint8Array(2 * 4 * 4 * 3), { shape: [2, 4, 4, 3] });
-    const rest = [1, [0, 0, 0], [1, 1, 1]] as const;
-    expect(() => augment(images, int(2), null, null, null, ...rest)).toThrow(TorchError);
-    expect(() => augment(images, int(-1), null, null, null, ...rest)).toThrow(TorchError);
-    expect(() => augment(images, int(0), int(3), int(0), null, ...rest)).toThrow(TorchError);
-    expect(() => augment(images, int(0), int(0), int(-1), null, ...rest)).toThrow(TorchError);
-    expect(() => augment(images, int(0), int(0, 0), int(0), null, ...rest)).toThrow(TorchError);
+    const rest = { padding: 1, mean: [0, 0, 0], std: [1, 1, 1] };
+    expect(() => augment(images, int(2), rest)).toThrow(TorchError);
+    expect(() => augment(images, int(-1), rest)).toThrow(TorchError);
+    expect(() => augment(images, int(0), { ...rest, dy: int(3), dx: int(0) })).toThrow(TorchError);
+    expect(() => augment(images, int(0), { ...rest, dy: int(0), dx: int(-1) })).toThrow(TorchError);
+    expect(() => augment(images, int(0), { ...rest, dy: int(0, 0), dx: int(0) })).toThrow(TorchError);
   });
 });
 

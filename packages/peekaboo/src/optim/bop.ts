@@ -24,6 +24,6 @@ export class Bop extends SignOptimizer<Kind> {
     first: boolean,
     go: Tensor | null,
   ): Tensor {
-    return pabOps().bopStep_(parameter, momentum, gradient, flips, ar, tau, first, go);
+    return pabOps().bopStep_(parameter, momentum, gradient, flips, { ar, tau, first, go });
   }
 }

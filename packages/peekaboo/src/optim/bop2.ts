@@ -55,19 +55,7 @@ export class Bop2 extends SignOptimizer<Kind> {
     go: Tensor | null,
   ): Tensor {
     const { sigma, eps, biasCorrection } = this;
-    return pabOps().bop2Step_(
-      parameter,
-      momentum,
-      variance,
-      correction,
-      gradient,
-      flips,
-      ar,
-      sigma,
-      tau,
-      eps,
-      biasCorrection,
-      go,
-    );
+    const settings = { ar, sigma, tau, eps, biasCorrection, go };
+    return pabOps().bop2Step_(parameter, momentum, variance, correction, gradient, flips, settings);
   }
 }

@@ -114,7 +114,7 @@ describe("weights that are denormal", () => {
       for (const count of [4, 8]) {
         const input = Tensor.from(Float32Array.from(values.slice(0, count)), { shape: [2, count / 2] });
         for (const quantize of [pabOps().quantize, pabOps().quantizeReference]) {
-          const result = quantize(input, role, 4, true).toFloat32Array();
+          const result = quantize(input, role, { bits: 4, signed: true }).toFloat32Array();
           expect(result.every((value) => Number.isFinite(value) && Math.abs(value) <= 1.1e-37)).toBe(true);
         }
       }

@@ -153,7 +153,7 @@ export class ImageFolderBatches implements BatchSource {
       const pixels = new Uint8Array(slot.pixels, 0, indices.length * size * size * CHANNELS);
       const images = Tensor.from(pixels, { shape: [indices.length, size, size, CHANNELS], share: true });
       const index = Tensor.from(rows);
-      const input = pabOps().augment(images, index, null, null, null, 0, MEAN, STD, true);
+      const input = pabOps().augment(images, index, { mean: MEAN, std: STD, channelsLast: true });
       const target = BigInt64Array.from(rows, (row) => BigInt(labels[indices[row] ?? -1] ?? -1));
       return { input: keep(input.to({ device })), target: keep(Tensor.from(target, { device })) };
     });
