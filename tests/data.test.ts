@@ -1,24 +1,22 @@
 // The real command line on archives and folders that the user already has.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { type TarEntry, tarOf } from "./support/data.js";
+import { sharedFolder } from "./support/folder.js";
 
 const bin = fileURLToPath(new URL("../packages/peekaboo/bin/peekaboo.js", import.meta.url));
 /** Where Debian's package dataset-fashion-mnist puts its files. */
 const DEBIAN = "/usr/share/datasets/fashion-mnist";
 
-let folder: string;
+const folder = sharedFolder();
 let data: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "peekaboo-cli-data-"));
   data = join(folder, "data");
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function peekaboo(...args: string[]) {
   const env = { ...process.env, PEEKABOO_DATA: data };

@@ -1,23 +1,21 @@
 // The examples run as they stand, on real CIFAR-10.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
+import { sharedFolder } from "./support/folder.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-let folder: string;
+const folder = sharedFolder();
 
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "peekaboo-examples-"));
   const { status, stdout } = spawnSync(join(root, "node_modules/.bin/tsc"), ["-b", "examples"], {
     cwd: root,
     encoding: "utf8",
   });
   expect({ status, stdout }).toEqual({ status: 0, stdout: "" });
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function run(name: string, ...args: string[]): string[] {
   const { status, stdout, stderr } = spawnSync(process.execPath, [join(root, `examples/dist/${name}.js`), ...args], {

@@ -1,21 +1,16 @@
 // The real command line: a run's network to a file for PyTorch, and from there into another run.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { asTypedArray, type TensorEntry } from "@peekaboo/files/safetensors";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { readStateFile } from "../packages/peekaboo/src/checkpoint/state-file.js";
+import { sharedFolder } from "./support/folder.js";
 
 const bin = fileURLToPath(new URL("../packages/peekaboo/bin/peekaboo.js", import.meta.url));
 const RUN = "--arch ResNet20 --width 0.25 --bs 16 --train-limit 32 --test-limit 16 --max-steps 1".split(" ");
-let folder: string;
-
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "peekaboo-export-"));
-});
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const folder = sharedFolder();
 
 function peekaboo(...args: string[]) {
   return spawnSync(process.execPath, [bin, ...args], { encoding: "utf8", timeout: 300_000 });

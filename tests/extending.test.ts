@@ -1,32 +1,21 @@
 // What docs/extending.md shows is done to a copy of the package, which must then compile and run.
 import { spawnSync } from "node:child_process";
-import {
-  appendFileSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { appendFileSync, cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
+import { sharedFolder } from "./support/folder.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const document = readFileSync(join(root, "docs/extending.md"), "utf8");
 const blocks = [...document.matchAll(/^```ts (\S+)( \(one more line\))?\n(.*?)^```$/gms)];
-let copy = "";
+const copy = sharedFolder();
 
 const run = (command: string, ...args: string[]) =>
   spawnSync(command, args, { cwd: copy, encoding: "utf8", timeout: 300_000, env: { ...process.env, CI: "true" } });
 const peekaboo = (...args: string[]) => run(process.execPath, "packages/peekaboo/bin/peekaboo.js", ...args);
 
 beforeAll(() => {
-  copy = mkdtempSync(join(tmpdir(), "peekaboo-extending-"));
   mkdirSync(join(copy, "packages/peekaboo"), { recursive: true });
   for (const name of [
     "node_modules",
@@ -42,7 +31,6 @@ beforeAll(() => {
     cpSync(join(root, "packages/peekaboo", name), join(copy, "packages/peekaboo", name), { recursive: true });
   }
 });
-afterAll(() => rmSync(copy, { recursive: true, force: true }));
 
 describe("docs/extending.md", () => {
   it("adds a pruner and an architecture in one new file and one line each", () => {

@@ -1,20 +1,14 @@
 // Paths, texts and folders that mean no good, by the real command line; a command that doesn't end is killed and fails.
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { encodeSafetensors } from "@peekaboo/files/safetensors";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect } from "vitest";
+import { it } from "./support/folder.js";
 import { bmpOf, solid, writeFiles } from "./support/images.js";
 
 const bin = fileURLToPath(new URL("../packages/peekaboo/bin/peekaboo.js", import.meta.url));
-
-let folder = "";
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "peekaboo-hostile-"));
-});
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 function peekaboo(args: readonly string[], env: Record<string, string> = {}) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [bin, ...args], {
@@ -34,30 +28,32 @@ function refusal(args: readonly string[], env: Record<string, string> = {}): str
   return stderr;
 }
 
-const pipe = () => {
+const pipe = (folder: string) => {
   const path = join(folder, "pipe");
   execFileSync("mkfifo", [path]);
   return path;
 };
-const train = (name: string) => ["train", "--savedir", folder, "--exp-name", name];
+const train = (folder: string, name: string) => ["train", "--savedir", folder, "--exp-name", name];
 
 describe("a path without an end", () => {
-  it.each([
-    ["data", (path: string) => ["data", "cifar10", "--from", path, "--data-folder", join(folder, "data")]],
-    ["a network to inspect", (path: string) => ["inspect", path]],
-    ["weights", (path: string) => [...train("x"), "--resume", path]],
-    ["what is pruned", (path: string) => ["prune", "--pruner", "SynFlow", "--pruned-save-name", path]],
-  ])("is refused as %s", (_, command) => {
-    expect(refusal(command(pipe()))).toContain("received a device, pipe or socket");
-    expect(refusal(command("/dev/zero"))).toContain("received a device, pipe or socket");
+  it.for<[string, (path: string, folder: string) => string[]]>([
+    ["data", (path, folder) => ["data", "cifar10", "--from", path, "--data-folder", join(folder, "data")]],
+    ["a network to inspect", (path) => ["inspect", path]],
+    ["weights", (path, folder) => [...train(folder, "x"), "--resume", path]],
+    ["what is pruned", (path) => ["prune", "--pruner", "SynFlow", "--pruned-save-name", path]],
+  ])("is refused as %s", ([_, command], { folder }) => {
+    expect(refusal(command(pipe(folder), folder))).toContain("received a device, pipe or socket");
+    expect(refusal(command("/dev/zero", folder))).toContain("received a device, pipe or socket");
   });
 
-  it.each(["run.lock", "metrics.jsonl", "checkpoint.safetensors"])(
+  it.for(["run.lock", "metrics.jsonl", "checkpoint.safetensors"])(
     "is refused as %s, before the run begins",
-    (file) => {
+    (file, { folder }) => {
       mkdirSync(join(folder, "run"));
       symlinkSync("/dev/zero", join(folder, "run", file));
-      expect(refusal(train("run"))).toMatch(new RegExp(`^train: expected a regular file for ".*${file}".*remove`));
+      expect(refusal(train(folder, "run"))).toMatch(
+        new RegExp(`^train: expected a regular file for ".*${file}".*remove`),
+      );
     },
   );
 
@@ -70,7 +66,7 @@ describe("a path without an end", () => {
 
 describe("a text from a file", () => {
   const name = "\u001b]0;owned\u0007.weight";
-  const saved = (metadata: Record<string, string>) => {
+  const saved = (folder: string, metadata: Record<string, string>) => {
     const path = join(folder, "checkpoint.safetensors");
     const entry = { dtype: "F32", shape: [1, 1, 1, 1], data: new Uint8Array(4) } as const;
     const known = { format: "peekaboo-checkpoint/1", config: "{}", ...metadata };
@@ -78,8 +74,8 @@ describe("a text from a file", () => {
     return path;
   };
 
-  it("is shown without what a terminal obeys, and told to a program as it is", () => {
-    const path = saved({});
+  it("is shown without what a terminal obeys, and told to a program as it is", ({ folder }) => {
+    const path = saved(folder, {});
     const shown = peekaboo(["inspect", path]);
     expect(shown.stdout).toContain("\\u001b]0;owned\\u0007.weight");
     expect(shown.stdout).not.toMatch(/(?!\n)\p{C}/u);
@@ -87,18 +83,18 @@ describe("a text from a file", () => {
     expect(layers.map((layer) => layer.name)).toEqual([name]);
   });
 
-  it("of any length and depth gives one sentence", () => {
-    expect(refusal(["inspect", saved({ config: JSON.stringify({ ["x".repeat(5_000_000)]: 1 }) })]).length).toBeLessThan(
-      500,
-    );
-    expect(refusal(["inspect", saved({ config: `{"arch":${"[".repeat(100_000)}` })])).toContain(
+  it("of any length and depth gives one sentence", ({ folder }) => {
+    expect(
+      refusal(["inspect", saved(folder, { config: JSON.stringify({ ["x".repeat(5_000_000)]: 1 }) })]).length,
+    ).toBeLessThan(500);
+    expect(refusal(["inspect", saved(folder, { config: `{"arch":${"[".repeat(100_000)}` })])).toContain(
       "nested more than 64 deep",
     );
   });
 });
 
 describe("an image folder", () => {
-  it("gives all its images, each once, and tells what else is there", async () => {
+  it("gives all its images, each once, and tells what else is there", async ({ folder }) => {
     const grey = () => solid([90, 90, 90], 8, 8);
     const images = join(folder, "images");
     await writeFiles(images, {
@@ -120,7 +116,14 @@ describe("an image folder", () => {
       for (let to = 0; to < 6; to++) symlinkSync(`../f${to}`, join(images, "train/a", `f${from}`, `${to}`));
     }
     const small = ["--arch", "resnet18", "--width", "0.125", "--image-size", "32", "--epochs", "1", "--bs", "5"];
-    const { status, stdout, stderr } = peekaboo([...train("images"), ...small, "--workers", "1", "--json", images]);
+    const { status, stdout, stderr } = peekaboo([
+      ...train(folder, "images"),
+      ...small,
+      "--workers",
+      "1",
+      "--json",
+      images,
+    ]);
     expect(stderr).toContain("Warning: passed over 2 files: 1 .heic, 1 .txt.\n");
     expect(status).toBe(0);
     // One step takes all five.

@@ -1,25 +1,23 @@
 // Both stages of the ImageNet recipe on a folder of JPEG files made from CIFAR-10, by the real command line.
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readSafetensors } from "@peekaboo/files";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { writeCifarFolder } from "./support/cifar-folder.js";
+import { sharedFolder } from "./support/folder.js";
 
 const bin = fileURLToPath(new URL("../packages/peekaboo/bin/peekaboo.js", import.meta.url));
-let folder = "";
+const folder = sharedFolder();
 let images = "";
 let pruned = "";
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "peekaboo-folder-"));
   images = join(folder, "images");
   pruned = join(folder, "pruned.safetensors");
   await writeCifarFolder(images, { train: 24, val: 6 });
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function peekaboo(...args: string[]) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [bin, ...args], {

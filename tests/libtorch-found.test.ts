@@ -1,22 +1,14 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, mkdirSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect } from "vitest";
+import { it } from "./support/folder.js";
 
 const script = fileURLToPath(new URL("../packages/torch/scripts/find-libtorch.mjs", import.meta.url));
 
-let folder: string;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "peekaboo libtorch-"));
-});
-afterEach(() => {
-  rmSync(folder, { recursive: true });
-});
-
 /** A tree as pip installs it: headers, a library that holds these symbols, what CMake is told. */
-function makeTorch(name: string, { symbols = "", cmake = "", version = "2.5.1" } = {}): string {
+function makeTorch(folder: string, name: string, { symbols = "", cmake = "", version = "2.5.1" } = {}): string {
   const root = join(folder, name);
   const [major, minor, patch] = version.split(".");
   const files = {
@@ -45,7 +37,7 @@ const GLOO = [
   "_ZNK4gloo9transport3tcp7Address3strB5cxx11Ev",
 ].join("\0");
 
-function node(args: readonly string[], environment: NodeJS.ProcessEnv): string {
+function node(folder: string, args: readonly string[], environment: NodeJS.ProcessEnv): string {
   return execFileSync(process.execPath, args, {
     cwd: folder,
     env: { ...process.env, ...environment },
@@ -53,44 +45,48 @@ function node(args: readonly string[], environment: NodeJS.ProcessEnv): string {
   });
 }
 
-function found(libtorch: string, environment: NodeJS.ProcessEnv = {}): Record<string, unknown> {
-  const text = node([script, "describe"], { LIBTORCH_CXX11_ABI: undefined, ...environment, LIBTORCH: libtorch });
+function found(folder: string, libtorch: string, environment: NodeJS.ProcessEnv = {}): Record<string, unknown> {
+  const text = node(folder, [script, "describe"], {
+    LIBTORCH_CXX11_ABI: undefined,
+    ...environment,
+    LIBTORCH: libtorch,
+  });
   return JSON.parse(text) as Record<string, unknown>;
 }
 
 describe("find-libtorch", () => {
-  it("takes C++'s version and the strings' ABI from what the libtorch says of itself", () => {
-    const old = found(makeTorch("old", { cmake: 'set(TORCH_CXX_FLAGS "-D_GLIBCXX_USE_CXX11_ABI=0")' }));
+  it("takes C++'s version and the strings' ABI from what the libtorch says of itself", ({ folder }) => {
+    const old = found(folder, makeTorch(folder, "old", { cmake: 'set(TORCH_CXX_FLAGS "-D_GLIBCXX_USE_CXX11_ABI=0")' }));
     expect(old).toMatchObject({ version: "2.5.1", cflags: ["-std=c++17", "-D_GLIBCXX_USE_CXX11_ABI=0"], gloo: false });
-    const later = found(makeTorch("new", { cmake: "    CXX_STANDARD 20\n" }));
+    const later = found(folder, makeTorch(folder, "new", { cmake: "    CXX_STANDARD 20\n" }));
     expect(later).toMatchObject({ cflags: ["-std=c++20", "-D_GLIBCXX_USE_CXX11_ABI=1"] });
     // Debian 12's asks for 14, with which our own code isn't written.
-    expect(found(makeTorch("oldest", { cmake: "    CXX_STANDARD 14\n" }))).toMatchObject({
+    expect(found(folder, makeTorch(folder, "oldest", { cmake: "    CXX_STANDARD 14\n" }))).toMatchObject({
       cflags: ["-std=c++17", "-D_GLIBCXX_USE_CXX11_ABI=1"],
     });
   });
 
-  it("builds Gloo in where libtorch exports what is declared of it, whatever headers the system has", () => {
-    const whole = found(makeTorch("whole", { symbols: GLOO }));
+  it("builds Gloo in where libtorch exports what is declared of it, whatever headers the system has", ({ folder }) => {
+    const whole = found(folder, makeTorch(folder, "whole", { symbols: GLOO }));
     expect(whole).toMatchObject({ gloo: true });
     expect(whole.cflags).toContain("-I../../torch/native/gloo-declarations");
     expect(whole.libs).not.toContain("-lgloo");
-    const partly = found(makeTorch("partly", { symbols: GLOO.replace("getPair", "getOther") }));
+    const partly = found(folder, makeTorch(folder, "partly", { symbols: GLOO.replace("getPair", "getOther") }));
     expect(partly).toMatchObject({ gloo: false });
-    const notes = node([script, "notes"], { LIBTORCH: join(folder, "partly") });
+    const notes = node(folder, [script, "notes"], { LIBTORCH: join(folder, "partly") });
     expect(notes).toMatch(/^the libtorch in .*\/partly has no Gloo that can be used, so --nproc-per-node, .*\n$/);
   });
 
-  it("gives make and the compiler a path without the user's blanks and quotes, by a link that stays", () => {
-    const root = makeTorch(`it's "mine" (é) #1 $HOME & co`);
-    const words = (kind: string) => node([script, kind], { LIBTORCH: root }).trim().split("\n");
+  it("gives make and the compiler a path without the user's blanks and quotes, by a link that stays", ({ folder }) => {
+    const root = makeTorch(folder, `it's "mine" (é) #1 $HOME & co`);
+    const words = (kind: string) => node(folder, [script, kind], { LIBTORCH: root }).trim().split("\n");
     const all = [...words("include"), ...words("libs"), ...words("cflags")];
     expect(all.filter((word) => !/^[\w./+=@-]+$/.test(word))).toEqual([`"-Wl,-rpath,'$$ORIGIN/libtorch/lib'"`]);
     expect(readlinkSync(join(folder, "build/Release/libtorch"))).toBe(root);
   });
 
-  it("finds an installed Python torch without importing it, by whichever name Python has", () => {
-    const root = makeTorch("site/torch");
+  it("finds an installed Python torch without importing it, by whichever name Python has", ({ folder }) => {
+    const root = makeTorch(folder, "site/torch");
     const bin = join(folder, "bin");
     mkdirSync(bin);
     const python = execFileSync("python3", ["-c", "import sys;print(sys.executable)"], { encoding: "utf8" }).trim();
@@ -98,11 +94,11 @@ describe("find-libtorch", () => {
     chmodSync(join(bin, "python"), 0o755);
     const code = `import(${JSON.stringify(script)}).then((m) => console.log(JSON.stringify(m.fromPython())))`;
     const environment = { PATH: bin, PYTHONPATH: join(folder, "site") };
-    expect(JSON.parse(node(["--eval", code], environment))).toEqual({ root, prefix: root });
-    expect(JSON.parse(node(["--eval", code], { PATH: join(folder, "none"), PYTHONPATH: "" }))).toBeNull();
+    expect(JSON.parse(node(folder, ["--eval", code], environment))).toEqual({ root, prefix: root });
+    expect(JSON.parse(node(folder, ["--eval", code], { PATH: join(folder, "none"), PYTHONPATH: "" }))).toBeNull();
   });
 
-  it("says where LIBTORCH holds none", () => {
-    expect(() => found(join(folder, "nothing"))).toThrow(/LIBTORCH=.*nothing holds no include\/ATen\/ATen\.h/);
+  it("says where LIBTORCH holds none", ({ folder }) => {
+    expect(() => found(folder, join(folder, "nothing"))).toThrow(/LIBTORCH=.*nothing holds no include\/ATen\/ATen\.h/);
   });
 });

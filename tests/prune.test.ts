@@ -1,23 +1,18 @@
 // Every pruning flag of the real command line, on real CIFAR-10 with a small network.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readSafetensors } from "@peekaboo/files";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { keptOf } from "../packages/peekaboo/src/pruning/selection.js";
 import { shuffledMask } from "../packages/peekaboo/src/pruning/shuffle.js";
+import { sharedFolder } from "./support/folder.js";
 
 const bin = fileURLToPath(new URL("../packages/peekaboo/bin/peekaboo.js", import.meta.url));
 /** The prunable weights of the network below. */
 const TOTAL = 4270;
-let folder: string;
-
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "peekaboo-prune-"));
-});
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const folder = sharedFolder();
 
 interface PruneLine {
   epoch: number;

@@ -1,7 +1,6 @@
 // Files to and from real PyTorch, where a Python with torch is installed.
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type PthFile, readPth, StoredTensor, writePth } from "@peekaboo/pth";
@@ -18,6 +17,7 @@ import { Network } from "../packages/peekaboo/src/models/network.js";
 import { prune } from "../packages/peekaboo/src/pruning/loop.js";
 import { magnitude } from "../packages/peekaboo/src/pruning/pruners/magnitude.js";
 import { Trainer } from "../packages/peekaboo/src/training/trainer.js";
+import { sharedFolder } from "./support/folder.js";
 
 const python = ["python3", "/usr/bin/python3"].find((command) => {
   try {
@@ -35,12 +35,11 @@ const fixtures = fileURLToPath(new URL("../packages/pth/src/fixtures/", import.m
 const run = (...args: string[]) => execFileSync(python ?? "python3", args, { stdio: "pipe" });
 
 const OPTIONS = { arch: "ResNet20", width: 0.25, numClasses: 10 };
-let folder: string;
+const folder = sharedFolder();
 let input: Tensor;
 const file = (name: string) => join(folder, name);
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "peekaboo-pytorch-"));
   input = Tensor.from(
     Float32Array.from({ length: 4 * 3 * 32 * 32 }, (_, i) => Math.sin(i * i)),
     { shape: [4, 3, 32, 32] },
@@ -49,7 +48,6 @@ beforeAll(async () => {
 });
 afterAll(() => {
   input.dispose();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 /** The largest difference between a network's logits and those that Python saved. */

@@ -1,21 +1,19 @@
 // What the READMEs of the packages without libtorch show is run.
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readSafetensors } from "@peekaboo/files";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { beforeAll, expect, it } from "vitest";
+import { sharedFolder } from "./support/folder.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-let folder: string;
+const folder = sharedFolder();
 
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "peekaboo-readmes-"));
   symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
   copyFileSync(join(root, "packages/pth/src/fixtures/state.pth"), join(folder, "state.pth"));
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 function run(name: string): string {
   const readme = readFileSync(join(root, "packages", name, "README.md"), "utf8");

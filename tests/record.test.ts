@@ -1,15 +1,15 @@
 // What a run's folder tells after it was started again, made longer, or resumed otherwise, on real CIFAR-10.
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readSafetensors, writeSafetensors } from "@peekaboo/files";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { withChecksums } from "../packages/peekaboo/src/checkpoint/checksums.js";
+import { sharedFolder } from "./support/folder.js";
 
 const bin = fileURLToPath(new URL("../packages/peekaboo/bin/peekaboo.js", import.meta.url));
-let folder: string;
+const folder = sharedFolder();
 
 /** Three steps an epoch. */
 const NETWORK = "--arch PsgResNet20 --width 0.25".split(" ");
@@ -52,10 +52,8 @@ const linesOf = (name: string) =>
     .slice(0, -1);
 
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "peekaboo-record-"));
   trained("run", "--epochs", "2");
 }, 300_000);
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("a finished run", () => {
   it.each([

@@ -1,15 +1,15 @@
 // A run on real CIFAR-10, run again and compared.
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readSafetensors, writeSafetensors } from "@peekaboo/files";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { withChecksums } from "../packages/peekaboo/src/checkpoint/checksums.js";
+import { sharedFolder } from "./support/folder.js";
 
 const bin = fileURLToPath(new URL("../packages/peekaboo/bin/peekaboo.js", import.meta.url));
-let folder: string;
+const folder = sharedFolder();
 
 const RUN =
   "train --arch PsgResNet20 --width 0.25 --init-method kaiming_normal --optimizer BOP --ar 1e-2 --tau 1e-6 --psg-no-take-sign --psg-sparsify --msb-bits 8 --msb-bits-grad 16 --pruner SynFlow --prune-ratio 0.4 --prune-iters 2 --bs 32 --train-limit 96 --test-limit 64 --epochs 2".split(
@@ -35,10 +35,8 @@ function tampered(name: string, run: string, change: () => void): string {
 }
 
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "peekaboo-reproduce-"));
   expect(train("run", "--threads", "1").status).toBe(0);
 }, 300_000);
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("peekaboo reproduce", () => {
   it("finds a run identical that is repeated beside it, with status 0", () => {

@@ -1,9 +1,9 @@
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect } from "vitest";
+import { it } from "./support/folder.js";
 
 const source = fileURLToPath(new URL("../scripts/setup.sh", import.meta.url));
 
@@ -17,16 +17,8 @@ console.log("headers " + process.env.npm_package_config_node_gyp_nodedir);
 process.exitCode = Number(process.env.STATUS ?? 0);
 `;
 
-let folder: string;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "peekaboo-setup-"));
-});
-afterEach(() => {
-  rmSync(folder, { recursive: true });
-});
-
 /** A project of nothing but what compiling needs, and set-up's functions. */
-function makeProject(name: string): string {
+function makeProject(folder: string, name: string): string {
   const project = join(folder, name);
   for (const path of ["scripts/node-api", "packages/torch/native", "packages/torch/scripts", "packages/torch/build"]) {
     mkdirSync(join(project, path), { recursive: true });
@@ -43,8 +35,8 @@ function makeProject(name: string): string {
 }
 
 /** The folder in which the library of a project of that name is compiled, and what is left of temporary ones. */
-function compiledIn(name: string, environment: NodeJS.ProcessEnv = {}) {
-  const project = makeProject(name);
+function compiledIn(folder: string, name: string, environment: NodeJS.ProcessEnv = {}) {
+  const project = makeProject(folder, name);
   const temporary = join(folder, "temporary");
   mkdirSync(temporary, { recursive: true });
   const env = { ...process.env, TMPDIR: temporary, ...environment };
@@ -54,12 +46,12 @@ function compiledIn(name: string, environment: NodeJS.ProcessEnv = {}) {
 }
 
 describe("set-up", () => {
-  it("compiles where it is when make can read the path", () => {
-    const { place, project } = compiledIn("my-projects_2.0/peek@boo+");
+  it("compiles where it is when make can read the path", ({ folder }) => {
+    const { place, project } = compiledIn(folder, "my-projects_2.0/peek@boo+");
     expect(place).toBe(join(project, "packages/torch"));
   });
 
-  it.each([
+  it.for([
     "My Projects",
     "quoted \"twice\" and 'once'",
     "$HOME",
@@ -72,20 +64,20 @@ describe("set-up", () => {
     "co:lon",
     "star*",
     "tab\tbed",
-  ])("compiles elsewhere and brings the library back, below %j", (name) => {
-    const { place, left } = compiledIn(join(name, "peekaboo"));
+  ])("compiles elsewhere and brings the library back, below %j", (name, { folder }) => {
+    const { place, left } = compiledIn(folder, join(name, "peekaboo"));
     expect(place).toMatch(/^[\w./@+-]+\/peekaboo-build-\w+\/packages\/torch$/);
     expect(left).toEqual([]);
   });
 
-  it("passes over a temporary folder that make can't read either", () => {
+  it("passes over a temporary folder that make can't read either", ({ folder }) => {
     mkdirSync(join(folder, "also odd"));
-    const { place } = compiledIn("My Projects", { TMPDIR: join(folder, "also odd") });
+    const { place } = compiledIn(folder, "My Projects", { TMPDIR: join(folder, "also odd") });
     expect(place).toMatch(/^\/(?:var\/)?tmp\/peekaboo-build-/);
   });
 
-  it("says that compiling elsewhere failed, and leaves nothing there", () => {
-    expect(() => compiledIn("My Projects", { STATUS: "1" })).toThrow();
+  it("says that compiling elsewhere failed, and leaves nothing there", ({ folder }) => {
+    expect(() => compiledIn(folder, "My Projects", { STATUS: "1" })).toThrow();
     expect(readdirSync(join(folder, "temporary"))).toEqual([]);
   });
 });

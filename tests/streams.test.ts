@@ -1,18 +1,18 @@
 // What becomes of a command when nobody takes its output, or its terminal goes away, on real CIFAR-10.
 import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readSafetensorsHeader } from "@peekaboo/files";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { sharedFolder } from "./support/folder.js";
 import { isAlive, until } from "./support/launch.js";
 
 const bin = fileURLToPath(new URL("../packages/peekaboo/bin/peekaboo.js", import.meta.url));
 const terminal = fileURLToPath(new URL("support/terminal.py", import.meta.url));
 const FULL = openSync("/dev/full", "w");
 const MINUTES = 300_000;
-let folder: string;
+const folder = sharedFolder();
 
 const NETWORK = "--arch PsgResNet20 --width 0.25".split(" ");
 const RUN =
@@ -50,11 +50,6 @@ function expectSaved(name: string): void {
   expect((JSON.parse(progress) as { step: number }).step).toBe(stepsOf(name));
   expect(readdirSync(join(folder, name)).filter((file) => /lock|tmp|^\./.test(file))).toEqual([]);
 }
-
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "peekaboo-streams-"));
-});
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("training", () => {
   it(

@@ -1,9 +1,7 @@
 // Two machines, as far as their network goes: two network namespaces with a cable between. It needs root and `ip netns`.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { afterAll, afterEach, expect, it } from "vitest";
+import { sharedFolder } from "../support/folder.js";
 import { noted, Supervisor, type SupervisorRun } from "../support/launch.js";
 
 const MACHINES = [0, 1].map((machine) => ({
@@ -14,7 +12,7 @@ const CABLE = "cable";
 const PORT = 29_555;
 const REDUCE = "const sum = (await group.allReduce(Tensor.of([rank + 1]))).item();";
 
-let folder: string;
+const folder = sharedFolder();
 const started: Supervisor[] = [];
 
 function ip(...args: string[]): boolean {
@@ -37,16 +35,12 @@ function connectMachines(): boolean {
 
 const connected = connectMachines();
 
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "peekaboo-network-"));
-});
 afterEach(async () => {
   for (const { child } of started) if (child.exitCode === null) child.kill("SIGKILL");
   await Promise.all(started.splice(0).map(({ ended }) => ended));
 });
 afterAll(() => {
   for (const { name } of MACHINES) ip("netns", "del", name);
-  rmSync(folder, { recursive: true, force: true });
 });
 
 function startBoth(body: string, options: Partial<SupervisorRun> = {}): Supervisor[] {

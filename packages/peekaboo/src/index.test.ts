@@ -1,10 +1,10 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { liveTensorCount, nn, scope, Tensor, UserError } from "@peekaboo/torch";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { sharedFolder } from "../../../tests/support/folder.js";
 import {
   type Architecture,
   type BatchSource,
@@ -22,12 +22,7 @@ import {
 } from "./index.js";
 
 const bin = fileURLToPath(new URL("../bin/peekaboo.js", import.meta.url));
-let folder: string;
-
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "peekaboo-index-"));
-});
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const folder = sharedFolder();
 
 const Tiny: Architecture = defineArchitecture({
   name: "Tiny",

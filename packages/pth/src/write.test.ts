@@ -1,9 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "@peekaboo/files/errors";
 import type { TensorEntry } from "@peekaboo/files/safetensors";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect } from "vitest";
+import { it } from "../../../tests/support/folder.js";
 import { OrderedDict } from "./pickle/values.js";
 import { parsePth, readPth } from "./read.js";
 import { StoredTensor } from "./tensor.js";
@@ -20,14 +20,8 @@ const tensors: [string, TensorEntry][] = [
   ["empty", { dtype: "F64", shape: [0, 3], data: new Uint8Array(0) }],
 ];
 
-let folder: string;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "peekaboo-pth-"));
-});
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
-
 describe("writePth", () => {
-  it("writes an ordered dictionary that readPth gives back", async () => {
+  it("writes an ordered dictionary that readPth gives back", async ({ folder }) => {
     const path = join(folder, "x.pth");
     await writePth(path, tensors);
     const file = await readPth(path);
@@ -59,7 +53,7 @@ describe("writePth", () => {
     expect(value).toEqual(new OrderedDict());
   });
 
-  it("refuses a name that comes twice, data of another size and a folder that isn't there", async () => {
+  it("refuses a name that comes twice, data of another size and a folder that isn't there", async ({ folder }) => {
     const [first] = tensors;
     const twice = first === undefined ? [] : [first, first];
     await expect(encodePth(twice)).rejects.toThrow('each name once for tensor "conv.weight"');
@@ -70,7 +64,7 @@ describe("writePth", () => {
     await expect(writePth(join(folder, "none", "x.pth"), tensors)).rejects.toThrow("an existing folder");
   });
 
-  it("leaves a file as it was when it can't be replaced", async () => {
+  it("leaves a file as it was when it can't be replaced", async ({ folder }) => {
     const path = join(folder, "x.pth");
     await writePth(path, tensors);
     const before = readFileSync(path);

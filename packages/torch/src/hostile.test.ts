@@ -1,9 +1,9 @@
-import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { sharedFolder } from "../../../tests/support/folder.js";
 import type { Native } from "./native.js";
 
 // The addon itself, without the types and checks that TypeScript puts before it: whatever it is given, it must throw
@@ -14,8 +14,7 @@ const require = createRequire(import.meta.url);
 const addon = require(ADDON) as Native;
 const functions = new Map(Object.entries(addon) as unknown as [string, (...args: unknown[]) => unknown][]);
 
-const folder = mkdtempSync(join(tmpdir(), "torch-hostile-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = sharedFolder();
 
 /** Another addon's external value: the same addon's under another name, which knows nothing of this one's handles. */
 function foreignExternal(): unknown {

@@ -1,14 +1,13 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { UserError } from "@peekaboo/files/errors";
-import { afterAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { sharedFolder } from "../../../tests/support/folder.js";
 import { checkVersion, diagnoseLoadFailure, loadAddon } from "./loader.js";
 
 const ADDON = fileURLToPath(new URL("../build/Release/torch.node", import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), "torch-loader-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = sharedFolder();
 
 /** The addon with one string of its ELF tables replaced by another of the same length. */
 function patchedAddon(name: string, from: string, to: string): string {

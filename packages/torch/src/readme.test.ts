@@ -1,10 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, expect, it, vi } from "vitest";
+import { expect, it, vi } from "vitest";
+import { sharedFolder } from "../../../tests/support/folder.js";
 
-const folder = mkdtempSync(join(tmpdir(), "torch-readme-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = sharedFolder();
 
 it("the README's example, in at most 20 lines, learns what it says", async () => {
   const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");

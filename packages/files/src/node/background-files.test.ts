@@ -1,7 +1,7 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect } from "vitest";
+import { it } from "../../../../tests/support/folder.js";
 import {
   type BackgroundFileOperations,
   type FileContents,
@@ -9,13 +9,10 @@ import {
   writeFileInBackground,
 } from "./background-files.js";
 
-let folder: string;
 let path: string;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "background-files-test-"));
+it.beforeEach(({ folder }) => {
   path = join(folder, "file");
 });
-afterEach(() => rmSync(folder, { recursive: true }));
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const systemError = (code: string) => Object.assign(new Error(`${code}: made by the test`), { code });
@@ -34,7 +31,7 @@ function contentsOf(...parts: string[]): FileContents {
 }
 
 describe("writeFileInBackground", () => {
-  it("puts every part in its place, whatever the order, and leaves nothing else behind", async () => {
+  it("puts every part in its place, whatever the order, and leaves nothing else behind", async ({ folder }) => {
     writeFileSync(path, "a longer old content");
     await writeFileInBackground(path, contentsOf("ab", "", "cde", "f"));
     expect(readFileSync(path, "utf8")).toBe("abcdef");
@@ -86,9 +83,9 @@ describe("writeFileInBackground, when something fails,", () => {
     },
   });
 
-  it.each(["open", "write", "flush", "sync", "rename"] as const)(
+  it.for(["open", "write", "flush", "sync", "rename"] as const)(
     "keeps the old file and nothing else if %s fails",
-    async (name) => {
+    async (name, { folder }) => {
       writeFileSync(path, "old");
       const operations = failing(name, systemError("ENOSPC"));
       await expect(writeFileInBackground(path, contentsOf("new", "er"), operations)).rejects.toThrow(
@@ -100,7 +97,7 @@ describe("writeFileInBackground, when something fails,", () => {
     },
   );
 
-  it("waits for the other writes before it closes the file", async () => {
+  it("waits for the other writes before it closes the file", async ({ folder }) => {
     const log: string[] = [];
     const operations: BackgroundFileOperations = {
       ...nodeBackgroundOperations,
@@ -120,7 +117,7 @@ describe("writeFileInBackground, when something fails,", () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it("ends instead of waiting for a write that never takes anything", async () => {
+  it("ends instead of waiting for a write that never takes anything", async ({ folder }) => {
     const operations = { ...nodeBackgroundOperations, write: async () => 0 };
     await expect(writeFileInBackground(path, contentsOf("ab"), operations)).rejects.toThrow(
       "a write of 2 bytes took none",
@@ -128,7 +125,7 @@ describe("writeFileInBackground, when something fails,", () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it("passes on what the contents throw, and keeps the old file", async () => {
+  it("passes on what the contents throw, and keeps the old file", async ({ folder }) => {
     writeFileSync(path, "old");
     const fault = new RangeError("no more");
     const contents: FileContents = {

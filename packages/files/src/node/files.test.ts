@@ -17,17 +17,13 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect } from "vitest";
+import { it } from "../../../../tests/support/folder.js";
 import { UserError } from "../errors.js";
 import { type FileOperations, nodeFileOperations, openRegular, readWhole, withFile, writeFileAtomic } from "./files.js";
 
-let folder: string;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "files-test-"));
-});
-afterEach(() => {
+it.afterEach(({ folder }) => {
   chmodSync(folder, 0o755);
-  rmSync(folder, { recursive: true });
 });
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -72,26 +68,26 @@ function complaintToOthers(call: string): string {
 }
 
 describe("writeFileAtomic", () => {
-  it("writes the chunks one after the other and leaves nothing else behind", () => {
+  it("writes the chunks one after the other and leaves nothing else behind", ({ folder }) => {
     const path = join(folder, "new");
     writeFileAtomic(path, [bytes("ab"), bytes(""), bytes("cde")]);
     expect(readFileSync(path, "utf8")).toBe("abcde");
     expect(readdirSync(folder)).toEqual(["new"]);
   });
 
-  it("writes an empty file from no chunks", () => {
+  it("writes an empty file from no chunks", ({ folder }) => {
     writeFileAtomic(join(folder, "empty"), []);
     expect(readFileSync(join(folder, "empty"), "utf8")).toBe("");
   });
 
-  it("replaces a longer file whole", () => {
+  it("replaces a longer file whole", ({ folder }) => {
     const path = join(folder, "file");
     writeFileSync(path, "a long old content");
     writeFileAtomic(path, [bytes("new")]);
     expect(readFileSync(path, "utf8")).toBe("new");
   });
 
-  it("follows a link and keeps it", () => {
+  it("follows a link and keeps it", ({ folder }) => {
     mkdirSync(join(folder, "elsewhere"));
     writeFileSync(join(folder, "elsewhere", "real"), "old");
     symlinkSync(join("elsewhere", "real"), join(folder, "link"));
@@ -101,13 +97,13 @@ describe("writeFileAtomic", () => {
     expect(readdirSync(join(folder, "elsewhere"))).toEqual(["real"]);
   });
 
-  it("takes a name as long as the system allows", () => {
+  it("takes a name as long as the system allows", ({ folder }) => {
     const path = join(folder, "n".repeat(255));
     writeFileAtomic(path, [bytes("x")]);
     expect(readFileSync(path, "utf8")).toBe("x");
   });
 
-  it("goes on after writes that take only a part", () => {
+  it("goes on after writes that take only a part", ({ folder }) => {
     const path = join(folder, "file");
     const content = "0123456789".repeat(7);
     const write: FileOperations["write"] = (descriptor, part) =>
@@ -116,7 +112,7 @@ describe("writeFileAtomic", () => {
     expect(readFileSync(path, "utf8")).toBe(`${content}end`);
   });
 
-  it("syncs and closes the data before the rename, and syncs the folder after it", () => {
+  it("syncs and closes the data before the rename, and syncs the folder after it", ({ folder }) => {
     const log: string[] = [];
     const names = new Map<number, string>();
     const operations: FileOperations = {
@@ -159,19 +155,22 @@ describe("writeFileAtomic, when something fails,", () => {
     },
   });
 
-  it.each(["open", "write", "sync", "rename"] as const)("keeps the old file and nothing else if %s fails", (name) => {
-    const path = join(folder, "file");
-    writeFileSync(path, "old");
-    const message = complaint(() => writeFileAtomic(path, [bytes("new")], failing(name, "ENOSPC")));
-    expect(message).toBe(
-      `write file: expected free space on the disk for "${path}", received a full disk (ENOSPC); ` +
-        "free some space or choose a folder on another disk.",
-    );
-    expect(readFileSync(path, "utf8")).toBe("old");
-    expect(readdirSync(folder)).toEqual(["file"]);
-  });
+  it.for(["open", "write", "sync", "rename"] as const)(
+    "keeps the old file and nothing else if %s fails",
+    (name, { folder }) => {
+      const path = join(folder, "file");
+      writeFileSync(path, "old");
+      const message = complaint(() => writeFileAtomic(path, [bytes("new")], failing(name, "ENOSPC")));
+      expect(message).toBe(
+        `write file: expected free space on the disk for "${path}", received a full disk (ENOSPC); ` +
+          "free some space or choose a folder on another disk.",
+      );
+      expect(readFileSync(path, "utf8")).toBe("old");
+      expect(readdirSync(folder)).toEqual(["file"]);
+    },
+  );
 
-  it("stops in the middle of a file on a disk that fills up", () => {
+  it("stops in the middle of a file on a disk that fills up", ({ folder }) => {
     const path = join(folder, "file");
     let room = 5;
     const write: FileOperations["write"] = (descriptor, part) => {
@@ -186,26 +185,26 @@ describe("writeFileAtomic, when something fails,", () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it.each([
+  it.for([
     ["EACCES", "permission to write"],
     ["EROFS", "a writable disk"],
     ["EDQUOT", "free space in the disk quota"],
     ["EIO", "a working disk"],
-  ])("explains %s", (code, expected) => {
+  ] as const)("explains %s", ([code, expected], { folder }) => {
     const path = join(folder, "file");
     const message = complaint(() => writeFileAtomic(path, [], failing("open", code)));
     expect(message).toContain(`expected ${expected} for "${path}"`);
     expect(message).toContain(`(${code}); `);
   });
 
-  it("passes an error on that is not the user's", () => {
+  it("passes an error on that is not the user's", ({ folder }) => {
     const error = caught(() => writeFileAtomic(join(folder, "file"), [], failing("sync", "EBADF")));
     expect(error).not.toBeInstanceOf(UserError);
     expect(error).toMatchObject({ code: "EBADF" });
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it("ends instead of waiting for a write that never takes anything", () => {
+  it("ends instead of waiting for a write that never takes anything", ({ folder }) => {
     const operations = { ...nodeFileOperations, write: () => 0 };
     expect(() => writeFileAtomic(join(folder, "file"), [bytes("ab")], operations)).toThrow(
       "a write of 2 bytes took none",
@@ -213,7 +212,7 @@ describe("writeFileAtomic, when something fails,", () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it("passes on what the chunks throw, and keeps the old file", () => {
+  it("passes on what the chunks throw, and keeps the old file", ({ folder }) => {
     const path = join(folder, "file");
     writeFileSync(path, "old");
     function* chunks() {
@@ -225,12 +224,12 @@ describe("writeFileAtomic, when something fails,", () => {
     expect(readdirSync(folder)).toEqual(["file"]);
   });
 
-  it("reports the first failure although the temporary file can't be removed either", () => {
+  it("reports the first failure although the temporary file can't be removed either", ({ folder }) => {
     const operations = { ...failing("sync", "ENOSPC"), remove: failing("remove", "EACCES").remove };
     expect(complaint(() => writeFileAtomic(join(folder, "file"), [], operations))).toContain("ENOSPC");
   });
 
-  it("accepts a folder that can't be synced, but reports one whose disk fails", () => {
+  it("accepts a folder that can't be synced, but reports one whose disk fails", ({ folder }) => {
     const folderFails = (code: string): FileOperations => ({
       ...nodeFileOperations,
       open(path, flags) {
@@ -244,7 +243,7 @@ describe("writeFileAtomic, when something fails,", () => {
     expect(complaint(() => writeFileAtomic(path, [bytes("2")], folderFails("EIO")))).toContain("EIO");
   });
 
-  it("names a missing folder, a file in a folder's place, and a folder in the file's place", () => {
+  it("names a missing folder, a file in a folder's place, and a folder in the file's place", ({ folder }) => {
     const missing = join(folder, "missing", "file");
     expect(complaint(() => writeFileAtomic(missing, []))).toBe(
       `write file: expected an existing folder for "${missing}", received none (ENOENT); create the folder or correct the path.`,
@@ -255,14 +254,14 @@ describe("writeFileAtomic, when something fails,", () => {
     expect(complaint(() => writeFileAtomic(folder, []))).toContain(`a regular file for "${folder}", received a folder`);
   });
 
-  it("refuses to replace a device or pipe", () => {
+  it("refuses to replace a device or pipe", ({ folder }) => {
     const pipe = join(folder, "pipe");
     execFileSync("mkfifo", [pipe]);
     expect(complaint(() => writeFileAtomic(pipe, []))).toContain("a device, pipe or socket");
     expect(readdirSync(folder)).toEqual(["pipe"]);
   });
 
-  it("refuses a folder without write permission", () => {
+  it("refuses a folder without write permission", ({ folder }) => {
     const path = join(folder, "file");
     writeFileSync(path, "old");
     chmodSync(folder, 0o555);
@@ -276,7 +275,7 @@ describe("writeFileAtomic, when something fails,", () => {
 });
 
 describe("readWhole", () => {
-  it("reads a file up to its limit, and not what is larger", () => {
+  it("reads a file up to its limit, and not what is larger", ({ folder }) => {
     const path = join(folder, "file");
     writeFileSync(path, "01234");
     expect(readWhole("read test", path, 5)).toEqual(bytes("01234"));
@@ -291,7 +290,7 @@ describe("readWhole", () => {
 });
 
 describe("openRegular", () => {
-  it("makes the file that the flags ask for, and waits for no pipe however it is to be opened", () => {
+  it("makes the file that the flags ask for, and waits for no pipe however it is to be opened", ({ folder }) => {
     const path = join(folder, "new");
     closeSync(openRegular("test", path, constants.O_RDWR | constants.O_CREAT));
     expect(readdirSync(folder)).toEqual(["new"]);
@@ -304,7 +303,7 @@ describe("openRegular", () => {
 });
 
 describe("withFile", () => {
-  it("reads exactly what is asked for, and tells the size", () => {
+  it("reads exactly what is asked for, and tells the size", ({ folder }) => {
     const path = join(folder, "file");
     writeFileSync(path, "0123456789");
     const [size, part] = withFile("read test", path, (file) => [file.size, file.read(3, 4)] as const);
@@ -312,7 +311,7 @@ describe("withFile", () => {
     expect(part).toEqual(bytes("3456"));
   });
 
-  it("reports a file that ends early", () => {
+  it("reports a file that ends early", ({ folder }) => {
     const path = join(folder, "file");
     writeFileSync(path, "0123");
     expect(complaint(() => withFile("read test", path, (file) => file.read(2, 5)))).toContain(
@@ -320,7 +319,7 @@ describe("withFile", () => {
     );
   });
 
-  it("reports a size that no memory holds", () => {
+  it("reports a size that no memory holds", ({ folder }) => {
     const path = join(folder, "file");
     writeFileSync(path, "");
     expect(complaint(() => withFile("read test", path, (file) => file.read(0, 2 ** 52)))).toContain(
@@ -328,7 +327,7 @@ describe("withFile", () => {
     );
   });
 
-  it("names a missing file, a folder, a pipe and a file that may not be read", () => {
+  it("names a missing file, a folder, a pipe and a file that may not be read", ({ folder }) => {
     const read = (path: string) => complaint(() => withFile("read test", path, () => undefined));
     const missing = join(folder, "missing");
     expect(read(missing)).toBe(

@@ -1,16 +1,10 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect } from "vitest";
+import { it } from "../../../../tests/support/folder.js";
 import { UserError } from "../errors.js";
 import { makeFolder, refuseUnwritable } from "./folders.js";
-
-let folder: string;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "folders-test-"));
-});
-afterEach(() => rmSync(folder, { recursive: true }));
 
 /** The message of the UserError that `run` throws. */
 function complaint(run: () => void): string {
@@ -29,7 +23,7 @@ describe("makeFolder", () => {
     return statSync(path).isDirectory();
   };
 
-  it("makes all that is missing, and nothing where all is there", () => {
+  it("makes all that is missing, and nothing where all is there", ({ folder }) => {
     expect(made(join(folder, "a/b/c"))).toBe(true);
     expect(made(join(folder, "a/b/c"))).toBe(true);
     expect(made(join(folder, "a/b/d/"))).toBe(true);
@@ -38,7 +32,7 @@ describe("makeFolder", () => {
     expect(made(join(folder, "deep", ...Array.from({ length: 500 }, () => "d")))).toBe(true);
   });
 
-  it("follows links to folders", () => {
+  it("follows links to folders", ({ folder }) => {
     mkdirSync(join(folder, "real"));
     symlinkSync("real", join(folder, "link"));
     expect(made(join(folder, "link"))).toBe(true);
@@ -53,7 +47,7 @@ describe("makeFolder", () => {
     },
   );
 
-  it("names what is in the way", () => {
+  it("names what is in the way", ({ folder }) => {
     writeFileSync(join(folder, "file"), "");
     execFileSync("mkfifo", [join(folder, "pipe")]);
     symlinkSync("nowhere", join(folder, "dangling"));
@@ -71,26 +65,26 @@ describe("makeFolder", () => {
 });
 
 describe("refuseUnwritable", () => {
-  const told = (name: string) => complaint(() => refuseUnwritable("test", join(folder, name)));
+  const told = (folder: string, name: string) => complaint(() => refuseUnwritable("test", join(folder, name)));
 
-  it("accepts a file, a link to one, and nothing in a folder that is open", () => {
+  it("accepts a file, a link to one, and nothing in a folder that is open", ({ folder }) => {
     writeFileSync(join(folder, "file"), "");
     symlinkSync("file", join(folder, "link"));
     for (const name of ["file", "link", "new"]) refuseUnwritable("test", join(folder, name));
     refuseUnwritable("test", "new-in-the-working-folder");
   });
 
-  it("refuses all else", () => {
+  it("refuses all else", ({ folder }) => {
     writeFileSync(join(folder, "file"), "");
     execFileSync("mkfifo", [join(folder, "pipe")]);
     symlinkSync("/dev/null", join(folder, "device"));
     symlinkSync("circle", join(folder, "circle"));
-    expect(told("pipe")).toContain("received a device, pipe or socket");
-    expect(told("device")).toContain("received a device, pipe or socket");
-    expect(told(".")).toContain("received a folder");
-    expect(told("circle")).toContain("links in a circle");
-    expect(told("none/new")).toContain("an existing folder");
-    expect(told("file/new")).toContain("folders all along the path");
-    expect(told("n".repeat(256))).toContain("a name that the system takes");
+    expect(told(folder, "pipe")).toContain("received a device, pipe or socket");
+    expect(told(folder, "device")).toContain("received a device, pipe or socket");
+    expect(told(folder, ".")).toContain("received a folder");
+    expect(told(folder, "circle")).toContain("links in a circle");
+    expect(told(folder, "none/new")).toContain("an existing folder");
+    expect(told(folder, "file/new")).toContain("folders all along the path");
+    expect(told(folder, "n".repeat(256))).toContain("a name that the system takes");
   });
 });

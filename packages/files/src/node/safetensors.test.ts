@@ -1,16 +1,10 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { expect } from "vitest";
+import { it } from "../../../../tests/support/folder.js";
 import { UserError } from "../errors.js";
 import { asTypedArray, encodeSafetensors, type TensorEntry } from "../safetensors/index.js";
 import { readSafetensors, readSafetensorsHeader, writeSafetensors } from "./safetensors.js";
-
-let folder: string;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "safetensors-test-"));
-});
-afterEach(() => rmSync(folder, { recursive: true }));
 
 const weights = new Float32Array(1000).map((_, index) => index / 7);
 const state: [string, TensorEntry][] = [
@@ -18,7 +12,7 @@ const state: [string, TensorEntry][] = [
   ["conv.weight", { dtype: "F32", shape: [10, 100], data: new Uint8Array(weights.buffer) }],
 ];
 
-it("a written file reads back with its order, values, shapes and metadata", () => {
+it("a written file reads back with its order, values, shapes and metadata", ({ folder }) => {
   const path = join(folder, "state.safetensors");
   writeSafetensors(path, state, { step: "12" });
   const { tensors, metadata } = readSafetensors(path);
@@ -29,7 +23,9 @@ it("a written file reads back with its order, values, shapes and metadata", () =
   expect(readdirSync(folder)).toEqual(["state.safetensors"]);
 });
 
-it("all tensors of a file are aligned views of one buffer as large as its data, whatever the header's length", () => {
+it("all tensors of a file are aligned views of one buffer as large as its data, whatever the header's length", ({
+  folder,
+}) => {
   const path = join(folder, "f");
   const header = '{"w":{"dtype":"F32","shape":[1000],"data_offsets":[0,4000]}}';
   // 61 bytes leave the data at byte 69 of the file, where no float may be viewed.
@@ -42,7 +38,7 @@ it("all tensors of a file are aligned views of one buffer as large as its data, 
   expect(weight && asTypedArray(weight)).toEqual(weights);
 });
 
-it("the header is read without the data", () => {
+it("the header is read without the data", ({ folder }) => {
   const path = join(folder, "f");
   writeSafetensors(path, state, { a: "b" });
   const header = readSafetensorsHeader(path);
@@ -55,7 +51,7 @@ it("the header is read without the data", () => {
   expect(header.byteLength - header.dataOffset).toBe(4001);
 });
 
-it("a file of any truncated length is refused by its path", () => {
+it("a file of any truncated length is refused by its path", ({ folder }) => {
   const path = join(folder, "f");
   const whole = Buffer.concat(encodeSafetensors([["w", { dtype: "U8", shape: [3], data: new Uint8Array(3) }]]));
   writeFileSync(path, whole);
@@ -68,19 +64,19 @@ it("a file of any truncated length is refused by its path", () => {
   }
 });
 
-it("a sparse file of a terabyte is refused by its header, before memory is asked for", () => {
+it("a sparse file of a terabyte is refused by its header, before memory is asked for", ({ folder }) => {
   const path = join(folder, "sparse");
   writeFileSync(path, Buffer.concat(encodeSafetensors([])));
   truncateSync(path, 2 ** 40);
   expect(() => readSafetensors(path)).toThrow("0 data bytes, as the header says");
 });
 
-it("a missing file and a folder are named", () => {
+it("a missing file and a folder are named", ({ folder }) => {
   expect(() => readSafetensors(join(folder, "none"))).toThrow("read safetensors: expected an existing file");
   expect(() => readSafetensors(folder)).toThrow("expected a regular file");
 });
 
-it("a tensor that can't be written leaves the old file", () => {
+it("a tensor that can't be written leaves the old file", ({ folder }) => {
   const path = join(folder, "f");
   writeSafetensors(path, state);
   const before = readFileSync(path);

@@ -1,19 +1,18 @@
 import { createHash } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { readSafetensors, writeFileInBackground } from "@peekaboo/files";
 import { encodeSafetensors } from "@peekaboo/files/safetensors";
 import { entryOf, liveTensorCount, ops, scope, Tensor } from "@peekaboo/torch";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { expect } from "vitest";
+import { it } from "../../../../tests/support/folder.js";
 import { CheckpointContents } from "./checkpoint-contents.js";
 import { verifyChecksums, withChecksums } from "./checksums.js";
 
 let path: string;
-beforeEach(() => {
-  path = join(mkdtempSync(join(tmpdir(), "peekaboo-contents-")), "f");
+it.beforeEach(({ folder }) => {
+  path = join(folder, "f");
 });
-afterEach(() => rmSync(join(path, ".."), { recursive: true }));
 
 /** Values that differ everywhere, in as many rows as it takes. */
 function ramp(rows: number, columns: number, offset = 0): Tensor {

@@ -1,9 +1,9 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type FileContents, nodeBackgroundOperations } from "@peekaboo/files";
 import { encodeSafetensors } from "@peekaboo/files/safetensors";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { expect } from "vitest";
+import { it } from "../../../../tests/support/folder.js";
 import { parseConfig } from "../config/config.js";
 import { removeUnfinished, runFolder } from "../runs/run-folder.js";
 import { CheckpointStore, readLatest } from "./checkpoint-store.js";
@@ -11,13 +11,7 @@ import { withChecksums } from "./checksums.js";
 import { CHECKPOINT_FORMAT, readCheckpoint } from "./format.js";
 import { BEGINNING } from "./progress.js";
 
-let savedir: string;
-const folder = () => runFolder({ savedir, expName: "." });
-
-beforeEach(() => {
-  savedir = mkdtempSync(join(tmpdir(), "peekaboo-store-"));
-});
-afterEach(() => rmSync(savedir, { recursive: true, force: true }));
+const folder = (savedir: string) => runFolder({ savedir, expName: "." });
 
 const metadata = (step: number) => ({
   format: CHECKPOINT_FORMAT,
@@ -39,125 +33,127 @@ function contentsOf(...chunks: Uint8Array[]): FileContents {
 
 const checkpointOf = (step: number) => contentsOf(...chunksOf(step));
 
-async function saved(...steps: number[]): Promise<CheckpointStore> {
-  const store = new CheckpointStore(folder(), 2);
+async function saved(savedir: string, ...steps: number[]): Promise<CheckpointStore> {
+  const store = new CheckpointStore(folder(savedir), 2);
   for (const step of steps) await store.save(checkpointOf(step), step);
   await store.settle();
   return store;
 }
 
-const names = () => readdirSync(savedir).sort();
+const names = (savedir: string) => readdirSync(savedir).sort();
 const silent = () => {};
 
-it("keeps the latest and the one before it", async () => {
-  await saved(2, 4, 6);
-  expect(names()).toEqual(["checkpoint-4.safetensors", "checkpoint.safetensors"]);
-  expect(readLatest(folder(), silent)?.progress.step).toBe(6);
+it("keeps the latest and the one before it", async ({ folder: savedir }) => {
+  await saved(savedir, 2, 4, 6);
+  expect(names(savedir)).toEqual(["checkpoint-4.safetensors", "checkpoint.safetensors"]);
+  expect(readLatest(folder(savedir), silent)?.progress.step).toBe(6);
   expect(readCheckpoint(join(savedir, "checkpoint-4.safetensors")).progress.step).toBe(4);
 });
 
-it("keeps as many as asked for, and one alone", async () => {
-  const three = new CheckpointStore(folder(), 3);
+it("keeps as many as asked for, and one alone", async ({ folder: savedir }) => {
+  const three = new CheckpointStore(folder(savedir), 3);
   for (const step of [1, 2, 3, 10]) await three.save(checkpointOf(step), step);
   await three.settle();
-  expect(names()).toEqual(["checkpoint-2.safetensors", "checkpoint-3.safetensors", "checkpoint.safetensors"]);
-  const one = new CheckpointStore(folder(), 1);
-  one.adopt(readCheckpoint(folder().checkpoint));
+  expect(names(savedir)).toEqual(["checkpoint-2.safetensors", "checkpoint-3.safetensors", "checkpoint.safetensors"]);
+  const one = new CheckpointStore(folder(savedir), 1);
+  one.adopt(readCheckpoint(folder(savedir).checkpoint));
   await one.save(checkpointOf(12), 12);
   await one.settle();
-  expect(names()).toEqual(["checkpoint.safetensors"]);
+  expect(names(savedir)).toEqual(["checkpoint.safetensors"]);
 });
 
-it("does not count one step's checkpoint twice", async () => {
-  await saved(2, 4, 4, 4);
-  expect(names()).toEqual(["checkpoint-2.safetensors", "checkpoint.safetensors"]);
+it("does not count one step's checkpoint twice", async ({ folder: savedir }) => {
+  await saved(savedir, 2, 4, 4, 4);
+  expect(names(savedir)).toEqual(["checkpoint-2.safetensors", "checkpoint.safetensors"]);
 });
 
-it("finds every flipped bit and every cut, and goes back to the checkpoint before", async () => {
-  await saved(2, 4);
-  const { checkpoint } = folder();
+it("finds every flipped bit and every cut, and goes back to the checkpoint before", async ({ folder: savedir }) => {
+  await saved(savedir, 2, 4);
+  const { checkpoint } = folder(savedir);
   const whole = readFileSync(checkpoint);
   for (let position = 0; position < whole.length; position += 3) {
     const damaged = Buffer.from(whole);
     damaged.writeUInt8(whole.readUInt8(position) ^ (1 << (position % 8)), position);
     writeFileSync(checkpoint, damaged);
     const said: string[] = [];
-    expect(readLatest(folder(), (text) => said.push(text))?.progress.step, `byte ${position}`).toBe(2);
+    expect(readLatest(folder(savedir), (text) => said.push(text))?.progress.step, `byte ${position}`).toBe(2);
     expect(said).toHaveLength(1);
     expect(said[0]).toContain("; going back to ");
     expect(said[0]).not.toContain("\n");
   }
   for (const length of [0, 7, 8, 100, whole.length - 1]) {
     writeFileSync(checkpoint, whole.subarray(0, length));
-    expect(readLatest(folder(), silent)?.progress.step, `${length} bytes`).toBe(2);
+    expect(readLatest(folder(savedir), silent)?.progress.step, `${length} bytes`).toBe(2);
   }
   rmSync(checkpoint);
-  expect(readLatest(folder(), silent)?.progress.step, "no latest").toBe(2);
+  expect(readLatest(folder(savedir), silent)?.progress.step, "no latest").toBe(2);
 });
 
-it("refuses in one sentence when no checkpoint is whole, and finds none in an empty folder", async () => {
-  expect(readLatest(folder(), silent)).toBeNull();
-  await saved(2, 4);
-  for (const name of names()) {
+it("refuses in one sentence when no checkpoint is whole, and finds none in an empty folder", async ({
+  folder: savedir,
+}) => {
+  expect(readLatest(folder(savedir), silent)).toBeNull();
+  await saved(savedir, 2, 4);
+  for (const name of names(savedir)) {
     const path = join(savedir, name);
     const bytes = readFileSync(path);
     bytes.writeUInt8(255, bytes.length - 1);
     writeFileSync(path, bytes);
   }
-  expect(() => readLatest(folder(), silent)).toThrow(
+  expect(() => readLatest(folder(savedir), silent)).toThrow(
     /^resume: expected a whole checkpoint for \S+, received 2 damaged ones \(.*another tensor "b"\); put [^\n]*\.$/,
   );
 });
 
-it("reads files from before there were checksums, and none that lost them", () => {
-  writeFileSync(folder().checkpoint, Buffer.concat(chunksOf(3, false)));
-  expect(readLatest(folder(), silent)?.progress.step).toBe(3);
+it("reads files from before there were checksums, and none that lost them", ({ folder: savedir }) => {
+  writeFileSync(folder(savedir).checkpoint, Buffer.concat(chunksOf(3, false)));
+  expect(readLatest(folder(savedir), silent)?.progress.step).toBe(3);
   for (const key of ["checksum", "checksums"]) {
     const text = Buffer.concat(chunksOf(3)).toString("latin1").replace(`"${key}":`, `"${key.toUpperCase()}":`);
-    writeFileSync(folder().checkpoint, Buffer.from(text, "latin1"));
-    expect(() => readCheckpoint(folder().checkpoint)).toThrow("agree with their checksums");
+    writeFileSync(folder(savedir).checkpoint, Buffer.from(text, "latin1"));
+    expect(() => readCheckpoint(folder(savedir).checkpoint)).toThrow("agree with their checksums");
   }
 });
 
-it("makes the checkpoint that a run went back to the latest, and removes later ones", async () => {
-  await saved(2, 4, 6);
-  writeFileSync(folder().checkpoint, "damaged");
-  const start = readLatest(folder(), silent);
+it("makes the checkpoint that a run went back to the latest, and removes later ones", async ({ folder: savedir }) => {
+  await saved(savedir, 2, 4, 6);
+  writeFileSync(folder(savedir).checkpoint, "damaged");
+  const start = readLatest(folder(savedir), silent);
   if (start === null) throw new TypeError("a checkpoint");
-  const store = new CheckpointStore(folder(), 2);
+  const store = new CheckpointStore(folder(savedir), 2);
   store.adopt(start);
-  expect(names()).toEqual(["checkpoint.safetensors"]);
-  expect(readCheckpoint(folder().checkpoint).progress.step).toBe(4);
+  expect(names(savedir)).toEqual(["checkpoint.safetensors"]);
+  expect(readCheckpoint(folder(savedir).checkpoint).progress.step).toBe(4);
   await store.save(checkpointOf(5), 5);
-  expect(names()).toEqual(["checkpoint-4.safetensors", "checkpoint.safetensors"]);
+  expect(names(savedir)).toEqual(["checkpoint-4.safetensors", "checkpoint.safetensors"]);
 });
 
 const SYSTEM_CALLS = ["open", "write", "flush", "sync", "rename"] as const;
 
-it.each(SYSTEM_CALLS)(
+it.for(SYSTEM_CALLS)(
   "leaves what there was when %s finds the disk full, and tells how much is needed",
-  async (call) => {
-    await saved(2, 4);
+  async (call, { folder: savedir }) => {
+    await saved(savedir, 2, 4);
     const fail = () => {
       throw Object.assign(new Error("no space"), { code: "ENOSPC" });
     };
-    const store = new CheckpointStore(folder(), 2, { ...nodeBackgroundOperations, [call]: fail });
-    store.adopt(readCheckpoint(folder().checkpoint));
+    const store = new CheckpointStore(folder(savedir), 2, { ...nodeBackgroundOperations, [call]: fail });
+    store.adopt(readCheckpoint(folder(savedir).checkpoint));
     const large = contentsOf(...chunksOf(6), new Uint8Array(3_000_000));
     await expect(store.save(large, 6)).rejects.toThrow(
       /^save checkpoint: expected 3\.0 MB of free space for "\S+checkpoint\.safetensors", received a disk with .* free \(ENOSPC\)/,
     );
-    expect(readLatest(folder(), silent)?.progress.step).toBe(4);
+    expect(readLatest(folder(savedir), silent)?.progress.step).toBe(4);
     expect(readCheckpoint(join(savedir, "checkpoint-2.safetensors")).progress.step).toBe(2);
-    expect(names().filter((name) => name.endsWith(".tmp"))).toEqual([]);
+    expect(names(savedir).filter((name) => name.endsWith(".tmp"))).toEqual([]);
   },
 );
 
-it("has a whole checkpoint at every moment of a save", async () => {
-  await saved(2, 4);
+it("has a whole checkpoint at every moment of a save", async ({ folder: savedir }) => {
+  await saved(savedir, 2, 4);
   const seen: (number | undefined)[] = [];
-  const look = () => void seen.push(readLatest(folder(), silent)?.progress.step);
-  const store = new CheckpointStore(folder(), 2, {
+  const look = () => void seen.push(readLatest(folder(savedir), silent)?.progress.step);
+  const store = new CheckpointStore(folder(savedir), 2, {
     ...nodeBackgroundOperations,
     sync: async (descriptor) => {
       look();
@@ -169,15 +165,15 @@ it("has a whole checkpoint at every moment of a save", async () => {
       look();
     },
   });
-  store.adopt(readCheckpoint(folder().checkpoint));
+  store.adopt(readCheckpoint(folder(savedir).checkpoint));
   await store.save(checkpointOf(6), 6);
   expect(seen).toEqual([4, 4, 6, 6]);
 });
 
-it.each([1, 2])(
+it.for([1, 2])(
   "finds that a disk did not keep what was written, and keeps the checkpoint before: --keep %i",
-  async (keep) => {
-    await saved(2, 4);
+  async (keep, { folder: savedir }) => {
+    await saved(savedir, 2, 4);
     const spoiling = {
       ...nodeBackgroundOperations,
       write: (descriptor: number, bytes: Uint8Array, position: number) => {
@@ -186,31 +182,31 @@ it.each([1, 2])(
         return nodeBackgroundOperations.write(descriptor, spoiled, position);
       },
     };
-    const store = new CheckpointStore(folder(), keep, spoiling);
-    store.adopt(readCheckpoint(folder().checkpoint));
+    const store = new CheckpointStore(folder(savedir), keep, spoiling);
+    store.adopt(readCheckpoint(folder(savedir).checkpoint));
     await store.save(checkpointOf(6), 6);
     const sentence =
       /^save checkpoint: expected a file that reads as it was written for .*, received another tensor "b"; /;
     await expect(store.settle()).rejects.toThrow(sentence);
     await expect(store.save(checkpointOf(8), 8)).rejects.toThrow(sentence);
-    expect(readLatest(folder(), silent)?.progress.step).toBe(4);
+    expect(readLatest(folder(savedir), silent)?.progress.step).toBe(4);
   },
 );
 
-it("keeps the one before, and no older one goes, until the new one is verified", async () => {
-  await saved(2, 4);
-  const store = new CheckpointStore(folder(), 1);
-  store.adopt(readCheckpoint(folder().checkpoint));
+it("keeps the one before, and no older one goes, until the new one is verified", async ({ folder: savedir }) => {
+  await saved(savedir, 2, 4);
+  const store = new CheckpointStore(folder(savedir), 1);
+  store.adopt(readCheckpoint(folder(savedir).checkpoint));
   await store.save(checkpointOf(6), 6);
-  expect(names()).toContain("checkpoint-4.safetensors");
+  expect(names(savedir)).toContain("checkpoint-4.safetensors");
   await store.settle();
-  expect(names()).toEqual(["checkpoint.safetensors"]);
+  expect(names(savedir)).toEqual(["checkpoint.safetensors"]);
 });
 
-it("clears away what a killed process left half written, and nothing else", async () => {
-  await saved(2);
+it("clears away what a killed process left half written, and nothing else", async ({ folder: savedir }) => {
+  await saved(savedir, 2);
   writeFileSync(join(savedir, ".writing-77-abc.tmp"), "half");
-  removeUnfinished(folder());
-  expect(names()).toEqual(["checkpoint.safetensors"]);
-  expect(existsSync(folder().checkpoint)).toBe(true);
+  removeUnfinished(folder(savedir));
+  expect(names(savedir)).toEqual(["checkpoint.safetensors"]);
+  expect(existsSync(folder(savedir).checkpoint)).toBe(true);
 });

@@ -1,9 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readSafetensors, writeSafetensors } from "@peekaboo/files";
 import { ops, scope, Tensor, UserError } from "@peekaboo/torch";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect } from "vitest";
+import { it } from "../../../../tests/support/folder.js";
 import { parseConfig } from "../config/config.js";
 import { Network } from "../models/network.js";
 import { prune } from "../pruning/loop.js";
@@ -14,7 +14,6 @@ import { readCheckpoint } from "./format.js";
 import { inspectFile } from "./inspect.js";
 import { BEGINNING } from "./progress.js";
 
-let folder: string;
 let path: string;
 let trainer: Trainer;
 let input: Tensor;
@@ -28,8 +27,7 @@ const config = parseConfig({
   psg: { takeSign: false },
 });
 
-beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), "peekaboo-checkpoint-"));
+it.beforeEach(async ({ folder }) => {
   path = join(folder, "checkpoint.safetensors");
   const { arch, width, psg } = config;
   const network = new Network({ arch, width, psg, numClasses: 10 });
@@ -52,7 +50,6 @@ beforeEach(async () => {
 afterEach(() => {
   trainer.dispose();
   trainer.network.dispose();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 describe("a checkpoint", () => {
@@ -125,7 +122,7 @@ describe("a checkpoint", () => {
     expect(report.layers).toHaveLength(21);
   });
 
-  it("is refused when it is cut, belongs to another architecture, or is no checkpoint", () => {
+  it("is refused when it is cut, belongs to another architecture, or is no checkpoint", ({ folder }) => {
     const whole = readFileSync(path);
     const cut = join(folder, "cut.safetensors");
     writeFileSync(cut, whole.subarray(0, whole.length - 100));

@@ -1,16 +1,15 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readSafetensorsHeader, writeSafetensors } from "@peekaboo/files";
 import type { TensorEntry } from "@peekaboo/files/safetensors";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { expect } from "vitest";
+import { it } from "../../../../tests/support/folder.js";
 import { verifyWritten, withChecksums } from "./checksums.js";
 
 let path: string;
-beforeEach(() => {
-  path = join(mkdtempSync(join(tmpdir(), "peekaboo-checksums-")), "f.safetensors");
+it.beforeEach(({ folder }) => {
+  path = join(folder, "f.safetensors");
 });
-afterEach(() => rmSync(join(path, ".."), { recursive: true }));
 
 const filled = (count: number): TensorEntry => ({
   dtype: "U8",

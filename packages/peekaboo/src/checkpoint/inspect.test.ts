@@ -1,18 +1,14 @@
-import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeSafetensors } from "@peekaboo/files";
 import { UserError } from "@peekaboo/files/errors";
 import type { TensorEntry } from "@peekaboo/files/safetensors";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { sharedFolder } from "../../../../tests/support/folder.js";
 import { formatReport } from "../cli/inspect.js";
 import { inspectFile } from "./inspect.js";
 
-let folder = "";
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "peekaboo-inspect-"));
-});
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const folder = sharedFolder();
 
 const floats = (...shape: number[]): TensorEntry => {
   const size = shape.reduce((product, extent) => product * extent, 1);

@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { writeSafetensors } from "@peekaboo/files";
@@ -7,7 +6,8 @@ import { UserError } from "@peekaboo/files/errors";
 import type { TensorEntry } from "@peekaboo/files/safetensors";
 import { writePth } from "@peekaboo/pth";
 import { entryOf, liveTensorCount, type Tensor } from "@peekaboo/torch";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect } from "vitest";
+import { it } from "../../../../tests/support/folder.js";
 import { parseConfig } from "../config/config.js";
 import { Network } from "../models/network.js";
 import { prune } from "../pruning/loop.js";
@@ -21,14 +21,12 @@ import { findState, readStateFile } from "./state-file.js";
 type Entries = [string, TensorEntry][];
 
 const OPTIONS = { arch: "ResNet20", width: 0.25, numClasses: 10 };
-let folder: string;
 let path: string;
 let network: Network;
 /** Another seed's network, what files are made of. */
 let source: Network;
 
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "peekaboo-pretrained-"));
+it.beforeEach(({ folder }) => {
   path = join(folder, "weights");
   network = new Network(OPTIONS);
   network.initialise("kaiming_normal", 1);
@@ -38,7 +36,6 @@ beforeEach(() => {
 afterEach(() => {
   network.dispose();
   source.dispose();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 const values = (state: ReadonlyMap<string, Tensor>) =>

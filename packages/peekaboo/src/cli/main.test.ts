@@ -1,9 +1,7 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { DistributedError, TorchError } from "@peekaboo/torch/errors";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, vi } from "vitest";
+import { it } from "../../../../tests/support/folder.js";
 import { parseConfig, type TrainConfig } from "../config/config.js";
 import { trainOptions } from "../config/options.js";
 import { optionsOf } from "../config/table.js";
@@ -471,19 +469,13 @@ describe("peekaboo evaluate", () => {
 });
 
 describe("peekaboo data list", () => {
-  let folder = "";
-  beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), "peekaboo-cli-"));
-  });
-  afterEach(() => rmSync(folder, { recursive: true, force: true }));
-
-  it.each([["data", "list"], ["data"]])("tells what is missing and how to get it: %s %s", async (...argv) => {
-    const { status, stdout } = await peekaboo(...argv, "--data-folder", folder);
+  it.for(["data list", "data"])("tells what is missing and how to get it: %s", async (command, { folder }) => {
+    const { status, stdout } = await peekaboo(...command.split(" "), "--data-folder", folder);
     expect(status).toBe(0);
     expect(stdout).toMatch(/^cifar10 +CIFAR-10 +10 +50,000 +10,000 +- +not fetched: peekaboo data cifar10$/m);
   });
 
-  it("is JSON on demand", async () => {
+  it("is JSON on demand", async ({ folder }) => {
     const { stdout } = await peekaboo("data", "list", "--json", "--data-folder", folder);
     expect(JSON.parse(stdout)).toMatchObject([
       { name: "cifar10", classes: 10, train: 50_000, test: 10_000 },

@@ -1,11 +1,11 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readSafetensors } from "@peekaboo/files";
 import { UserError } from "@peekaboo/files/errors";
 import { asTypedArray } from "@peekaboo/files/safetensors";
 import { ops, scope, Tensor } from "@peekaboo/torch";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { sharedFolder } from "../../../../tests/support/folder.js";
 import { networkOptions, writeCheckpoint } from "../checkpoint/checkpoint.js";
 import { loadPretrained } from "../checkpoint/pretrained.js";
 import { BEGINNING } from "../checkpoint/progress.js";
@@ -17,12 +17,11 @@ import { magnitude } from "../pruning/pruners/magnitude.js";
 import { Trainer } from "../training/trainer.js";
 import { type ExportOptions, exportFile } from "./export-file.js";
 
-let folder: string;
+const folder = sharedFolder();
 let checkpoint: string;
 let network: Network;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "peekaboo-export-"));
   checkpoint = join(folder, "best.safetensors");
   const config = parseConfig({ arch: "ResNet20", width: 0.25, optimizer: "BOP" });
   network = new Network({ arch: "ResNet20", width: 0.25, numClasses: 10 });
@@ -38,7 +37,6 @@ beforeAll(async () => {
 });
 afterAll(() => {
   network.dispose();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 const DEFAULTS: ExportOptions = { format: "pth", output: null, raw: false, force: true };

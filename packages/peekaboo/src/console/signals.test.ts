@@ -1,8 +1,8 @@
 import { spawn, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { sharedFolder } from "../../../../tests/support/folder.js";
 import { ignoresHangup, isUrgent, signalOf, statusOf } from "./signals.js";
 
 it("a signal's exit status is 128 and its number, and back", () => {
@@ -19,7 +19,7 @@ it("a second signal is urgent, but not a SIGHUP, nor a SIGINT at the same time",
 });
 
 describe("a process was started to outlive its terminal", () => {
-  let folder: string;
+  const folder = sharedFolder();
   const NO_PARENT = 0;
 
   /** A folder as in /proc, with a standard input opened so. */
@@ -30,11 +30,6 @@ describe("a process was started to outlive its terminal", () => {
     writeFileSync(join(own, "fdinfo/0"), `pos:\t0\nflags:\t${flags}\nmnt_id:\t23\n`);
     return own;
   }
-
-  beforeAll(() => {
-    folder = mkdtempSync(join(tmpdir(), "peekaboo-signals-"));
-  });
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   it("when nohup gave it an input that can't be read, and not with any other", () => {
     expect(ignoresHangup({}, NO_PARENT, withInput("0100001", "/dev/null"))).toBe(true);

@@ -1,10 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
-import { homedir, tmpdir } from "node:os";
+import { readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import { readSafetensors, writeSafetensors } from "@peekaboo/files";
 import { UserError } from "@peekaboo/files/errors";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect } from "vitest";
 import { tinyArrays, tinySource } from "../../../../tests/support/data.js";
+import { it } from "../../../../tests/support/folder.js";
 import { cachePath, dataFolder, readCache, writeCache } from "./cache.js";
 import type { DatasetSource } from "./source.js";
 
@@ -14,14 +15,9 @@ const { sha256: _test, ...test } = source.splits.test;
 /** The same data set where no checksum is known beforehand. */
 const unpinned: DatasetSource = { ...source, splits: { train, test } };
 
-let folder: string;
 let path: string;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "peekaboo-cache-"));
+it.beforeEach(({ folder }) => {
   path = cachePath(folder, source);
-});
-afterEach(() => {
-  rmSync(folder, { recursive: true });
 });
 
 describe("dataFolder", () => {

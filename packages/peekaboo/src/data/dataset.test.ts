@@ -1,8 +1,7 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readdirSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "@peekaboo/files/errors";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect } from "vitest";
 import {
   binaryFiles,
   md5Of,
@@ -16,18 +15,11 @@ import {
   withBinary,
   withSheets,
 } from "../../../../tests/support/data.js";
+import { it } from "../../../../tests/support/folder.js";
 import { cachePath } from "./cache.js";
 import { datasetStatus, openDataset, openSource } from "./dataset.js";
 import { urlArchive } from "./fetch/origins.js";
 import type { Candidate, DataProgress } from "./source.js";
-
-let folder: string;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "peekaboo-data-"));
-});
-afterEach(() => {
-  rmSync(folder, { recursive: true });
-});
 
 const binaryAt = (url: string): Candidate =>
   withBinary(urlArchive({ url, bytes: tinyBinary.length, checksum: md5Of(tinyBinary), files: binaryFiles }));
@@ -48,7 +40,7 @@ async function serveBoth() {
 }
 
 describe("openSource", () => {
-  it("fetches the first candidate, keeps one file, and needs no network afterwards", async () => {
+  it("fetches the first candidate, keeps one file, and needs no network afterwards", async ({ folder }) => {
     await using server = await serveBoth();
     const source = tinySource([binaryAt(`${server.url}/binary.tgz`)]);
     const stages: string[] = [];
@@ -70,7 +62,7 @@ describe("openSource", () => {
     expect(server.requests).toEqual(["/binary.tgz"]);
   });
 
-  it("goes on to the next candidate, which gives the same arrays", async () => {
+  it("goes on to the next candidate, which gives the same arrays", async ({ folder }) => {
     await using server = await serveBoth();
     const unreachable: DataProgress[] = [];
     const onProgress = (progress: DataProgress) => {
@@ -84,7 +76,7 @@ describe("openSource", () => {
     expect(unreachable).toEqual([{ stage: "unreachable", location: first.location, reason: "HTTP status 404" }]);
   });
 
-  it("names all that it tried when nothing can be reached, and leaves nothing behind", async () => {
+  it("names all that it tried when nothing can be reached, and leaves nothing behind", async ({ folder }) => {
     await using server = await serveBoth();
     const source = tinySource([binaryAt(`${server.url}/gone.tgz`), binaryAt("http://127.0.0.1:1/refused.tgz")]);
     const opening = openSource(source, { folder });
@@ -96,7 +88,7 @@ describe("openSource", () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it("goes on with an interrupted download the next time", async () => {
+  it("goes on with an interrupted download the next time", async ({ folder }) => {
     const controller = new AbortController();
     await using server = await serve((request, response) => {
       if (server.requests.length > 1) return send(tinyBinary, request, response);
@@ -111,7 +103,7 @@ describe("openSource", () => {
     expect(readdirSync(folder)).toEqual(["tiny.v1.safetensors"]);
   });
 
-  it("downloads once for all who ask at the same time", async () => {
+  it("downloads once for all who ask at the same time", async ({ folder }) => {
     await using server = await serveBoth();
     const source = tinySource([binaryAt(`${server.url}/binary.tgz`)]);
     const datasets = await Promise.all([1, 2, 3].map(() => openSource(source, { folder })));
@@ -119,13 +111,13 @@ describe("openSource", () => {
     expect(server.requests).toEqual(["/binary.tgz"]);
   });
 
-  it("asks for the network only when it may", async () => {
+  it("asks for the network only when it may", async ({ folder }) => {
     const source = tinySource([binaryAt("http://127.0.0.1:1/never.tgz")]);
     const message = `received none; run \`peekaboo data tiny\` while connected.`;
     await expect(openSource(source, { folder, offline: true })).rejects.toThrow(message);
   });
 
-  it("refuses a damaged file, and fetches it again for who asks for repair", async () => {
+  it("refuses a damaged file, and fetches it again for who asks for repair", async ({ folder }) => {
     await using server = await serveBoth();
     const source = tinySource([binaryAt(`${server.url}/binary.tgz`)]);
     const { train } = await openSource(source, { folder });
@@ -138,7 +130,7 @@ describe("openSource", () => {
     expect((await openSource(source, { folder, offline: true })).train).toEqual(train);
   });
 
-  it("reports a folder that can't be written", async () => {
+  it("reports a folder that can't be written", async ({ folder }) => {
     await using server = await serveBoth();
     const source = tinySource([binaryAt(`${server.url}/binary.tgz`)]);
     const file = join(folder, "file");
@@ -150,12 +142,12 @@ describe("openSource", () => {
 });
 
 describe("openDataset", () => {
-  it("suggests the nearest name for an unknown one", async () => {
+  it("suggests the nearest name for an unknown one", async ({ folder }) => {
     const opening = openDataset("cifr10", { folder, offline: true });
     await expect(opening).rejects.toThrow('received "cifr10"; did you mean cifar10?');
   });
 
-  it("knows a data set under its usual spellings", async () => {
+  it("knows a data set under its usual spellings", async ({ folder }) => {
     for (const name of ["cifar10", "CIFAR10", "CIFAR-10"]) {
       await expect(openDataset(name, { folder, offline: true })).rejects.toThrow("run `peekaboo data cifar10`");
     }
@@ -165,7 +157,7 @@ describe("openDataset", () => {
 });
 
 describe("datasetStatus", () => {
-  it("tells what there is, and how large what is here", () => {
+  it("tells what there is, and how large what is here", ({ folder }) => {
     const path = join(folder, "cifar10.v1.safetensors");
     const status = { name: "cifar10", title: "CIFAR-10", classes: 10, train: 50_000, test: 10_000, path };
     expect(datasetStatus(folder)[0]).toEqual({ ...status, bytes: undefined });

@@ -1,7 +1,6 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect } from "vitest";
 import {
   binaryFiles,
   sheetFiles,
@@ -14,6 +13,7 @@ import {
   withBinary,
   withSheets,
 } from "../../../../tests/support/data.js";
+import { it } from "../../../../tests/support/folder.js";
 import { cachePath } from "./cache.js";
 import { hex } from "./checksum.js";
 import { openSource } from "./dataset.js";
@@ -21,14 +21,9 @@ import { importSource } from "./import.js";
 import type { Candidate, DataProgress } from "./source.js";
 import { sha256 } from "./verify.js";
 
-let folder: string;
 let data: string;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "peekaboo-import-"));
+it.beforeEach(({ folder }) => {
   data = join(folder, "data");
-});
-afterEach(() => {
-  rmSync(folder, { recursive: true });
 });
 
 /** Formats that are known and nowhere fetched. */
@@ -39,7 +34,7 @@ const one = { path: "one.bin", content: tinyRecords(0, 3) };
 const two = { path: "two.bin", content: tinyRecords(3, 6) };
 const test = { path: "test.bin", content: tinyRecords(6, 9) };
 
-function saved(content: Uint8Array, name = "mine.tgz"): string {
+function saved(folder: string, content: Uint8Array, name = "mine.tgz"): string {
   const file = join(folder, name);
   writeFileSync(file, content);
   return file;
@@ -55,17 +50,17 @@ async function stagesOf(file: string): Promise<string[]> {
 }
 
 describe("importSource", () => {
-  it("takes either format, for good", async () => {
+  it("takes either format, for good", async ({ folder }) => {
     for (const content of [tinyBinary, await tinyPackage()]) {
       const own = join(folder, `data-${content.length}`);
-      const dataset = await importSource(source, saved(content), { folder: own });
+      const dataset = await importSource(source, saved(folder, content), { folder: own });
       expect(dataset.train.images).toEqual(tinyArrays.train.images);
       expect(dataset.test.labels).toEqual(tinyArrays.test.labels);
       expect(await openSource(source, { folder: own, offline: true })).toEqual(dataset);
     }
   });
 
-  it("takes a folder of unpacked files", async () => {
+  it("takes a folder of unpacked files", async ({ folder }) => {
     const unpacked = join(folder, "unpacked");
     mkdirSync(unpacked);
     for (const { path, content } of [one, two, test]) writeFileSync(join(unpacked, path), content);
@@ -74,20 +69,20 @@ describe("importSource", () => {
     await expect(importSource(source, unpacked, { folder: data })).rejects.toThrow("received only one.bin, test.bin");
   });
 
-  it("knows an archive again, and unpacks any other", async () => {
-    const file = saved(tinyBinary);
+  it("knows an archive again, and unpacks any other", async ({ folder }) => {
+    const file = saved(folder, tinyBinary);
     expect(await stagesOf(file)).toEqual(["unpack", "verify", "store"]);
     expect(await stagesOf(file)).toEqual([]);
-    expect(await stagesOf(saved(tinyBinary, "copy.tgz"))).toEqual([]);
-    expect(await stagesOf(saved(await tinyPackage()))).toEqual(["unpack", "verify", "store"]);
+    expect(await stagesOf(saved(folder, tinyBinary, "copy.tgz"))).toEqual([]);
+    expect(await stagesOf(saved(folder, await tinyPackage()))).toEqual(["unpack", "verify", "store"]);
     const altered = Uint8Array.from(tinyRecords(3, 6));
     altered[5] = 99;
-    const wrong = saved(tarOf([one, { ...two, content: altered }, test]));
+    const wrong = saved(folder, tarOf([one, { ...two, content: altered }, test]));
     await expect(importSource(source, wrong, { folder: data })).rejects.toThrow("for the SHA-256 of the train images");
   });
 
-  it("takes an archive anew when what was stored of it is damaged", async () => {
-    const file = saved(tinyBinary);
+  it("takes an archive anew when what was stored of it is damaged", async ({ folder }) => {
+    const file = saved(folder, tinyBinary);
     await stagesOf(file);
     const path = cachePath(data, source);
     const whole = statSync(path).size;
@@ -96,9 +91,9 @@ describe("importSource", () => {
     expect(statSync(path).size).toBe(whole);
   });
 
-  it("says what is wrong with an archive, and keeps nothing of it", async () => {
+  it("says what is wrong with an archive, and keeps nothing of it", async ({ folder }) => {
     const taking = (entries: Parameters<typeof tarOf>[0]) =>
-      importSource(source, saved(tarOf(entries)), { folder: data });
+      importSource(source, saved(folder, tarOf(entries)), { folder: data });
     await expect(taking([{ path: "x", content: "y" }])).rejects.toThrow(
       "an archive or a folder that holds one.bin and 2 more, or one.png and 4 more",
     );
@@ -115,12 +110,12 @@ describe("importSource", () => {
     expect(existsSync(cachePath(data, source))).toBe(false);
   });
 
-  it("proves the files by their own checksums where the arrays' aren't known", async () => {
+  it("proves the files by their own checksums where the arrays' aren't known", async ({ folder }) => {
     const { sha256: _, ...train } = source.splits.train;
     const unpinned = { ...source, splits: { ...source.splits, train } };
     const proven: Candidate = { ...binary, checksums: { "one.bin": hex("sha256", sha256(one.content)) } };
     const from = (entries: Parameters<typeof tarOf>[0]) =>
-      importSource({ ...unpinned, candidates: [proven] }, saved(tarOf(entries)), { folder: data });
+      importSource({ ...unpinned, candidates: [proven] }, saved(folder, tarOf(entries)), { folder: data });
     const altered = Uint8Array.from(one.content);
     altered[5] = 99;
     await expect(from([{ ...one, content: altered }, two, test])).rejects.toThrow(

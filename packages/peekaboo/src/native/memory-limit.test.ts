@@ -1,8 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
+import { sharedFolder } from "../../../../tests/support/folder.js";
 
 const library = new URL("../../dist/native/library.js", import.meta.url).href;
 
@@ -86,11 +85,7 @@ describe.runIf(process.platform === "linux")("under a limit of address space", (
 });
 
 describe("in a cgroup with a limit of a gibibyte, of which a sixteenth isn't for tensors", () => {
-  let folder: string;
-  beforeAll(() => {
-    folder = mkdtempSync(join(tmpdir(), "peekaboo-cgroup-"));
-  });
-  afterAll(() => rmSync(folder, { recursive: true }));
+  const folder = sharedFolder();
 
   /** What `body` returns where so many megabytes are in use; `use()` and `keep()` change that, and what it is used for. */
   function runIn(used: number, body: string, processes = 1): unknown {

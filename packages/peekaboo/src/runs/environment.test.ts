@@ -1,14 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { expect, it } from "vitest";
+import { sharedFolder } from "../../../../tests/support/folder.js";
 import { cpuFeatures, environmentOf, environmentSchema } from "./environment.js";
 
-let folder: string;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "peekaboo-environment-"));
-});
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const folder = sharedFolder();
 
 it("tells the version, this process and what it is given, as its schema has it", () => {
   const data = { "train.images.sha256": "ab" };

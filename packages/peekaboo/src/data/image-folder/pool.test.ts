@@ -1,8 +1,7 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
+import { sharedFolder } from "../../../../../tests/support/folder.js";
 import { solid, writeFiles } from "../../../../../tests/support/images.js";
 import type { Work } from "./job.js";
 import { DecoderPool } from "./pool.js";
@@ -10,17 +9,13 @@ import { DecoderPool } from "./pool.js";
 const SIZE = 8;
 const BYTES = SIZE * SIZE * 3;
 
-let folder: string;
+const folder = sharedFolder();
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "peekaboo-pool-"));
   await writeFiles(folder, {
     "red.png": solid([255, 0, 0]).png().toBuffer(),
     "blue.png": solid([0, 0, 255]).png().toBuffer(),
     "bad.png": Buffer.from("no image"),
   });
-});
-afterAll(() => {
-  rmSync(folder, { recursive: true });
 });
 
 function workOf(pool: DecoderPool, ...names: string[]): Work {

@@ -1,30 +1,30 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect } from "vitest";
+import { it } from "../../../../../tests/support/folder.js";
 import { writeFiles } from "../../../../../tests/support/images.js";
 import { imagePath, scanImageFolder } from "./scan.js";
 
-let folder: string;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "peekaboo-scan-"));
-});
-afterEach(() => {
-  rmSync(folder, { recursive: true });
-});
-
 /** Empty files: a scan looks at names alone. */
-const touch = (...names: string[]) =>
+const touch = (folder: string, ...names: string[]) =>
   writeFiles(folder, Object.fromEntries(names.map((name) => [name, new Uint8Array()])));
-const touchVal = (...classes: string[]) => touch(...classes.map((name) => `val/${name}/0.png`));
+const touchVal = (folder: string, ...classes: string[]) => touch(folder, ...classes.map((name) => `val/${name}/0.png`));
 
 describe("scanImageFolder", () => {
-  it("numbers classes and images in code point order", async () => {
+  it("numbers classes and images in code point order", async ({ folder }) => {
     // In UTF-16 units 😀 would come before ﬁ (U+FB01).
-    await touch("train/😀/1.jpg", "train/ﬁ/1.jpg", "train/b/1.jpg", "train/Z/1.jpg", "train/a/1.jpg");
-    await touch("train/b/10.jpg", "train/b/2.jpg", "train/b/B.jpg", "train/b/é.jpg", "train/b/😀.jpg", "train/b/ﬁ.jpg");
-    await touchVal("Z", "a", "b", "ﬁ", "😀");
+    await touch(folder, "train/😀/1.jpg", "train/ﬁ/1.jpg", "train/b/1.jpg", "train/Z/1.jpg", "train/a/1.jpg");
+    await touch(
+      folder,
+      "train/b/10.jpg",
+      "train/b/2.jpg",
+      "train/b/B.jpg",
+      "train/b/é.jpg",
+      "train/b/😀.jpg",
+      "train/b/ﬁ.jpg",
+    );
+    await touchVal(folder, "Z", "a", "b", "ﬁ", "😀");
     const { classes, train, val } = await scanImageFolder(folder);
     expect(classes).toEqual(["Z", "a", "b", "ﬁ", "😀"]);
     const b = ["1.jpg", "10.jpg", "2.jpg", "B.jpg", "é.jpg", "ﬁ.jpg", "😀.jpg"];
@@ -33,11 +33,19 @@ describe("scanImageFolder", () => {
     expect([...val.labels]).toEqual([0, 1, 2, 3, 4]);
   });
 
-  it("takes images by their endings, in any case, and counts what else is there", async () => {
-    await touch("train/a/1.jpg", "train/a/2.JPEG", "train/a/3.Png", "train/a/4.WEBP", "train/a/jpg", "train/a/5.gif");
-    await touch("train/a/6.jpg.txt", "train/readme.jpg", "train/a/8.TIF", "train/a/b/9.heic", "val/a/10.Txt");
-    await touch("train/a/7.\u001b]0;x");
-    await touchVal("a");
+  it("takes images by their endings, in any case, and counts what else is there", async ({ folder }) => {
+    await touch(
+      folder,
+      "train/a/1.jpg",
+      "train/a/2.JPEG",
+      "train/a/3.Png",
+      "train/a/4.WEBP",
+      "train/a/jpg",
+      "train/a/5.gif",
+    );
+    await touch(folder, "train/a/6.jpg.txt", "train/readme.jpg", "train/a/8.TIF", "train/a/b/9.heic", "val/a/10.Txt");
+    await touch(folder, "train/a/7.\u001b]0;x");
+    await touchVal(folder, "a");
     const { train, passedOver } = await scanImageFolder(folder);
     expect(train.names).toEqual(["1.jpg", "2.JPEG", "3.Png", "4.WEBP", "5.gif", "8.TIF"]);
     expect(Object.fromEntries(passedOver)).toEqual({
@@ -49,32 +57,46 @@ describe("scanImageFolder", () => {
     });
   });
 
-  it("takes nothing hidden for an image or a class", async () => {
-    await touch("train/a/1.jpg", "train/a/._1.jpg", "train/a/.DS_Store", "train/a/.ipynb_checkpoints/1-checkpoint.jpg");
-    await touch("train/.ipynb_checkpoints/2.jpg", "train/__MACOSX/a/._1.jpg", "train/a/__MACOSX/3.jpg");
-    await touchVal("a");
+  it("takes nothing hidden for an image or a class", async ({ folder }) => {
+    await touch(
+      folder,
+      "train/a/1.jpg",
+      "train/a/._1.jpg",
+      "train/a/.DS_Store",
+      "train/a/.ipynb_checkpoints/1-checkpoint.jpg",
+    );
+    await touch(folder, "train/.ipynb_checkpoints/2.jpg", "train/__MACOSX/a/._1.jpg", "train/a/__MACOSX/3.jpg");
+    await touchVal(folder, "a");
     const { classes, train, passedOver } = await scanImageFolder(folder);
     expect([classes, train.names, passedOver.size]).toEqual([["a"], ["1.jpg"], 0]);
   });
 
-  it("reads folders below a class's, sorted by their whole paths", async () => {
+  it("reads folders below a class's, sorted by their whole paths", async ({ folder }) => {
     // "-" comes before "/", so sub-1 before sub/deep; and a folder's own images before those below it.
-    await touch("train/a/sub/deep/1.jpg", "train/a/sub-1/1.jpg", "train/a/sub/2.jpg", "train/a/z.jpg");
-    await touchVal("a");
+    await touch(folder, "train/a/sub/deep/1.jpg", "train/a/sub-1/1.jpg", "train/a/sub/2.jpg", "train/a/z.jpg");
+    await touchVal(folder, "a");
     const { train } = await scanImageFolder(folder);
     expect(train.names).toEqual(["z.jpg", "sub/2.jpg", "sub-1/1.jpg", "sub/deep/1.jpg"]);
   });
 
-  it("gives each image's path", async () => {
-    await touch("train/a/1.jpg", "train/b/sub/2.jpg");
-    await touchVal("a", "b");
+  it("gives each image's path", async ({ folder }) => {
+    await touch(folder, "train/a/1.jpg", "train/b/sub/2.jpg");
+    await touchVal(folder, "a", "b");
     const scan = await scanImageFolder(folder);
     expect(imagePath(scan, "train", 1)).toBe(join(folder, "train", "b", "sub", "2.jpg"));
     expect(imagePath(scan, "val", 0)).toBe(join(folder, "val", "a", "0.png"));
   });
 
-  it("follows links to files and folders, but not in circles", async () => {
-    await touch("train/a/1.jpg", "train/a/in/2.jpg", "elsewhere/3.jpg", "val/a/0.png", "class/4.jpg", "val/b/0.png");
+  it("follows links to files and folders, but not in circles", async ({ folder }) => {
+    await touch(
+      folder,
+      "train/a/1.jpg",
+      "train/a/in/2.jpg",
+      "elsewhere/3.jpg",
+      "val/a/0.png",
+      "class/4.jpg",
+      "val/b/0.png",
+    );
     symlinkSync(join(folder, "elsewhere"), join(folder, "train/a/linked"));
     symlinkSync(join(folder, "elsewhere/3.jpg"), join(folder, "train/a/5.jpg"));
     symlinkSync(join(folder, "class"), join(folder, "train/b"));
@@ -86,10 +108,10 @@ describe("scanImageFolder", () => {
     expect(train.names).toEqual(["1.jpg", "5.jpg", "in/2.jpg", "linked/3.jpg", "4.jpg"]);
   });
 
-  it("has each image once, however many links lead to its folder", async () => {
+  it("has each image once, however many links lead to its folder", async ({ folder }) => {
     const names = Array.from({ length: 9 }, (_, i) => `f${i}`);
-    await touch(...names.map((name) => `train/a/${name}/${name}.jpg`), "train/b/0.jpg", "elsewhere/0.jpg");
-    await touchVal("a", "b");
+    await touch(folder, ...names.map((name) => `train/a/${name}/${name}.jpg`), "train/b/0.jpg", "elsewhere/0.jpg");
+    await touchVal(folder, "a", "b");
     // From each folder to all others: a million ways without a circle.
     for (const from of names) {
       for (const to of names) symlinkSync(`../${to}`, join(folder, "train/a", from, `to-${to}`));
@@ -111,29 +133,29 @@ describe("scanImageFolder", () => {
     expect(train.names).toContain("x/f3.jpg");
   });
 
-  it("ends where links double with every step", async () => {
+  it("ends where links double with every step", async ({ folder }) => {
     // In d0 are two links to d1, and so on: 2^30 ways to the last. Linux follows no more than 40 links in one path.
     for (let i = 0; i < 30; i++) {
-      await touch(`deep/d${i}/${i}.jpg`);
+      await touch(folder, `deep/d${i}/${i}.jpg`);
       for (const name of ["left", "right"]) symlinkSync(`../d${i + 1}`, join(folder, "deep", `d${i}`, name));
     }
-    await touch("deep/d30/30.jpg", "train/a/0.png");
-    await touchVal("a");
+    await touch(folder, "deep/d30/30.jpg", "train/a/0.png");
+    await touchVal(folder, "a");
     symlinkSync("../../deep/d0", join(folder, "train/a/deep"));
     const { train } = await scanImageFolder(folder);
     expect(train.names).toHaveLength(32);
   });
 
-  it("keeps a link to nothing, which reading will tell of, and passes over what is no file", async () => {
-    await touch("train/a/1.jpg");
-    await touchVal("a");
+  it("keeps a link to nothing, which reading will tell of, and passes over what is no file", async ({ folder }) => {
+    await touch(folder, "train/a/1.jpg");
+    await touchVal(folder, "a");
     symlinkSync("nowhere", join(folder, "train/a/2.jpg"));
     execFileSync("mkfifo", [join(folder, "train/a/3.jpg")]);
     mkdirSync(join(folder, "train/a/4.jpg"));
     expect((await scanImageFolder(folder)).train.names).toEqual(["1.jpg", "2.jpg"]);
   });
 
-  it("names the folder that is missing", async () => {
+  it("names the folder that is missing", async ({ folder }) => {
     await expect(scanImageFolder(folder)).rejects.toThrow(
       `open image folder: expected a folder that can be read for "${join(folder, "train")}", received none.`,
     );
@@ -141,32 +163,32 @@ describe("scanImageFolder", () => {
     await expect(scanImageFolder(folder)).rejects.toThrow(
       `expected a folder for each class for "${join(folder, "train")}", received none.`,
     );
-    await touch("train/a/1.jpg");
+    await touch(folder, "train/a/1.jpg");
     await expect(scanImageFolder(folder)).rejects.toThrow(`for "${join(folder, "val")}", received none.`);
   });
 
-  it("names the first class that one split lacks, and counts the others", async () => {
-    await touch("train/a/1.jpg", "train/b/1.jpg", "train/c/1.jpg");
-    await touchVal("a");
+  it("names the first class that one split lacks, and counts the others", async ({ folder }) => {
+    await touch(folder, "train/a/1.jpg", "train/b/1.jpg", "train/c/1.jpg");
+    await touchVal(folder, "a");
     await expect(scanImageFolder(folder)).rejects.toThrow(
       `expected a folder, as train has one for "${join(folder, "val", "b")}", received none (nor ones for 1 more classes)`,
     );
-    await touchVal("b", "c", "d");
+    await touchVal(folder, "b", "c", "d");
     await expect(scanImageFolder(folder)).rejects.toThrow(
       `expected a folder, as val has one for "${join(folder, "train", "d")}", received none; train and val need`,
     );
   });
 
-  it("names a class without an image", async () => {
-    await touch("train/a/1.jpg", "train/b/readme.txt");
-    await touchVal("a", "b");
+  it("names a class without an image", async ({ folder }) => {
+    await touch(folder, "train/a/1.jpg", "train/b/readme.txt");
+    await touchVal(folder, "a", "b");
     await expect(scanImageFolder(folder)).rejects.toThrow(`.pnm) for "${join(folder, "train", "b")}", received none.`);
   });
 
   // Nothing is closed to root.
-  it.skipIf(process.getuid?.() === 0)("names a folder that can't be read", async () => {
-    await touch("train/a/1.jpg", "train/b/1.jpg");
-    await touchVal("a", "b");
+  it.skipIf(process.getuid?.() === 0)("names a folder that can't be read", async ({ folder }) => {
+    await touch(folder, "train/a/1.jpg", "train/b/1.jpg");
+    await touchVal(folder, "a", "b");
     chmodSync(join(folder, "train/b"), 0);
     await expect(scanImageFolder(folder)).rejects.toThrow(
       /a folder that can be read for ".*train\/b", received EACCES/,
@@ -174,8 +196,8 @@ describe("scanImageFolder", () => {
     chmodSync(join(folder, "train/b"), 0o700);
   });
 
-  it("tells why a folder can't be read", async () => {
-    await touch("train", "val/a/0.jpg");
+  it("tells why a folder can't be read", async ({ folder }) => {
+    await touch(folder, "train", "val/a/0.jpg");
     await expect(scanImageFolder(folder)).rejects.toThrow(/received ENOTDIR/);
   });
 });
