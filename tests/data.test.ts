@@ -1,32 +1,19 @@
 // The real command line on archives and folders that the user already has.
-import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import { beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { peekabooIn } from "./support/cli.js";
 import { type TarEntry, tarOf } from "./support/data.js";
 import { sharedFolder } from "./support/folder.js";
 
-const bin = fileURLToPath(new URL("../packages/peekaboo/bin/peekaboo.js", import.meta.url));
 /** Where Debian's package dataset-fashion-mnist puts its files. */
 const DEBIAN = "/usr/share/datasets/fashion-mnist";
 
 const folder = sharedFolder();
-let data: string;
-beforeAll(() => {
-  data = join(folder, "data");
-});
+const data = join(folder, "data");
 
-function peekaboo(...args: string[]) {
-  const env = { ...process.env, PEEKABOO_DATA: data };
-  const { status, stdout, stderr } = spawnSync(process.execPath, [bin, ...args], {
-    encoding: "utf8",
-    timeout: 120_000,
-    env,
-  });
-  return { status, stdout, stderr };
-}
+const peekaboo = (...args: string[]) => peekabooIn({ env: { PEEKABOO_DATA: data } }, ...args);
 
 /** The sentence with which training on a data set from an archive is refused. */
 function refusal(dataset: string, entries: readonly TarEntry[]): string {

@@ -1,28 +1,16 @@
 // Paths, texts and folders that mean no good, by the real command line; a command that doesn't end is killed and fails.
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { encodeSafetensors } from "@peekaboo/files/safetensors";
 import { describe, expect } from "vitest";
+import { peekaboo, peekabooIn } from "./support/cli.js";
 import { it } from "./support/folder.js";
 import { bmpOf, solid, writeFiles } from "./support/images.js";
 
-const bin = fileURLToPath(new URL("../packages/peekaboo/bin/peekaboo.js", import.meta.url));
-
-function peekaboo(args: readonly string[], env: Record<string, string> = {}) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [bin, ...args], {
-    encoding: "utf8",
-    timeout: 120_000,
-    killSignal: "SIGKILL",
-    env: { ...process.env, ...env },
-  });
-  return { status, stdout, stderr };
-}
-
 /** The one sentence with which a command refuses, after what it was about to do. */
 function refusal(args: readonly string[], env: Record<string, string> = {}): string {
-  const { status, stderr } = peekaboo(args, env);
+  const { status, stderr } = peekabooIn({ env }, ...args);
   expect(stderr).toMatch(/^([^\n\p{C}]{1,1500}\n)?[^\n\p{C}]{1,1500}[.?]\n$/u);
   expect(status).toBe(2);
   return stderr;
@@ -76,10 +64,10 @@ describe("a text from a file", () => {
 
   it("is shown without what a terminal obeys, and told to a program as it is", ({ folder }) => {
     const path = saved(folder, {});
-    const shown = peekaboo(["inspect", path]);
+    const shown = peekaboo("inspect", path);
     expect(shown.stdout).toContain("\\u001b]0;owned\\u0007.weight");
     expect(shown.stdout).not.toMatch(/(?!\n)\p{C}/u);
-    const { layers } = JSON.parse(peekaboo(["inspect", path, "--json"]).stdout) as { layers: { name: string }[] };
+    const { layers } = JSON.parse(peekaboo("inspect", path, "--json").stdout) as { layers: { name: string }[] };
     expect(layers.map((layer) => layer.name)).toEqual([name]);
   });
 
@@ -116,14 +104,14 @@ describe("an image folder", () => {
       for (let to = 0; to < 6; to++) symlinkSync(`../f${to}`, join(images, "train/a", `f${from}`, `${to}`));
     }
     const small = ["--arch", "resnet18", "--width", "0.125", "--image-size", "32", "--epochs", "1", "--bs", "5"];
-    const { status, stdout, stderr } = peekaboo([
+    const { status, stdout, stderr } = peekaboo(
       ...train(folder, "images"),
       ...small,
       "--workers",
       "1",
       "--json",
       images,
-    ]);
+    );
     expect(stderr).toContain("Warning: passed over 2 files: 1 .heic, 1 .txt.\n");
     expect(status).toBe(0);
     // One step takes all five.

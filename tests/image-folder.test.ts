@@ -1,14 +1,12 @@
 // Both stages of the ImageNet recipe on a folder of JPEG files made from CIFAR-10, by the real command line.
-import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { readSafetensors } from "@peekaboo/files";
 import { beforeAll, describe, expect, it } from "vitest";
 import { writeCifarFolder } from "./support/cifar-folder.js";
+import { peekaboo, peekabooIn } from "./support/cli.js";
 import { sharedFolder } from "./support/folder.js";
 
-const bin = fileURLToPath(new URL("../packages/peekaboo/bin/peekaboo.js", import.meta.url));
 const folder = sharedFolder();
 let images = "";
 let pruned = "";
@@ -18,14 +16,6 @@ beforeAll(async () => {
   pruned = join(folder, "pruned.safetensors");
   await writeCifarFolder(images, { train: 24, val: 6 });
 });
-
-function peekaboo(...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [bin, ...args], {
-    encoding: "utf8",
-    timeout: 300_000,
-  });
-  return { status, stdout, stderr };
-}
 
 const SMALL = ["--width", "0.125", "--image-size", "32"];
 const train = (name: string, ...more: string[]) =>
@@ -192,8 +182,7 @@ describe("an image folder", () => {
     mkdirSync(project);
     rmSync(join(images, "train", "frog", "broken.jpg"), { force: true });
     cpSync(images, join(project, "images"), { recursive: true });
-    const at = (cwd: string, ...args: string[]) =>
-      spawnSync(process.execPath, [bin, ...args], { cwd, encoding: "utf8", timeout: 300_000 });
+    const at = (cwd: string, ...args: string[]) => peekabooIn({ cwd }, ...args);
     const how = ["--arch", "resnet18", ...SMALL, "--max-steps", "1", "--batch-size", "32", "--train-limit", "32"];
     const run = at(project, "train", ...how, "--exp-name", "relative", "--workers", "1", "images");
     expect(run.status, run.stderr).toBe(0);

@@ -1,15 +1,13 @@
 // Every pruning flag of the real command line, on real CIFAR-10 with a small network.
-import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { readSafetensors } from "@peekaboo/files";
 import { describe, expect, it } from "vitest";
 import { keptOf } from "../packages/peekaboo/src/pruning/selection.js";
 import { shuffledMask } from "../packages/peekaboo/src/pruning/shuffle.js";
+import { peekaboo } from "./support/cli.js";
 import { sharedFolder } from "./support/folder.js";
 
-const bin = fileURLToPath(new URL("../packages/peekaboo/bin/peekaboo.js", import.meta.url));
 /** The prunable weights of the network below. */
 const TOTAL = 4270;
 const folder = sharedFolder();
@@ -29,10 +27,7 @@ function train(name: string, flags: string) {
   const common =
     "--arch PsgResNet20 --width 0.125 --init-method kaiming_normal --optimizer BOP --bs 128 --train-limit 128 --test-limit 50";
   const args = ["train", ...common.split(" "), ...flags.split(" "), "--savedir", folder, "--exp-name", name];
-  const { status, stdout, stderr } = spawnSync(process.execPath, [bin, ...args], {
-    encoding: "utf8",
-    timeout: 300_000,
-  });
+  const { status, stdout, stderr } = peekaboo(...args);
   expect(stderr).not.toContain("Error");
   expect(status, stderr).toBe(0);
   const lines = readFileSync(join(folder, name, "metrics.jsonl"), "utf8")
@@ -115,13 +110,9 @@ describe("peekaboo train", { timeout: 300_000 }, () => {
     const demo =
       "prune --arch PsgResNet18 --width 0.25 --init-method kaiming_normal --pruner SynFlow --prune-rat 0.3 --prune-iters 100";
     const prune = (...more: string[]) => {
-      const args = [...demo.split(" "), "--pruned-save-name", join(folder, "demo.safetensors"), ...more];
-      return spawnSync(process.execPath, [bin, ...args], { encoding: "utf8", timeout: 300_000 });
+      return peekaboo(...demo.split(" "), "--pruned-save-name", join(folder, "demo.safetensors"), ...more);
     };
-    const inspect = () => {
-      const args = ["inspect", join(folder, "demo.safetensors")];
-      return spawnSync(process.execPath, [bin, ...args], { encoding: "utf8", timeout: 60_000 }).stdout;
-    };
+    const inspect = () => peekaboo("inspect", join(folder, "demo.safetensors")).stdout;
     const plain = prune();
     expect(plain.status, plain.stderr).toBe(0);
     const thin = /less than 1 % is kept of layer4\.0\.shortcut\.0\.weight \d+ of 8,192 .*--min-kept 1%/;

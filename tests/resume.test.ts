@@ -1,13 +1,12 @@
 // A run that is stopped and resumed, on real CIFAR-10, against one that is not.
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { readSafetensors } from "@peekaboo/files";
 import { describe, expect, it } from "vitest";
+import { bin, peekaboo } from "./support/cli.js";
 import { sharedFolder } from "./support/folder.js";
 
-const bin = fileURLToPath(new URL("../packages/peekaboo/bin/peekaboo.js", import.meta.url));
 const folder = sharedFolder();
 
 /** Three epochs of three steps, with two shots of pruning, dropout, BatchNorm, Bop's averages and SGD's momentum. */
@@ -16,12 +15,9 @@ const RUN =
     " ",
   );
 
-const args = (name: string, ...more: string[]) => [bin, ...RUN, "--savedir", folder, "--exp-name", name, ...more];
-
-function peekaboo(name: string, ...more: string[]) {
-  const { status, stderr } = spawnSync(process.execPath, args(name, ...more), { encoding: "utf8", timeout: 300_000 });
-  return { status, stderr };
-}
+const run = (name: string, ...more: string[]) => [...RUN, "--savedir", folder, "--exp-name", name, ...more];
+const args = (name: string, ...more: string[]) => [bin, ...run(name, ...more)];
+const train = (name: string, ...more: string[]) => peekaboo(...run(name, ...more));
 
 /** Stops the run by a signal once it has told `steps` steps. */
 const stopped = (name: string, steps: number, ...more: string[]) => stoppedBy("SIGTERM", name, steps, ...more);
@@ -71,12 +67,12 @@ const timeless = (name: string) =>
 
 describe("--resume", () => {
   it("makes a run that was stopped twice end as one that never was, in every byte of its tensors", async () => {
-    expect(peekaboo("whole").status).toBe(0);
+    expect(train("whole").status).toBe(0);
     const first = await stopped("parts", 2);
     expect(first.status).toBe(143);
     const second = await stopped("parts", 7, "--resume");
     expect([0, 143]).toContain(second.status);
-    const third = peekaboo("parts", "--resume", "auto");
+    const third = train("parts", "--resume", "auto");
     expect(third.stderr).toContain("Resuming ");
     expect(third.status).toBe(0);
     expect(tensorsOf("parts")).toEqual(tensorsOf("whole"));
@@ -85,7 +81,7 @@ describe("--resume", () => {
 
   it("refuses other settings in one sentence that lists them, and changes nothing", () => {
     const before = readFileSync(join(folder, "whole", "checkpoint.safetensors"));
-    const { status, stderr } = peekaboo("whole", "--resume", "--tau", "1e-5", "--seed", "3");
+    const { status, stderr } = train("whole", "--resume", "--tau", "1e-5", "--seed", "3");
     expect(status).toBe(2);
     expect(stderr).toMatch(
       /^resume: expected the settings that its run began with .*received others \(seed 3 instead of 0, bop\.tau 0\.00001 instead of 0\.000001\)[^\n]*\n$/,
@@ -95,7 +91,7 @@ describe("--resume", () => {
 
   it("tells the result again when nothing is left to do", () => {
     const before = tensorsOf("whole");
-    const { status, stderr } = peekaboo("whole", "--resume");
+    const { status, stderr } = train("whole", "--resume");
     expect(stderr).toContain("after step 9");
     expect(status).toBe(0);
     expect(tensorsOf("whole")).toEqual(before);
@@ -106,7 +102,7 @@ describe("--resume", () => {
     const killed = await stoppedBy("SIGKILL", "killed", 5, ...every);
     expect(killed.signal).toBe("SIGKILL");
     expect(existsSync(join(folder, "killed", "run.lock"))).toBe(true);
-    const { status, stderr } = peekaboo("killed", ...every);
+    const { status, stderr } = train("killed", ...every);
     expect(status, stderr).toBe(0);
     expect(stderr).toMatch(/Resuming \S+checkpoint.safetensors after step [4-8]\./);
     expect(existsSync(join(folder, "killed", "run.lock"))).toBe(false);
@@ -116,20 +112,20 @@ describe("--resume", () => {
 
   it("goes back to the checkpoint before when the latest is damaged, and refuses when both are", () => {
     damage("killed", "checkpoint.safetensors");
-    const { status, stderr } = peekaboo("killed");
+    const { status, stderr } = train("killed");
     expect(status, stderr).toBe(0);
     expect(stderr).toMatch(/^Note: .* agree with their checksums .*; going back to \S+checkpoint-8\.safetensors\.$/m);
     expect(stderr).toContain("after step 8.");
     expect(tensorsOf("killed")).toEqual(tensorsOf("whole"));
     expect(timeless("killed")).toEqual(timeless("whole"));
     for (const name of readdirSync(join(folder, "killed"))) if (name.startsWith("checkpoint")) damage("killed", name);
-    const refused = peekaboo("killed");
+    const refused = train("killed");
     expect(refused.status).toBe(2);
     expect(refused.stderr).toMatch(/^resume: expected a whole checkpoint .* received 2 damaged ones [^\n]*\n$/);
   });
 
   it("never replaces what is there, damaged or not, and says so", () => {
-    const { status, stderr } = peekaboo("killed", "--resume", "never", "--max-steps", "1");
+    const { status, stderr } = train("killed", "--resume", "never", "--max-steps", "1");
     expect(status, stderr).toBe(0);
     expect(stderr).toMatch(/Note: \S+killed held an earlier run, which this one replaces\./);
     expect(stepsOf("killed")).toBe(1);
@@ -140,7 +136,7 @@ describe("--resume", () => {
     const ended = new Promise((resolve) => child.on("exit", resolve));
     while (stepsOf("busy") < 1) await new Promise((resolve) => setTimeout(resolve, 5));
     child.kill("SIGSTOP");
-    const { status, stderr } = peekaboo("busy");
+    const { status, stderr } = train("busy");
     child.kill("SIGCONT");
     child.kill("SIGTERM");
     await ended;
@@ -152,10 +148,10 @@ describe("--resume", () => {
 
   it("does so with two processes, too", async () => {
     const two = ["--nproc-per-node", "2", "--threads", "1", "--bs", "32", "--checkpoint-every", "2"];
-    expect(peekaboo("whole-two", ...two).status).toBe(0);
+    expect(train("whole-two", ...two).status).toBe(0);
     const first = await stopped("parts-two", 4, ...two);
     expect(first.status).toBe(143);
-    const last = peekaboo("parts-two", ...two, "--resume");
+    const last = train("parts-two", ...two, "--resume");
     expect(last.stderr).toContain("Resuming ");
     expect(last.status, last.stderr).toBe(0);
     expect(tensorsOf("parts-two")).toEqual(tensorsOf("whole-two"));

@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readSafetensorsHeader } from "@peekaboo/files";
 import { describe, expect, it } from "vitest";
+import { bin, peekaboo } from "./support/cli.js";
 import { sharedFolder } from "./support/folder.js";
 import { isAlive, until } from "./support/launch.js";
 
-const bin = fileURLToPath(new URL("../packages/peekaboo/bin/peekaboo.js", import.meta.url));
 const terminal = fileURLToPath(new URL("support/terminal.py", import.meta.url));
 const FULL = openSync("/dev/full", "w");
 const MINUTES = 300_000;
@@ -184,7 +184,7 @@ describe("other commands", () => {
     const { stdout } = spawnSync("sh", ["-c", slow, "sh", process.execPath, bin, "train", "--help"], {
       encoding: "utf8",
     });
-    const whole = spawnSync(process.execPath, [bin, "train", "--help"], { encoding: "utf8" });
+    const whole = peekaboo("train", "--help");
     expect(stdout).toBe(whole.stdout);
     expect(stdout.length).toBeGreaterThan(5_000);
   });

@@ -2,8 +2,8 @@
 import { spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect } from "vitest";
+import { bin } from "../support/cli.js";
 import { it } from "../support/folder.js";
 import { isAlive, noted, Supervisor, type SupervisorRun, until } from "../support/launch.js";
 import { freePort } from "../support/ranks.js";
@@ -211,7 +211,6 @@ describe("a signal to the supervisor", () => {
 });
 
 describe("peekaboo train --nproc-per-node", () => {
-  const bin = fileURLToPath(new URL("../../packages/peekaboo/bin/peekaboo.js", import.meta.url));
   const SMALL =
     "--arch PsgResNet20 --optimizer BOP --width 0.25 --bs 16 --train-limit 64 --test-limit 32 --exp-name run".split(
       " ",
