@@ -16,7 +16,7 @@ export default defineConfig({
       { find: "@peekaboo/torch/cores", replacement: source("packages/torch/src/cores.ts") },
       { find: "@peekaboo/torch/errors", replacement: source("packages/torch/src/errors.ts") },
       { find: "@peekaboo/torch/generate", replacement: source("packages/torch/src/generate/index.ts") },
-      { find: /^peekaboo\/internal\/(.*)$/, replacement: `${source("packages/peekaboo/src")}/$1.ts` },
+      { find: /^#peekaboo\/(.*)$/, replacement: `${source("packages/peekaboo/src")}/$1.ts` },
       { find: "@peekaboo/torch", replacement: source("packages/torch/src/index.ts") },
     ],
   },

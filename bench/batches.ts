@@ -1,12 +1,12 @@
 import { existsSync } from "node:fs";
 import { manualSeed, ops } from "@peekaboo/torch";
-import { openSources } from "peekaboo/internal/commands/sources";
-import { parseConfig } from "peekaboo/internal/config/config";
-import type { Batch } from "peekaboo/internal/data/batch";
-import { cachePath, dataFolder } from "peekaboo/internal/data/cache";
-import { epochOrder } from "peekaboo/internal/data/order";
-import { cifar10 } from "peekaboo/internal/data/sets/cifar10";
-import { TerminalReporter } from "peekaboo/internal/report/terminal-reporter";
+import { openSources } from "#peekaboo/commands/sources";
+import { parseConfig } from "#peekaboo/config/config";
+import type { Batch } from "#peekaboo/data/batch";
+import { cachePath, dataFolder } from "#peekaboo/data/cache";
+import { epochOrder } from "#peekaboo/data/order";
+import { cifar10 } from "#peekaboo/data/sets/cifar10";
+import { TerminalReporter } from "#peekaboo/report/terminal-reporter";
 
 /** So many that no network fits them in the steps of a benchmark. */
 const COUNT = 16;

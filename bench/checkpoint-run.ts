@@ -3,9 +3,9 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { CheckpointStore } from "peekaboo/internal/checkpoint/checkpoint-store";
-import { runTrain } from "peekaboo/internal/cli/run-train";
-import { parseConfig } from "peekaboo/internal/config/config";
+import { CheckpointStore } from "#peekaboo/checkpoint/checkpoint-store";
+import { runTrain } from "#peekaboo/cli/run-train";
+import { parseConfig } from "#peekaboo/config/config";
 import { lossesOf, machine, refuseCollapsed, spread } from "./statistics.js";
 
 const [minutes = "3.5", arch = "PsgResNet18", batch = "128"] = process.argv.slice(2);

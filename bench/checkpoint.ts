@@ -13,16 +13,16 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { encodeCheckpoint, networkOptions } from "peekaboo/internal/checkpoint/checkpoint";
-import { CheckpointStore } from "peekaboo/internal/checkpoint/checkpoint-store";
-import { BEGINNING } from "peekaboo/internal/checkpoint/progress";
-import { parseConfig, type TrainConfig } from "peekaboo/internal/config/config";
-import { Network } from "peekaboo/internal/models/network";
-import { pabOps } from "peekaboo/internal/native/library";
-import { prune } from "peekaboo/internal/pruning/loop";
-import { magnitude } from "peekaboo/internal/pruning/pruners/magnitude";
-import { runFolder } from "peekaboo/internal/runs/run-folder";
-import { Trainer } from "peekaboo/internal/training/trainer";
+import { encodeCheckpoint, networkOptions } from "#peekaboo/checkpoint/checkpoint";
+import { CheckpointStore } from "#peekaboo/checkpoint/checkpoint-store";
+import { BEGINNING } from "#peekaboo/checkpoint/progress";
+import { parseConfig, type TrainConfig } from "#peekaboo/config/config";
+import { Network } from "#peekaboo/models/network";
+import { pabOps } from "#peekaboo/native/library";
+import { prune } from "#peekaboo/pruning/loop";
+import { magnitude } from "#peekaboo/pruning/pruners/magnitude";
+import { runFolder } from "#peekaboo/runs/run-folder";
+import { Trainer } from "#peekaboo/training/trainer";
 import { openBatches } from "./batches.js";
 import { machine, median, refuseCollapsed, spread } from "./statistics.js";
 

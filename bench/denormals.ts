@@ -2,7 +2,7 @@
 // flushed to zero, so that both take the same time; without that, Intel's processors take many times as long.
 // node bench/dist/denormals.js [ARCH=ResNet20] [BATCH=128] [REPETITIONS=15]
 import { flushesDenormals } from "@peekaboo/torch";
-import { pabOps } from "peekaboo/internal/native/library";
+import { pabOps } from "#peekaboo/native/library";
 import { openBatches } from "./batches.js";
 import { machine, median, refuseCollapsed, seconds, spread } from "./statistics.js";
 import { stepper } from "./stepper.js";

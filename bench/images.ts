@@ -3,12 +3,11 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { drawCrop } from "peekaboo/internal/data/image-folder/crop";
-import { type ImageFolder, openImageFolder } from "peekaboo/internal/data/image-folder/image-folder";
-import { pabOps } from "peekaboo/internal/native/library";
-import { uniform01 } from "peekaboo/internal/random/distributions";
-import { RandomStream } from "peekaboo/internal/random/stream";
 import sharp from "sharp";
+import { drawCrop } from "#peekaboo/data/image-folder/crop";
+import { type ImageFolder, openImageFolder } from "#peekaboo/data/image-folder/image-folder";
+import { pabOps } from "#peekaboo/native/library";
+import { RandomStream } from "#peekaboo/random/stream";
 import { machine, median, spread } from "./statistics.js";
 
 const [workers = "2", rounds = "9", memoryImages = "10000"] = process.argv.slice(2);
@@ -21,12 +20,14 @@ const PASS = 2 * COUNT;
 const BATCH = 50;
 const NOISE = 60;
 
+const fraction = (word = 0) => word / 2 ** 32;
+
 /** Waves of colour under noise, which as a JPEG of quality 90 takes about as many bytes as a photograph. */
 async function makeImage(path: string, number: number): Promise<number> {
   const stream = new RandomStream(number, "bench/images");
   const words = new Uint32Array(WIDTH * HEIGHT);
   stream.fillUint32(words);
-  const [phase, tilt] = [uniform01(words[0] ?? 0, 0) * 6, uniform01(words[1] ?? 0, 0) * 3];
+  const [phase, tilt] = [fraction(words[0]) * 6, fraction(words[1]) * 3];
   const pixels = new Uint8ClampedArray(WIDTH * HEIGHT * 3);
   for (let i = 0; i < WIDTH * HEIGHT; i++) {
     const [x, y, word] = [i % WIDTH, Math.floor(i / WIDTH), words[i] ?? 0];

@@ -5,12 +5,12 @@
 // A pruner that looks at a hundred images, alternating with a plain float64 gradient of the same images, in one process:
 // node bench/dist/prune.js SNIP|GraSP|gradient [ARCH=ResNet18] [BATCH=100] [REPETITIONS=5] ("gradient": that alone, for its memory)
 import { grad, ones, ops, scope } from "@peekaboo/torch";
-import type { Batch } from "peekaboo/internal/data/batch";
-import { Network } from "peekaboo/internal/models/network";
-import { pabOps } from "peekaboo/internal/native/library";
-import { prune } from "peekaboo/internal/pruning/loop";
-import type { Pruner } from "peekaboo/internal/pruning/pruner";
-import { findPruner } from "peekaboo/internal/pruning/pruners/registry";
+import type { Batch } from "#peekaboo/data/batch";
+import { Network } from "#peekaboo/models/network";
+import { pabOps } from "#peekaboo/native/library";
+import { prune } from "#peekaboo/pruning/loop";
+import type { Pruner } from "#peekaboo/pruning/pruner";
+import { findPruner } from "#peekaboo/pruning/pruners/registry";
 import { openBatches } from "./batches.js";
 import { machine, median, peakMemory, refuseCollapsed, seconds, spread } from "./statistics.js";
 

@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import { liveTensorCount } from "@peekaboo/torch";
-import { runTrain } from "peekaboo/internal/cli/run-train";
-import { parseConfig } from "peekaboo/internal/config/config";
+import { runTrain } from "#peekaboo/cli/run-train";
+import { parseConfig } from "#peekaboo/config/config";
 import { lossesOf, machine, median, refuseCollapsed, spread } from "./statistics.js";
 
 const [steps = "2000", batch = "128", width = "0.5", threads = "2"] = process.argv.slice(2);

@@ -1,6 +1,6 @@
 // One training step, dense against PSG with Bop, alternating in one process, on batches of CIFAR-10 from the cache.
 // node bench/dist/step.js [ARCH=ResNet20] [BATCH=128] [REPETITIONS=7] [dense|psg: that one alone, for its memory]
-import { pabOps } from "peekaboo/internal/native/library";
+import { pabOps } from "#peekaboo/native/library";
 import { openBatches } from "./batches.js";
 import { machine, median, peakMemory, refuseCollapsed, seconds, spread } from "./statistics.js";
 import { type Stepper, stepper } from "./stepper.js";

@@ -1,20 +1,14 @@
 // The real command line: a run's network to a file for PyTorch, and from there into another run.
-import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { asTypedArray, type TensorEntry } from "@peekaboo/files/safetensors";
 import { describe, expect, it } from "vitest";
-import { readStateFile } from "../packages/peekaboo/src/checkpoint/state-file.js";
+import { findState } from "../packages/peekaboo/src/checkpoint/state-file.js";
+import { peekaboo } from "./support/cli.js";
 import { sharedFolder } from "./support/folder.js";
 
-const bin = fileURLToPath(new URL("../packages/peekaboo/bin/peekaboo.js", import.meta.url));
 const RUN = "--arch ResNet20 --width 0.25 --bs 16 --train-limit 32 --test-limit 16 --max-steps 1".split(" ");
 const folder = sharedFolder();
-
-function peekaboo(...args: string[]) {
-  return spawnSync(process.execPath, [bin, ...args], { encoding: "utf8", timeout: 300_000 });
-}
 
 const train = (name: string, ...more: string[]) =>
   peekaboo("train", ...RUN, ...more, "--savedir", folder, "--exp-name", name);
@@ -41,8 +35,8 @@ describe("peekaboo export", () => {
     const second = train("second", "--load-pretrained", output, "--lr", "0");
     expect(second.status).toBe(0);
     expect(second.stderr).toContain(`Note: ${output}: loaded 107 tensors, ignored 21 num_batches_tracked.`);
-    const state = await readStateFile(output);
-    const started = await readStateFile(join(folder, "second", "checkpoint.safetensors"));
+    const { entries: state } = await findState(output, new Set());
+    const { entries: started } = await findState(join(folder, "second", "checkpoint.safetensors"), new Set());
     for (const name of ["conv1.weight", "layer3.2.conv2.weight", "linear.bias"]) {
       expect(numbers(started.get(name))).toEqual(numbers(state.get(name)));
     }

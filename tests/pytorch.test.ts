@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { writeCheckpoint } from "../packages/peekaboo/src/checkpoint/checkpoint.js";
 import { loadPretrained } from "../packages/peekaboo/src/checkpoint/pretrained.js";
 import { BEGINNING } from "../packages/peekaboo/src/checkpoint/progress.js";
-import { readStateFile } from "../packages/peekaboo/src/checkpoint/state-file.js";
+import { findState } from "../packages/peekaboo/src/checkpoint/state-file.js";
 import { exportFile } from "../packages/peekaboo/src/commands/export-file.js";
 import { parseConfig } from "../packages/peekaboo/src/config/config.js";
 import { Network } from "../packages/peekaboo/src/models/network.js";
@@ -52,7 +52,7 @@ afterAll(() => {
 
 /** The largest difference between a network's logits and those that Python saved. */
 async function logitError(network: Network, saved: string): Promise<number> {
-  const theirs = (await readStateFile(saved)).get("logits");
+  const theirs = (await findState(saved, new Set())).entries.get("logits");
   if (theirs === undefined) throw new Error("no logits");
   network.module.eval();
   return scope(() => {

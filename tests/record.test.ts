@@ -1,14 +1,12 @@
 // What a run's folder tells after it was started again, made longer, or resumed otherwise, on real CIFAR-10.
-import { spawnSync } from "node:child_process";
 import { cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { readSafetensors, writeSafetensors } from "@peekaboo/files";
 import { beforeAll, describe, expect, it } from "vitest";
-import { withChecksums } from "../packages/peekaboo/src/checkpoint/checksums.js";
+import { withChecksums } from "./support/checksums.js";
+import { peekaboo } from "./support/cli.js";
 import { sharedFolder } from "./support/folder.js";
 
-const bin = fileURLToPath(new URL("../packages/peekaboo/bin/peekaboo.js", import.meta.url));
 const folder = sharedFolder();
 
 /** Three steps an epoch. */
@@ -17,14 +15,6 @@ const RUN =
   "--psg-no-take-sign --psg-sparsify --optimizer BOP --ar 1e-2 --tau 1e-6 --bs 32 --train-limit 96 --test-limit 64 --threads 1 --lr 0.05 --milestones 1".split(
     " ",
   );
-
-function peekaboo(...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [bin, ...args], {
-    encoding: "utf8",
-    timeout: 300_000,
-  });
-  return { status, stdout, stderr };
-}
 
 const train = (name: string, ...more: string[]) =>
   peekaboo("train", ...NETWORK, ...RUN, "--savedir", folder, "--exp-name", name, ...more);

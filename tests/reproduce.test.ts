@@ -1,28 +1,18 @@
 // A run on real CIFAR-10, run again and compared.
-import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { readSafetensors, writeSafetensors } from "@peekaboo/files";
 import { beforeAll, describe, expect, it } from "vitest";
-import { withChecksums } from "../packages/peekaboo/src/checkpoint/checksums.js";
+import { withChecksums } from "./support/checksums.js";
+import { peekaboo } from "./support/cli.js";
 import { sharedFolder } from "./support/folder.js";
 
-const bin = fileURLToPath(new URL("../packages/peekaboo/bin/peekaboo.js", import.meta.url));
 const folder = sharedFolder();
 
 const RUN =
   "train --arch PsgResNet20 --width 0.25 --init-method kaiming_normal --optimizer BOP --ar 1e-2 --tau 1e-6 --psg-no-take-sign --psg-sparsify --msb-bits 8 --msb-bits-grad 16 --pruner SynFlow --prune-ratio 0.4 --prune-iters 2 --bs 32 --train-limit 96 --test-limit 64 --epochs 2".split(
     " ",
   );
-
-function peekaboo(...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [bin, ...args], {
-    encoding: "utf8",
-    timeout: 300_000,
-  });
-  return { status, stdout, stderr };
-}
 
 const train = (name: string, ...more: string[]) => peekaboo(...RUN, "--savedir", folder, "--exp-name", name, ...more);
 const file = (run: string, name: string) => join(folder, run, name);

@@ -1,7 +1,7 @@
 import { noGrad, scope, Tensor } from "@peekaboo/torch";
-import { PLAIN_GRADIENT } from "peekaboo/internal/layers/psg-conv2d";
-import type { Network } from "peekaboo/internal/models/network";
 import { z } from "zod";
+import { PLAIN_GRADIENT } from "#peekaboo/layers/psg-conv2d";
+import type { Network } from "#peekaboo/models/network";
 import { type Measurement, relativeError } from "./compare.js";
 import { fillValues } from "./fill.js";
 import { defineKind } from "./kind.js";

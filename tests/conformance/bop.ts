@@ -1,6 +1,6 @@
 import { scope, type Tensor } from "@peekaboo/torch";
-import { Bop } from "peekaboo/internal/optim/bop";
 import { z } from "zod";
+import { Bop } from "#peekaboo/optim/bop";
 import { compareTensor, countDifferences, type Measurement, signsOf, valuesLike } from "./compare.js";
 import type { GoldenFile } from "./golden-file.js";
 import { defineKind } from "./kind.js";

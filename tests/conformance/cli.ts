@@ -1,4 +1,4 @@
-import { withStandardStreams } from "peekaboo/internal/console/streams";
+import { withStandardStreams } from "#peekaboo/console/streams";
 import { main } from "./main.js";
 
 process.exitCode = await withStandardStreams((io) => main(process.argv.slice(2), io));

@@ -1,6 +1,6 @@
 import { printable } from "@peekaboo/files/errors";
-import { reportFailure, UsageError } from "peekaboo/internal/cli/usage";
-import type { Io } from "peekaboo/internal/console/io";
+import { reportFailure, UsageError } from "#peekaboo/cli/usage";
+import type { Io } from "#peekaboo/console/io";
 import { caseSchema, type ListedCase, readCases, validated } from "./cases.js";
 import { figureOf, pass } from "./compare.js";
 import { findKind } from "./registry.js";

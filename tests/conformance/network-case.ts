@@ -1,9 +1,9 @@
 import type { TensorEntry } from "@peekaboo/files/safetensors";
 import { scope, type Tensor, tensorOf, UserError } from "@peekaboo/torch";
-import { HIDDEN_ACTS } from "peekaboo/internal/layers/latent-score";
-import type { PsgOptions } from "peekaboo/internal/layers/psg-conv2d";
-import { Network } from "peekaboo/internal/models/network";
 import { z } from "zod";
+import { HIDDEN_ACTS } from "#peekaboo/layers/latent-score";
+import type { PsgOptions } from "#peekaboo/layers/psg-conv2d";
+import { Network } from "#peekaboo/models/network";
 import { misshaped } from "./compare.js";
 import type { GoldenFile } from "./golden-file.js";
 

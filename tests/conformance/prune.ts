@@ -1,10 +1,10 @@
 import { asTypedArray, type TensorEntry } from "@peekaboo/files/safetensors";
 import { scope, type Tensor } from "@peekaboo/torch";
-import { PLAIN_GRADIENT } from "peekaboo/internal/layers/psg-conv2d";
-import type { Network } from "peekaboo/internal/models/network";
-import { prune as pruneNetwork } from "peekaboo/internal/pruning/loop";
-import { findPruner } from "peekaboo/internal/pruning/pruners/registry";
 import { z } from "zod";
+import { PLAIN_GRADIENT } from "#peekaboo/layers/psg-conv2d";
+import type { Network } from "#peekaboo/models/network";
+import { prune as pruneNetwork } from "#peekaboo/pruning/loop";
+import { findPruner } from "#peekaboo/pruning/pruners/registry";
 import { differingFraction, type Measurement, type Numbers, valuesLike } from "./compare.js";
 import { defineKind } from "./kind.js";
 import { loadState, networkSchema, unknownTensor, withNetwork } from "./network-case.js";

@@ -1,8 +1,8 @@
 import { asTypedArray, type TensorEntry } from "@peekaboo/files/safetensors";
 import { grad, ops, scope, type Tensor } from "@peekaboo/torch";
-import type { PsgOptions } from "peekaboo/internal/layers/psg-conv2d";
-import { pabOps } from "peekaboo/internal/native/library";
 import { z } from "zod";
+import type { PsgOptions } from "#peekaboo/layers/psg-conv2d";
+import { pabOps } from "#peekaboo/native/library";
 import { compareTensor, type Measurement, relativeError, valuesLike } from "./compare.js";
 import { defineKind } from "./kind.js";
 

@@ -1,6 +1,6 @@
 import { scope } from "@peekaboo/torch";
-import { pabOps } from "peekaboo/internal/native/library";
 import { z } from "zod";
+import { pabOps } from "#peekaboo/native/library";
 import { compareTensor } from "./compare.js";
 import { defineKind } from "./kind.js";
 

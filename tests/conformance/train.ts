@@ -1,9 +1,9 @@
 import { asTypedArray, type TensorEntry } from "@peekaboo/files/safetensors";
 import { ops, optim, scope, UserError } from "@peekaboo/torch";
-import { PLAIN_GRADIENT } from "peekaboo/internal/layers/psg-conv2d";
-import type { Network } from "peekaboo/internal/models/network";
-import { Bop } from "peekaboo/internal/optim/bop";
 import { z } from "zod";
+import { PLAIN_GRADIENT } from "#peekaboo/layers/psg-conv2d";
+import type { Network } from "#peekaboo/models/network";
+import { Bop } from "#peekaboo/optim/bop";
 import {
   compareTensor,
   differingFraction,

@@ -1,10 +1,10 @@
 import { fileURLToPath } from "node:url";
 import { liveTensorCount, loadLibrary, ops, scope, torchVersion } from "@peekaboo/torch";
-import { HIDDEN_ACTS, type HiddenAct } from "peekaboo/internal/layers/latent-score";
-import type { Variant } from "peekaboo/internal/models/architecture";
-import { Network } from "peekaboo/internal/models/network";
-import { architectureNames, findNetwork } from "peekaboo/internal/models/registry";
-import { pabOps } from "peekaboo/internal/native/library";
+import { HIDDEN_ACTS, type HiddenAct } from "#peekaboo/layers/latent-score";
+import type { Variant } from "#peekaboo/models/architecture";
+import { Network } from "#peekaboo/models/network";
+import { architectureNames, findNetwork } from "#peekaboo/models/registry";
+import { pabOps } from "#peekaboo/native/library";
 import type { Report } from "./report.js";
 
 const psg = {

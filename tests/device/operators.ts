@@ -1,5 +1,5 @@
 import { grad, ops, scope, Tensor } from "@peekaboo/torch";
-import { pabOps } from "peekaboo/internal/native/library";
+import { pabOps } from "#peekaboo/native/library";
 import { difference, random, unequal } from "./compare.js";
 import type { Report } from "./report.js";
 

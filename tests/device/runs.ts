@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readSafetensors } from "@peekaboo/files";
 import { devices } from "@peekaboo/torch";
-import { cachePath, dataFolder } from "peekaboo/internal/data/cache";
-import { cifar10 } from "peekaboo/internal/data/sets/cifar10";
+import { cachePath, dataFolder } from "#peekaboo/data/cache";
+import { cifar10 } from "#peekaboo/data/sets/cifar10";
 import type { Report } from "./report.js";
 
 const BIN = fileURLToPath(new URL("../../../packages/peekaboo/bin/peekaboo.js", import.meta.url));

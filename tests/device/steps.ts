@@ -1,12 +1,12 @@
 import { liveTensorCount, ops, type Tensor, useDevice } from "@peekaboo/torch";
-import { epochOrder } from "peekaboo/internal/data/order";
-import { Batches } from "peekaboo/internal/data/resident-batches";
-import { Network } from "peekaboo/internal/models/network";
-import { prune } from "peekaboo/internal/pruning/loop";
-import { magnitude } from "peekaboo/internal/pruning/pruners/magnitude";
-import { synFlow } from "peekaboo/internal/pruning/pruners/synflow";
-import { evaluate } from "peekaboo/internal/training/evaluation";
-import { Trainer, type TrainerConfig } from "peekaboo/internal/training/trainer";
+import { epochOrder } from "#peekaboo/data/order";
+import { Batches } from "#peekaboo/data/resident-batches";
+import { Network } from "#peekaboo/models/network";
+import { prune } from "#peekaboo/pruning/loop";
+import { magnitude } from "#peekaboo/pruning/pruners/magnitude";
+import { synFlow } from "#peekaboo/pruning/pruners/synflow";
+import { evaluate } from "#peekaboo/training/evaluation";
+import { Trainer, type TrainerConfig } from "#peekaboo/training/trainer";
 import { difference, unequal } from "./compare.js";
 import type { Report } from "./report.js";
 import { type Seen, watched } from "./watch.js";
@@ -54,7 +54,7 @@ const split = {
 };
 const statistics = { mean: [0.49, 0.48, 0.45], std: [0.2, 0.2, 0.2], augmentation: { padding: 2, flip: true } };
 
-export interface Trained {
+interface Trained {
   losses: number[];
   flips: number[];
   state: Map<string, Tensor>;

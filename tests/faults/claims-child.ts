@@ -6,13 +6,13 @@ import { crc32, deflateSync, gzipSync } from "node:zlib";
 import { readSafetensors } from "@peekaboo/files";
 import { UserError } from "@peekaboo/files/errors";
 import { unpickle } from "@peekaboo/pth/pickle";
-import { readFiles } from "peekaboo/internal/data/fetch/files";
-import { decodeIdx } from "peekaboo/internal/data/formats/idx";
-import { decodePngSheets } from "peekaboo/internal/data/formats/png-sheets";
-import { decodeImage } from "peekaboo/internal/data/image-folder/decode";
-import { readMetrics } from "peekaboo/internal/runs/metrics";
 import sharp from "sharp";
 import { Header, type types } from "tar";
+import { readFiles } from "#peekaboo/data/fetch/files";
+import { decodeIdx } from "#peekaboo/data/formats/idx";
+import { decodePngSheets } from "#peekaboo/data/formats/png-sheets";
+import { decodeImage } from "#peekaboo/data/image-folder/decode";
+import { readMetrics } from "#peekaboo/runs/metrics";
 import { requestedBytes } from "./allocations.js";
 
 const [folder = ""] = process.argv.slice(2);

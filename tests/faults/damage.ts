@@ -1,10 +1,10 @@
 import { closeSync, copyFileSync, ftruncateSync, openSync, readSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "@peekaboo/files/errors";
-import { readCheckpoint } from "peekaboo/internal/checkpoint/format";
-import { cachePath, dataFolder, readCache, writeCache } from "peekaboo/internal/data/cache";
-import { cifar10 } from "peekaboo/internal/data/sets/cifar10";
-import type { DatasetSource, SplitArrays } from "peekaboo/internal/data/source";
+import { readCheckpoint } from "#peekaboo/checkpoint/format";
+import { cachePath, dataFolder, readCache, writeCache } from "#peekaboo/data/cache";
+import { cifar10 } from "#peekaboo/data/sets/cifar10";
+import type { DatasetSource, SplitArrays } from "#peekaboo/data/source";
 import { randomOf } from "./random.js";
 import { type Faults, Tally } from "./tally.js";
 import { missingData } from "./training.js";

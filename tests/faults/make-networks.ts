@@ -1,9 +1,9 @@
 import { join } from "node:path";
-import { networkOptions, writeCheckpoint, writePruned } from "peekaboo/internal/checkpoint/checkpoint";
-import { BEGINNING } from "peekaboo/internal/checkpoint/progress";
-import { parseConfig } from "peekaboo/internal/config/config";
-import { Network } from "peekaboo/internal/models/network";
-import { Trainer } from "peekaboo/internal/training/trainer";
+import { networkOptions, writeCheckpoint, writePruned } from "#peekaboo/checkpoint/checkpoint";
+import { BEGINNING } from "#peekaboo/checkpoint/progress";
+import { parseConfig } from "#peekaboo/config/config";
+import { Network } from "#peekaboo/models/network";
+import { Trainer } from "#peekaboo/training/trainer";
 
 /** Writes a small network's pruned file and its checkpoint into `folder`; returns their paths. */
 export async function makeNetworks(folder: string, width: number): Promise<{ pruned: string; checkpoint: string }> {

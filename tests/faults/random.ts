@@ -1,4 +1,4 @@
-import { RandomStream } from "peekaboo/internal/random/stream";
+import { RandomStream } from "#peekaboo/random/stream";
 
 /** Integers in [0, below). */
 export type Random = (below: number) => number;

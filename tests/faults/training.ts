@@ -3,8 +3,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readSafetensors } from "@peekaboo/files";
-import { cachePath, dataFolder } from "peekaboo/internal/data/cache";
-import { cifar10 } from "peekaboo/internal/data/sets/cifar10";
+import { cachePath, dataFolder } from "#peekaboo/data/cache";
+import { cifar10 } from "#peekaboo/data/sets/cifar10";
 
 const bin = fileURLToPath(new URL("../../../packages/peekaboo/bin/peekaboo.js", import.meta.url));
 

@@ -51,7 +51,7 @@ export async function writeFiles(
  * Where pixel (x, y) of an upright width × height image is stored in a file of EXIF orientation 1 … 8: [column, row].
  * Source: TIFF 6.0, tag Orientation, which says on what side of the picture the stored row 0 and column 0 lie.
  */
-export function storedAt(orientation: number, x: number, y: number, width: number, height: number): [number, number] {
+function storedAt(orientation: number, x: number, y: number, width: number, height: number): [number, number] {
   const [right, bottom] = [width - 1 - x, height - 1 - y];
   const places: [number, number][] = [
     [x, y],

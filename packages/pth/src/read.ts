@@ -24,7 +24,7 @@ export interface PthFile {
 }
 
 /** Where raw storages come from. Throws PickleFault for one that is missing or damaged. */
-export type RawStorages = (storage: Storage) => Uint8Array;
+type RawStorages = (storage: Storage) => Uint8Array;
 
 /** Whether a file begins as one that torch.save wrote; 32 bytes are enough. */
 export function isPth(beginning: Uint8Array): boolean {

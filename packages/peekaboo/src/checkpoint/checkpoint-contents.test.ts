@@ -5,9 +5,10 @@ import { readSafetensors, writeFileInBackground } from "@peekaboo/files";
 import { encodeSafetensors } from "@peekaboo/files/safetensors";
 import { entryOf, liveTensorCount, ops, scope, Tensor } from "@peekaboo/torch";
 import { expect } from "vitest";
+import { withChecksums } from "../../../../tests/support/checksums.js";
 import { it } from "../../../../tests/support/folder.js";
 import { CheckpointContents } from "./checkpoint-contents.js";
-import { verifyChecksums, withChecksums } from "./checksums.js";
+import { verifyChecksums } from "./checksums.js";
 
 let path: string;
 it.beforeEach(({ folder }) => {

@@ -3,11 +3,11 @@ import { join } from "node:path";
 import { type FileContents, nodeBackgroundOperations } from "@peekaboo/files";
 import { encodeSafetensors } from "@peekaboo/files/safetensors";
 import { expect } from "vitest";
+import { withChecksums } from "../../../../tests/support/checksums.js";
 import { it } from "../../../../tests/support/folder.js";
 import { parseConfig } from "../config/config.js";
 import { removeUnfinished, runFolder } from "../runs/run-folder.js";
 import { CheckpointStore, readLatest } from "./checkpoint-store.js";
-import { withChecksums } from "./checksums.js";
 import { CHECKPOINT_FORMAT, readCheckpoint } from "./format.js";
 import { BEGINNING } from "./progress.js";
 

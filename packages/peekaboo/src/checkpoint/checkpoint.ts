@@ -165,7 +165,7 @@ export function restoreWeights(network: Network, { path, tensors }: Pick<Checkpo
 }
 
 /** Throws UserError, listing the first few, for masks that no prunable weight of the network has. */
-export function refuseOtherMasks(network: Network, masks: ReadonlyMap<string, TensorEntry>, path: string): void {
+function refuseOtherMasks(network: Network, masks: ReadonlyMap<string, TensorEntry>, path: string): void {
   const weights = new Map([...network.prunable()].map(([name, { weight }]) => [name, weight.shape]));
   const misshaped = [...masks].flatMap(([name, { shape: received }]) => {
     const expected = weights.get(name);

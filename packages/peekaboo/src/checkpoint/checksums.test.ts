@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { readSafetensorsHeader, writeSafetensors } from "@peekaboo/files";
 import type { TensorEntry } from "@peekaboo/files/safetensors";
 import { expect } from "vitest";
+import { withChecksums } from "../../../../tests/support/checksums.js";
 import { it } from "../../../../tests/support/folder.js";
-import { verifyWritten, withChecksums } from "./checksums.js";
+import { verifyWritten } from "./checksums.js";
 
 let path: string;
 it.beforeEach(({ folder }) => {

@@ -18,11 +18,6 @@ export interface SummedTensor extends Pick<TensorEntry, "dtype" | "shape"> {
   readonly sum: string;
 }
 
-/** Metadata with {@link sealed}'s checksums of tensors at hand. */
-export function withChecksums(tensors: Entries, metadata: Metadata): Record<string, string> {
-  return sealed(summed(tensors), metadata);
-}
-
 /** Metadata with the SHA-256 of each tensor's bytes, and one of all these, the dtypes, the shapes and the other metadata. */
 export function sealed(tensors: ReadonlyMap<string, SummedTensor>, metadata: Metadata): Record<string, string> {
   const sums = Object.fromEntries([...tensors].map(([name, { sum }]) => [name, sum]));

@@ -58,11 +58,6 @@ export function chooseState(
   return without(outside(nearest.state, nearest.prefix).length === 0 ? nearest : { ...nearest, prefix: "" });
 }
 
-/** The state's names with one prefix taken off, if all begin with it. */
-export function withoutPrefix(state: StateCandidate, prefix: string): FoundState {
-  return without({ state, prefix: outside(state, prefix).length === 0 ? prefix : "" });
-}
-
 /** With each text that precedes one of the wanted names. */
 function readingsOf(state: StateCandidate, wanted: ReadonlySet<string>): Reading[] {
   const counts = new Map<string, number>();

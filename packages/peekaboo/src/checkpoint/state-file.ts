@@ -11,13 +11,11 @@ import {
   type PickleDict,
   type PickleValue,
 } from "@peekaboo/pth/pickle";
-import { chooseState, type FoundState, type StateCandidate, withoutPrefix } from "./state-choice.js";
+import { chooseState, type FoundState, type StateCandidate } from "./state-choice.js";
 
 const OPERATION = "load pretrained weights";
 /** Where a training script puts the state among other things; the first of them that fits is taken. */
 const STATE_KEYS = ["state_dict", "net", "model", "model_state_dict"];
-/** What DataParallel and DistributedDataParallel put before every name. */
-const PARALLEL_PREFIX = "module.";
 /** How far down dictionaries are looked at. */
 const DEPTH = 3;
 /** How many dictionaries are looked at: a hostile file's could be without end. */
@@ -25,23 +23,13 @@ const MOST_DICTIONARIES = 1000;
 const BEGINNING = 32;
 
 /**
- * A network's state by name, from a safetensors file or one that torch.save wrote; which, its contents tell.
+ * The state of a network whose names are `wanted`, from a safetensors file or one that torch.save wrote; which, its contents tell.
  *
  * In the latter the state is the saved dictionary itself, or one in it, under state_dict, net, model, model_state_dict or
- * another key. A `module.` before every name is taken off. Nothing is executed.
+ * another key: of several the one that fits. What one and the same text, be it `module.`, `_orig_mod.` or another, adds
+ * before every name is taken off. Nothing is executed.
  *
- * @throws {UserError} when the file is of neither kind, damaged, or holds no state.
- */
-export async function readStateFile(path: string): Promise<Map<string, TensorEntry>> {
-  const [first] = await statesIn(path);
-  return withoutPrefix(first, PARALLEL_PREFIX).entries;
-}
-
-/**
- * As {@link readStateFile}, for a network whose names are `wanted`: of several states the one that fits, without what one
- * and the same text, be it `module.`, `_orig_mod.` or another, adds before every name.
- *
- * @throws {UserError} for several that fit alike, too.
+ * @throws {UserError} when the file is of neither kind, damaged, holds no state, or several that fit alike.
  */
 export async function findState(path: string, wanted: ReadonlySet<string>): Promise<FoundState> {
   return chooseState(path, await statesIn(path), wanted, STATE_KEYS);

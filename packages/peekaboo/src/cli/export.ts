@@ -29,7 +29,7 @@ export function addExport(program: Command, io: Io): void {
 const LONGEST_PATH = 4096;
 
 /** What was written, and the line of Python that reads it. */
-export function formatExport({ output, tensors, bytes, masked }: Exported, { format, raw }: ExportOptions): string {
+function formatExport({ output, tensors, bytes, masked }: Exported, { format, raw }: ExportOptions): string {
   const content = raw ? " (weights and masks)" : " (pruned weights as zeros)";
   const what = masked.length === 0 ? "" : content;
   // Whole, or the line of Python would be none.

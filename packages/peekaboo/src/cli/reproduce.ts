@@ -56,7 +56,7 @@ export function addReproduce(
 const LONGEST = 1000;
 
 /** The comparison as a person reads it, the verdict last. */
-export function formatReproduction(reproduction: Reproduction): string {
+function formatReproduction(reproduction: Reproduction): string {
   const { identical } = reproduction;
   const [run, reproduced] = [printable(reproduction.run), printable(reproduction.reproduced)];
   const verdict = identical ? `Identical: ${reproduced} repeats ${run}.` : `Different: ${reproduced} and ${run}.`;

@@ -25,7 +25,7 @@ export interface MetricsDifference extends Difference {
 }
 
 /** The first number of a checkpoint that differs; `index` is null where dtype or shape does. */
-export interface TensorDifference extends Difference {
+interface TensorDifference extends Difference {
   index: number | null;
 }
 

@@ -9,7 +9,7 @@ import { sharedFolder } from "../../../../tests/support/folder.js";
 import { networkOptions, writeCheckpoint } from "../checkpoint/checkpoint.js";
 import { loadPretrained } from "../checkpoint/pretrained.js";
 import { BEGINNING } from "../checkpoint/progress.js";
-import { readStateFile } from "../checkpoint/state-file.js";
+import { findState } from "../checkpoint/state-file.js";
 import { parseConfig } from "../config/config.js";
 import { Network } from "../models/network.js";
 import { prune } from "../pruning/loop.js";
@@ -50,7 +50,7 @@ describe("exportFile", () => {
     const exported = await exportFile(checkpoint, { ...DEFAULTS, format });
     expect(exported.output).toBe(join(folder, `best.effective.${format}`));
     expect(exported.masked).toHaveLength(21);
-    const state = await readStateFile(exported.output);
+    const { entries: state } = await findState(exported.output, new Set());
     expect(state.size).toBe(exported.tensors);
     const mask = network.masks().get("conv1.weight")?.toTypedArray() ?? new Uint8Array(0);
     const weight = network.module.stateDict().get("conv1.weight")?.toTypedArray() ?? new Float32Array(0);
@@ -93,7 +93,7 @@ describe("exportFile", () => {
 
   it("counts the steps for each BatchNorm where PyTorch has the count", async () => {
     await exportFile(checkpoint, { ...DEFAULTS, output });
-    const state = await readStateFile(output);
+    const { entries: state } = await findState(output, new Set());
     const names = [...state.keys()];
     expect(names.slice(0, 6)).toEqual([
       "conv1.weight",

@@ -12,9 +12,9 @@ import type { Network } from "../models/network.js";
 import { setting } from "../setting.js";
 
 /** What other programs read: PyTorch's own files, or safetensors. */
-export const EXPORT_FORMATS = ["pth", "safetensors"] as const;
+const EXPORT_FORMATS = ["pth", "safetensors"] as const;
 
-export type ExportFormat = (typeof EXPORT_FORMATS)[number];
+type ExportFormat = (typeof EXPORT_FORMATS)[number];
 
 export interface ExportOptions {
   format: ExportFormat;

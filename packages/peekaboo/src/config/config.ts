@@ -29,11 +29,8 @@ export type SgdConfig = Settings["sgd"];
 /** Bop's adaptivity rate γ (`ar`), its threshold τ (`tau`), both for single layers too, and the schedule of γ. */
 export type BopConfig = Settings["bop"];
 
-/** What second-order Bop has beside that: the rate σ, ε and the bias correction. */
-export type Bop2Config = Settings["bop2"];
-
 /** The predicted sign gradient of a PSG network's convolutions. */
-export type PsgConfig = Settings["psg"];
+type PsgConfig = Settings["psg"];
 
 /** All settings of a training run: valid, and equal to itself after a round trip through JSON. */
 export type TrainConfig = Omit<Settings, "pruning"> & { readonly pruning: PruningConfig | null };

@@ -3,7 +3,7 @@ import { constants } from "node:os";
 import { basename } from "node:path";
 
 /** The signals by which a lost terminal, a user or a system ends a process that may save first. */
-export const USER_SIGNALS = ["SIGHUP", "SIGINT", "SIGTERM"] as const;
+const USER_SIGNALS = ["SIGHUP", "SIGINT", "SIGTERM"] as const;
 
 export type UserSignal = (typeof USER_SIGNALS)[number];
 

@@ -57,7 +57,7 @@ export interface OpenOptions extends DatasetOptions {
 }
 
 /** Milliseconds until a connection must stand, and that may pass without a byte. */
-export type Timing = Pick<FetchContext, "connectTimeout" | "stallTimeout">;
+type Timing = Pick<FetchContext, "connectTimeout" | "stallTimeout">;
 
 const TIMING: Timing = { connectTimeout: 5000, stallTimeout: 30_000 };
 

@@ -19,7 +19,7 @@ export type SplitName = (typeof SPLITS)[number];
 export type DatasetArrays = Record<SplitName, SplitArrays>;
 
 /** What a split must hold; checked before a data set is first used. */
-export interface SplitFacts {
+interface SplitFacts {
   count: number;
   /** Images of each class, in class order. */
   histogram: readonly number[];

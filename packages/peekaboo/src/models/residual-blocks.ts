@@ -13,7 +13,7 @@ export interface BlockShape {
 }
 
 /** What stands in for the identity where a block changes the shape. */
-export interface ShortcutStyle {
+interface ShortcutStyle {
   /** The name of a 1×1 convolution and its BatchNorm in the state; null pads with zero channels and learns nothing. */
   name: string | null;
   /** Whether a plain network's pruners see that convolution. */

@@ -8,7 +8,6 @@ import {
   type Quantile,
   signQuantile,
   symmetricUniformQuantile,
-  uniform01,
 } from "./distributions.js";
 import { RandomStream } from "./stream.js";
 
@@ -35,16 +34,6 @@ function normalCdf(x: number): number {
   }
   return 0.5 + (sum * Math.exp((-x * x) / 2)) / Math.sqrt(2 * Math.PI);
 }
-
-describe("uniform01", () => {
-  it("spans 0 to 1 - 2^-53 in steps of 2^-53", () => {
-    expect(uniform01(0, 0)).toBe(0);
-    expect(uniform01(0, 1 << 6)).toBe(2 ** -53);
-    expect(uniform01(1 << 5, 0)).toBe(2 ** -27);
-    expect(uniform01(0x80000000, 0)).toBe(0.5);
-    expect(uniform01(ALL_ONES, ALL_ONES)).toBe(1 - 2 ** -53);
-  });
-});
 
 describe("openUniform01", () => {
   it("keeps off both ends, and off one half, by 2^-53", () => {

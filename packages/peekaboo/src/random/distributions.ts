@@ -7,15 +7,9 @@ const TWO_26 = 0x400_0000;
 const TWO_31 = 0x8000_0000;
 const TWO_32 = 0x1_0000_0000;
 const TWO_52 = 0x10_0000_0000_0000;
-const TWO_53 = 0x20_0000_0000_0000;
 
 /** Maps a probability in the open interval (0, 1) to the value below which a distribution lies with that probability. */
 export type Quantile = (probability: number) => number;
-
-/** A number in [0, 1), a multiple of 2^-53, from two random words. */
-export function uniform01(high: number, low: number): number {
-  return ((high >>> 5) * TWO_26 + (low >>> 6)) / TWO_53;
-}
 
 /**
  * A number in the open interval (0, 1), an odd multiple of 2^-53, from two random words.

@@ -94,14 +94,10 @@ const metricsLine = z.discriminatedUnion("kind", [pruneLine, stepLine, skipLine,
 
 /** How many weights of one prunable tensor are kept, of how many. */
 export type LayerKept = z.infer<typeof layerKept>;
-/** How many sign changes one of Bop's parameters saw in an epoch. */
-export type LayerFlips = z.infer<typeof layerFlips>;
 /** One shot of pruning: the whole network's kept/total and each layer's. */
 export type PruneMetrics = z.infer<typeof pruneLine>;
 /** One optimiser step on one batch. */
 export type StepMetrics = z.infer<typeof stepLine>;
-/** One step that changed nothing, since its loss or gradient was not finite. */
-export type SkipMetrics = z.infer<typeof skipLine>;
 /** The means of one epoch of training; `step` is the epoch's last. */
 export type EpochMetrics = z.infer<typeof epochLine>;
 /** One evaluation on the test images. */

@@ -11,7 +11,7 @@ import type { DecoderPool } from "./pool.js";
 import { type ImageFolderScan, type ImageSplit, imagePath } from "./scan.js";
 
 /** What to do about an image that can't be decoded. */
-export type OnBadImage = "skip" | "fail";
+type OnBadImage = "skip" | "fail";
 
 /** Options of {@link ImageFolderBatches}. */
 export interface ImageFolderBatchesOptions {

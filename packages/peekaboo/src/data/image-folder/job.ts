@@ -42,7 +42,7 @@ export interface Report {
 export const LANES_PER_THREAD = 3;
 
 /** Takes images of the job as long as there are any, and puts their pixels into its slot. */
-export async function workOn(job: Job): Promise<Report> {
+async function workOn(job: Job): Promise<Report> {
   const { files, indices, transform, size, slot } = job;
   const pixels = new Uint8Array(slot.pixels);
   const next = new Int32Array(slot.next);

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { orientedJpeg, solid } from "../../../../../tests/support/images.js";
-import { isJpeg, outlineJpeg } from "./jpeg.js";
+import { outlineJpeg } from "./jpeg.js";
 
 let plain: Buffer;
 let exif: Buffer;
@@ -47,13 +47,5 @@ describe("outlineJpeg", () => {
     expect(outlineJpeg(endless)).toBeUndefined();
     expect(outlineJpeg(Buffer.from("ffd8ffe0ffff", "hex"))).toBeUndefined();
     expect(outlineJpeg(Buffer.alloc(100, 0xff))).toBeUndefined();
-  });
-});
-
-describe("isJpeg", () => {
-  it("looks at the first three bytes", () => {
-    expect(isJpeg(plain)).toBe(true);
-    expect(isJpeg(Buffer.from("ffd8", "hex"))).toBe(false);
-    expect(isJpeg(Buffer.from("PNG"))).toBe(false);
   });
 });

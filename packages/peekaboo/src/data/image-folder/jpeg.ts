@@ -1,4 +1,3 @@
-const START_OF_IMAGE = 0xd8;
 const START_OF_SCAN = 0xda;
 const APP1 = 0xe1;
 const END_OF_IMAGE = Buffer.of(0xff, 0xd9);
@@ -17,11 +16,6 @@ export interface JpegOutline {
   hasExif: boolean;
   /** Whether an end-of-image marker follows the first scan's start: one that a thumbnail before it has doesn't count. */
   ends: boolean;
-}
-
-/** Whether the content begins as a JPEG file does. */
-export function isJpeg(content: Buffer): boolean {
-  return content[0] === 0xff && content[1] === START_OF_IMAGE && content[2] === 0xff;
 }
 
 /** Reads the segments of a JPEG file up to the first scan (ITU-T T.81, annex B); undefined when they, or a frame, are missing. */

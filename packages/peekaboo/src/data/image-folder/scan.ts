@@ -6,7 +6,7 @@ import { sortByCodePoints } from "./code-points.js";
 import { IMAGE_ENDINGS, isImageName } from "./formats.js";
 
 /** The images of one split, in torchvision's order: by class, then by folder, then by name. */
-export interface ImageFiles {
+interface ImageFiles {
   /** Each image's file, relative to its class's folder. */
   names: readonly string[];
   /** Each image's class. */

@@ -1,0 +1,33 @@
+import type { KnipConfig } from "knip";
+
+/** Without `--production`: what nobody imports. With it: what tests and benchmarks alone import. */
+const production = process.argv.includes("--production");
+
+export default {
+  // What its own file uses may be exported for a test.
+  ignoreExportsUsedInFile: production,
+  ignoreBinaries: ["ip", "ldd", "mkfifo", "mount", "umount"],
+  workspaces: {
+    ".": {
+      entry: [
+        "bench/*.ts",
+        "examples/*.ts!",
+        "scripts/*.mjs",
+        "tests/**/*.test.ts",
+        "tests/{conformance/cli,device/{main,part},faults/{main,*-child,make-networks}}.ts",
+        "tests/device/*.mjs",
+      ],
+      project: production ? ["examples/*.ts!"] : ["**/*.{ts,mjs}"],
+      // Run by scripts/functions.sh.
+      ignoreDependencies: ["node-gyp"],
+    },
+    "packages/torch": {
+      entry: ["scripts/*.mjs!", "src/**/*.test.ts"],
+      // Named in binding.gyp.
+      ignoreDependencies: ["node-addon-api", "node-api-headers"],
+    },
+    "packages/peekaboo": {
+      entry: ["scripts/*.mjs!", "src/native/operators.ts!", "src/**/*.test.ts"],
+    },
+  },
+} satisfies KnipConfig;
