@@ -18,7 +18,7 @@ export default {
         "tests/device/*.mjs",
       ],
       project: production ? ["examples/*.ts!"] : ["**/*.{ts,mjs}"],
-      // Run by scripts/functions.sh.
+      // Run by scripts/setup.sh.
       ignoreDependencies: ["node-gyp"],
     },
     "packages/torch": {
