@@ -16,10 +16,16 @@ export default {
         "tests/**/*.test.ts",
         "tests/{conformance/cli,device/{main,part},faults/{main,*-child,make-networks}}.ts",
         "tests/device/*.mjs",
+        // Compiled outside the repository, by tests/outside.test.ts.
+        "tests/outside/program.ts",
       ],
       project: production ? ["examples/*.ts!"] : ["**/*.{ts,mjs}"],
       // Run by scripts/setup.sh.
       ignoreDependencies: ["node-gyp"],
+    },
+    "packages/files": {
+      // Started as a thread.
+      entry: ["src/node/lock-beat.ts!", "src/**/*.test.ts"],
     },
     "packages/torch": {
       entry: ["scripts/*.mjs!", "src/**/*.test.ts"],

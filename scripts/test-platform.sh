@@ -54,6 +54,7 @@ clone_into() {
 
 try_here() {
   work=$(mktemp -d "${TMPDIR:-/tmp}/peekaboo-platform-XXXXXX")
+  chmod 755 "$work" # Tests start this Node as another user.
   trap 'rm -rf "$work"' EXIT
   clone=$work/peekaboo
   case $where in

@@ -18,8 +18,6 @@ import { UserError } from "../errors.js";
 import { quoted } from "../quote.js";
 import { errorCode, fileFault, notAFile, READ_FAULTS, WRITE_FAULTS } from "./file-faults.js";
 
-export { errorCode } from "./file-faults.js";
-
 /** The file-system calls by which a file takes another's place; a test passes its own to fail any of them. */
 export interface ReplaceOperations {
   open(path: string, flags: "wx" | "r"): number;

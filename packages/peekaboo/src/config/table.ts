@@ -32,7 +32,7 @@ export function option<V>(definition: Option<V>): Option<V> {
 }
 
 /** True for a setting, false for a table of them. */
-function isOption(entry: Option<unknown> | Table): entry is Option<unknown> {
+export function isOption(entry: Option<unknown> | Table): entry is Option<unknown> {
   return typeof entry.flags === "string";
 }
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { UserError } from "@peekaboo/files/errors";
 import { afterEach, describe, expect, vi } from "vitest";
 import { it } from "../../../../tests/support/folder.js";
-import type { EvalMetrics, Metrics, StepMetrics } from "./metrics.js";
+import type { EvalMetrics, Metrics } from "./metrics.js";
 import { MetricsWriter, readMetrics } from "./metrics.js";
 
 let path: string;
@@ -17,7 +17,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-const step = (number: number): StepMetrics => ({
+const step = (number: number): Extract<Metrics, { kind: "step" }> => ({
   kind: "step",
   epoch: 0,
   step: number,

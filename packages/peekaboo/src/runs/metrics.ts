@@ -96,8 +96,6 @@ const metricsLine = z.discriminatedUnion("kind", [pruneLine, stepLine, skipLine,
 export type LayerKept = z.infer<typeof layerKept>;
 /** One shot of pruning: the whole network's kept/total and each layer's. */
 export type PruneMetrics = z.infer<typeof pruneLine>;
-/** One optimiser step on one batch. */
-export type StepMetrics = z.infer<typeof stepLine>;
 /** The means of one epoch of training; `step` is the epoch's last. */
 export type EpochMetrics = z.infer<typeof epochLine>;
 /** One evaluation on the test images. */
