@@ -356,7 +356,8 @@ describe("SGD alone", () => {
         const [values, wanted] = [tensor.toFloat32Array(), weights.get(name) ?? new Float32Array()];
         const scale = Math.max(...wanted.map(Math.abs));
         const error = Math.max(...values.map((value, i) => Math.abs(value - (wanted[i] ?? Number.NaN))));
-        expect(error / scale, name).toBeLessThan(3e-5);
+        // Another libtorch rounds otherwise, 3.4e-5 was seen; without the decay it would be 1.4e-4.
+        expect(error / scale, name).toBeLessThan(6e-5);
       }
     },
   );
