@@ -57,7 +57,7 @@ describe("outside the repository", () => {
     expect(run(join(root, "node_modules/.bin/tsc"), ["-p", "."])).toBe("");
   });
 
-  it("adds a pruner and an architecture, and follows a training epoch by epoch", () => {
+  it("adds a pruner, an architecture and a reporter, and follows a training epoch by epoch", () => {
     const result = JSON.parse(run(process.execPath, ["program.js"])) as Record<string, unknown>;
     expect(result).toEqual({
       kept: 120,
@@ -66,6 +66,7 @@ describe("outside the repository", () => {
       accuracy: 100,
       saved: expect.arrayContaining(["0.weight", "5.weight", "mask.0.weight"]),
       live: 0,
+      heard: ["epoch 6", "test 9", "epoch 0: 9 images"],
     });
   });
 

@@ -1,5 +1,5 @@
 // Compiled and run far from this repository, on the packages as npm installs them (../outside.test.ts): a pruner and an
-// architecture of one's own, and a training that is followed epoch by epoch.
+// architecture of one's own, and a training that is followed epoch by epoch and by a reporter.
 import { readSafetensors } from "@peekaboo/files";
 import { liveTensorCount, nn, scope, Tensor } from "@peekaboo/torch";
 import {
@@ -8,6 +8,7 @@ import {
   defineArchitecture,
   type Pruner,
   prune,
+  type Reporter,
   saveNetwork,
   type TrainedEpoch,
   train,
@@ -60,7 +61,12 @@ const network = buildNetwork(Small, { variant: "psg", seed: 0 });
 const { kept, total } = await prune(network, { pruner: square, density: 0.5 });
 const epochs: TrainedEpoch[] = [];
 const data = { train: images(48), test: images(9) };
-for await (const epoch of train(network, { data, epochs: 3, batchSize: 8, bop: { ar: 1e-2, tau: 1e-6 } })) {
+const heard: string[] = [];
+const reporter: Reporter = {
+  begin: ({ kind, total: units }) => void heard.push(`${kind} ${units}`),
+  epoch: ({ epoch, result }) => void heard.push(`epoch ${epoch}: ${result.images} images`),
+};
+for await (const epoch of train(network, { data, epochs: 3, batchSize: 8, bop: { ar: 1e-2, tau: 1e-6 }, reporter })) {
   epochs.push(epoch);
 }
 const [file = "small.safetensors"] = process.argv.slice(2);
@@ -74,5 +80,6 @@ console.log(
     accuracy: epochs.at(-1)?.test.accuracy,
     saved: [...readSafetensors(file).tensors.keys()],
     live: liveTensorCount(),
+    heard: heard.slice(0, 3),
   }),
 );

@@ -15,6 +15,7 @@ import {
   openDataset,
   prune,
   pruners,
+  type Reporter,
   restoreNetwork,
   saveNetwork,
   type TrainOptions,
@@ -139,6 +140,26 @@ describe("train", () => {
     expect(liveTensorCount()).toBe(before);
     network.dispose();
     expect(liveTensorCount()).toBe(start);
+  });
+
+  it("tells a reporter what it does, and no flag in what it says", async () => {
+    const heard: string[] = [];
+    const reporter: Reporter = {
+      begin: (work) => void heard.push(work.kind),
+      step: ({ epoch, epochStep, epochSteps }) => void heard.push(`${epoch}: ${epochStep}/${epochSteps}`),
+      advance: (done) => void heard.push(`${done}`),
+      end: () => void heard.push("end"),
+      epoch: ({ epoch, result, best }) => void heard.push(`epoch ${epoch}, ${result.images} images, ${best}`),
+      warn: (text) => void heard.push(text),
+    };
+    const network = buildNetwork(Tiny);
+    await trained(network, { ...options({ epochs: 1, bop: { ar: 1e-3, tau: 10 } }), reporter });
+    network.dispose();
+    expect(heard).toEqual([
+      ...["epoch", "0: 1/3", "0: 2/3", "0: 3/3"],
+      "no weight flipped its sign in epoch 1: τ is too large or γ too small. Lower `bop.tau` (10 now) or raise `bop.ar` (0.001).",
+      ...["end", "test", "4", "8", "12", "end", "epoch 0, 12 images, true", "end"],
+    ]);
   });
 
   it("refuses images of another shape than the network's", async () => {

@@ -45,4 +45,5 @@ export type { Pruner, ScoreContext } from "./pruning/pruner.js";
 export * as pruners from "./pruning/pruners/all.js";
 export { findPruner, prunerNames } from "./pruning/pruners/registry.js";
 export { type EvaluateParts, type Evaluation, evaluate } from "./training/evaluation.js";
+export type { Pruned, ReportedEpoch, ReportedStep, Reporter, StepPlace, Work } from "./training/reporter.js";
 export { type TrainedEpoch, type TrainedStep, type TrainOptions, train } from "./training/search.js";

@@ -1,11 +1,13 @@
 import { UserError } from "@peekaboo/torch";
-import { type BopConfig, parseConfig, type SgdConfig, type TrainConfig } from "../config/config.js";
+import { type BopConfig, type Config, parseConfig, type SgdConfig, type TrainConfig } from "../config/config.js";
 import type { Images } from "../data/images.js";
 import { epochOrder } from "../data/order.js";
 import type { Network } from "../models/network.js";
 import { EpochMeans } from "./epoch-means.js";
 import { type Evaluation, evaluate } from "./evaluation.js";
+import type { Reporter } from "./reporter.js";
 import { type StepResult, Trainer } from "./trainer.js";
+import { EpochWarnings } from "./warnings.js";
 
 /** How {@link train} trains. */
 export interface TrainOptions {
@@ -26,6 +28,8 @@ export interface TrainOptions {
   signal?: AbortSignal;
   /** After each step. */
   onStep?(step: TrainedStep): void;
+  /** Hears of the training as that of `peekaboo train` is heard of. */
+  reporter?: Reporter;
 }
 
 /** A step of {@link train}. */
@@ -54,36 +58,70 @@ export interface TrainedEpoch {
  * @throws {UserError} for settings that don't go together, or when the loss is not finite.
  */
 export async function* train(network: Network, options: TrainOptions): AsyncGenerator<TrainedEpoch, void, void> {
-  const { data, epochs, batchSize = 128, optimizer = "BOP", bop = {}, sgd = {}, seed = 0, signal, onStep } = options;
+  const { data, epochs, batchSize = 128, optimizer = "BOP", bop = {}, sgd = {}, seed = 0, reporter = {} } = options;
   const config = parseConfig({ epochs, batchSize, optimizer, bop, sgd, seed });
   refuseOtherShape(network, data);
-  const totalSteps = epochs * Math.ceil(data.train.count / batchSize);
+  const { numClasses } = network.options;
   const trainer = new Trainer(network, config);
+  const began = performance.now();
+  let highest = Number.NEGATIVE_INFINITY;
   try {
-    for (let epoch = 0, step = 0; epoch < epochs; epoch++) {
-      const means = new EpochMeans();
-      network.module.train();
-      const order = epochOrder(seed, epoch, data.train.count);
-      for await (const batch of data.train.training(order, batchSize, seed, epoch)) {
-        try {
-          signal?.throwIfAborted();
-          const begun = performance.now();
-          const result = trainer.step(batch, { epoch, step, totalSteps });
-          step++;
-          means.add(result, (performance.now() - begun) / 1000);
-          onStep?.({ ...result, epoch, step, totalSteps });
-        } finally {
-          batch.input.dispose();
-          batch.target.dispose();
-        }
-      }
+    for (let epoch = 0; epoch < epochs; epoch++) {
+      const means = await trainEpoch(epoch, { ...options, reporter, network, config, trainer });
+      reporter.begin?.({ kind: "test", total: data.test.count });
+      const onBatch = (done: number) => reporter.advance?.(done);
+      const test = await evaluate(network, data.test, { batchSize, onBatch });
+      reporter.end?.();
+      const best = test.accuracy > highest;
+      highest = Math.max(highest, test.accuracy);
+      const secondsLeft = ((performance.now() - began) / 1000 / (epoch + 1)) * (epochs - epoch - 1);
+      reporter.epoch?.({ epoch, means, result: test, best, numClasses, secondsLeft });
       const { loss, accuracy, flips } = means;
-      const test = await evaluate(network, data.test, { batchSize });
       yield { number: epoch + 1, train: { loss, accuracy, flips }, test };
     }
   } finally {
+    reporter.end?.();
     trainer.dispose();
   }
+}
+
+type Parts = Pick<TrainOptions, "data" | "signal" | "onStep"> & {
+  network: Network;
+  config: Config<"epochs" | "batchSize" | "seed" | "bop" | "sgd">;
+  trainer: Trainer;
+  reporter: Reporter;
+};
+
+async function trainEpoch(epoch: number, parts: Parts): Promise<EpochMeans> {
+  const { data, signal, onStep, network, config, trainer, reporter } = parts;
+  const { epochs, batchSize, seed } = config;
+  const epochSteps = Math.ceil(data.train.count / batchSize);
+  const totalSteps = epochs * epochSteps;
+  const means = new EpochMeans();
+  const warnings = new EpochWarnings(network, config, (text) => reporter.warn?.(text));
+  const order = epochOrder(seed, epoch, data.train.count);
+  network.module.train();
+  reporter.begin?.({ kind: "epoch", epoch, epochs, total: epochSteps, done: 0 });
+  let epochStep = 0;
+  for await (const batch of data.train.training(order, batchSize, seed, epoch)) {
+    try {
+      signal?.throwIfAborted();
+      const begun = performance.now();
+      const result = trainer.step(batch, { epoch, step: epoch * epochSteps + epochStep, totalSteps });
+      const seconds = (performance.now() - begun) / 1000;
+      const step = epoch * epochSteps + ++epochStep;
+      means.add(result, seconds);
+      warnings.step(result, step);
+      reporter.step?.({ epoch, epochStep, epochSteps, means, result, seconds });
+      onStep?.({ ...result, epoch, step, totalSteps });
+    } finally {
+      batch.input.dispose();
+      batch.target.dispose();
+    }
+  }
+  warnings.end(epoch, means);
+  reporter.end?.();
+  return means;
 }
 
 function refuseOtherShape({ imageShape, options }: Network, { train }: Images): void {
