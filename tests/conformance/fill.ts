@@ -1,3 +1,5 @@
+import { numel } from "@peekaboo/files/safetensors";
+
 /**
  * The 32-bit FNV-1a hash of a text's UTF-8 bytes, as an unsigned integer.
  * Source: Fowler, Noll and Vo, "The FNV Non-Cryptographic Hash Algorithm" (RFC 9923).
@@ -14,7 +16,7 @@ export function fnv1a32(text: string): number {
  * Source: the golden cases' README.
  */
 export function fillValues(salt: string, name: string, shape: readonly number[]): Float32Array {
-  const values = new Float32Array(productOf(shape));
+  const values = new Float32Array(numel(shape));
   const hash = fnv1a32(salt + name);
   const rule = ruleFor(name, shape);
   for (let i = 0; i < values.length; i++) values[i] = rule(mixed(i, hash) / 2 ** 32);
@@ -38,11 +40,7 @@ function ruleFor(name: string, shape: readonly number[]): (u: number) => number 
   if (name.endsWith(".t")) return within(0.1);
   if (name.endsWith(".lo")) return () => -0.05;
   if (name.endsWith(".hi")) return () => 0.05;
-  if (shape.length >= 2) return within(Math.sqrt(6 / productOf(shape.slice(1))));
+  if (shape.length >= 2) return within(Math.sqrt(6 / numel(shape.slice(1))));
   if (name.endsWith("weight")) return (u) => 0.5 + u;
   return within(0.2);
-}
-
-function productOf(extents: readonly number[]): number {
-  return extents.reduce((product, extent) => product * extent, 1);
 }

@@ -1,9 +1,10 @@
+import { numel } from "@peekaboo/files/safetensors";
 import { Tensor } from "@peekaboo/torch";
 import { RandomStream } from "#peekaboo/random/stream";
 
 /** Seeded values in (-1, 1), a fifth of them zero as after a ReLU, on the CPU. */
 export function random(name: string, shape: readonly number[], dtype: "float32" | "float64" = "float32"): Tensor {
-  const words = new Uint32Array(shape.reduce((product, extent) => product * extent, 1));
+  const words = new Uint32Array(numel(shape));
   new RandomStream(11, name).fillUint32(words);
   const values = Float64Array.from(words, (word) => (word % 5 === 0 ? 0 : word / 2 ** 31 - 1));
   return Tensor.from(values, { shape, dtype });

@@ -1,4 +1,4 @@
-import type { SafetensorsDtype } from "@peekaboo/files/safetensors";
+import { numel, type SafetensorsDtype } from "@peekaboo/files/safetensors";
 import { STORAGE_CLASSES } from "./globals.js";
 
 const utf8 = new TextEncoder();
@@ -73,11 +73,7 @@ export class PickleWriter {
   tensor({ dtype, shape, key }: TensorReference): void {
     this.#global("torch._utils", "_rebuild_tensor_v2");
     this.#opcode("(");
-    this.#storage(
-      dtype,
-      key,
-      shape.reduce((product, size) => product * size, 1),
-    );
+    this.#storage(dtype, key, numel(shape));
     this.integer(0);
     this.#integers(shape);
     this.#integers(contiguousStrides(shape));

@@ -2,6 +2,7 @@ import {
   byteLengthOf,
   firstNonBoolean,
   itemSize,
+  numel,
   type SafetensorsDtype,
   type TensorEntry,
 } from "@peekaboo/files/safetensors";
@@ -82,7 +83,7 @@ export function materialise(tensor: StoredTensor, raw: Uint8Array, allowance: Al
   if (own.byteLength < storage.length * size) {
     throw new PickleFault(`a storage of ${(storage.start + storage.length) * size} bytes`, `${raw.byteLength}`);
   }
-  const bytes = product(shape) * size;
+  const bytes = numel(shape) * size;
   let data: Uint8Array;
   if (isContiguous(shape, strides)) data = own.subarray(offset * size, offset * size + bytes);
   else {
@@ -107,7 +108,7 @@ function isContiguous(shape: readonly number[], strides: readonly number[]): boo
 
 /** Copies element after element in row-major order; the last index moves fastest. */
 function gather(source: Uint8Array, size: number, { offset, shape, strides }: StoredTensor): Uint8Array {
-  const target = new Uint8Array(product(shape) * size);
+  const target = new Uint8Array(numel(shape) * size);
   const index = new Array<number>(shape.length).fill(0);
   let at = offset * size;
   for (let to = 0; to < target.byteLength; to += size) {
@@ -122,8 +123,4 @@ function gather(source: Uint8Array, size: number, { offset, shape, strides }: St
     }
   }
   return target;
-}
-
-function product(shape: readonly number[]): number {
-  return shape.reduce((elements, size) => elements * size, 1);
 }

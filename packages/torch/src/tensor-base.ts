@@ -1,4 +1,5 @@
 import { UserError } from "@peekaboo/files/errors";
+import { numel } from "@peekaboo/files/safetensors";
 import { type Dtype, dtypeInfo, dtypeOfArray, dtypeOfName, type TypedArray } from "./dtype.js";
 import { type Handle, native } from "./native.js";
 import { formatValues, PRINTED_ELEMENTS } from "./print.js";
@@ -88,7 +89,7 @@ export class TensorBase implements Scoped {
 
   /** The number of elements. */
   get numel(): number {
-    return this.shape.reduce((product, extent) => product * extent, 1);
+    return numel(this.shape);
   }
 
   /** Throws UserError for a type that JavaScript has no array for, such as float16. */

@@ -17,6 +17,11 @@ export function itemSize(dtype: SafetensorsDtype): number {
   return ITEM_SIZE[dtype];
 }
 
+/** How many elements a tensor of a shape has. */
+export function numel(shape: readonly number[]): number {
+  return shape.reduce((product, extent) => product * extent, 1);
+}
+
 /** The most dimensions that a tensor may have: as many as libtorch's kernels take. */
 export const MAX_RANK = 64;
 

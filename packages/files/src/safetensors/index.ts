@@ -1,4 +1,4 @@
-export { byteLengthOf, firstNonBoolean, itemSize, MAX_RANK, type SafetensorsDtype } from "./dtype.js";
+export { byteLengthOf, firstNonBoolean, itemSize, MAX_RANK, numel, type SafetensorsDtype } from "./dtype.js";
 export {
   asTypedArray,
   encodeSafetensors,

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readInBackground, readSafetensorsHeader } from "@peekaboo/files";
 import { parseJson, quoted, UserError } from "@peekaboo/files/errors";
 import type { SafetensorsFile, TensorEntry } from "@peekaboo/files/safetensors";
+import { sha256 } from "../data/checksum.js";
 
 /** The metadata's keys: every tensor's SHA-256 by name, in JSON, and that of the whole. */
 const OF_TENSORS = "checksums";
@@ -103,8 +104,4 @@ function parsed(text = ""): Map<string, unknown> {
   } catch {
     return new Map();
   }
-}
-
-function sha256(data: Uint8Array | string): string {
-  return createHash("sha256").update(data).digest("hex");
 }

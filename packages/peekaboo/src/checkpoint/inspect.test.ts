@@ -2,7 +2,7 @@ import { statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeSafetensors } from "@peekaboo/files";
 import { UserError } from "@peekaboo/files/errors";
-import type { TensorEntry } from "@peekaboo/files/safetensors";
+import { numel, type TensorEntry } from "@peekaboo/files/safetensors";
 import { describe, expect, it } from "vitest";
 import { sharedFolder } from "../../../../tests/support/folder.js";
 import { formatReport } from "../cli/inspect.js";
@@ -11,7 +11,7 @@ import { inspectFile } from "./inspect.js";
 const folder = sharedFolder();
 
 const floats = (...shape: number[]): TensorEntry => {
-  const size = shape.reduce((product, extent) => product * extent, 1);
+  const size = numel(shape);
   return { dtype: "F32", shape, data: new Uint8Array(4 * size) };
 };
 const bytes = (values: number[], ...shape: number[]): TensorEntry => ({

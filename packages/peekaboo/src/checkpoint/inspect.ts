@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { readSafetensors } from "@peekaboo/files";
 import { printable } from "@peekaboo/files/errors";
-import { asTypedArray, type TensorEntry } from "@peekaboo/files/safetensors";
+import { asTypedArray, numel, type TensorEntry } from "@peekaboo/files/safetensors";
 import { z } from "zod";
 import type { Config, TrainConfig } from "../config/config.js";
 import { findNetwork } from "../models/registry.js";
@@ -100,8 +100,8 @@ export function inspectFile(file: string): InspectReport {
     nonfinite: [...state]
       .filter(([, entry]) => toFloat32(entry)?.some((value) => !Number.isFinite(value)))
       .map(([name]) => name),
-    parameters: sum(learnable.map(([, { shape }]) => size(shape))),
-    denseBytes: FLOAT_BYTES * sum(floatTensors(state).map(([, { shape }]) => size(shape))),
+    parameters: sum(learnable.map(([, { shape }]) => numel(shape))),
+    denseBytes: FLOAT_BYTES * sum(floatTensors(state).map(([, { shape }]) => numel(shape))),
     idealSize: idealSize(config, state, layers),
   };
 }
@@ -123,7 +123,7 @@ function layerReports(
   return prunable.map(([name, { shape }]) => {
     const mask = companion(file, masks, name, { dtype: "U8", shape });
     const flips = companion(file, bop, `flips.${name}`, { dtype: "I32", shape });
-    const total = size(shape);
+    const total = numel(shape);
     const scored = activeScores(config, state, name);
     const kept = mask === undefined && scored === null ? total : countOnes(file, name, both(mask, scored));
     return { name, shape, kept, total, flips: flips === undefined ? null : sum(flips) };
@@ -180,8 +180,8 @@ function idealSize(
   const pruned = sum(layers.filter((layer) => !seeded.includes(layer)).map(({ kept, total }) => total - kept));
   // What the seed and the signs tell: the weights, and with latent scores these and their thresholds.
   const told = sum(seeded.map(({ total }) => total));
-  const scores = sum([...state].filter(([name]) => latent && SCORE.test(name)).map(([, { shape }]) => size(shape)));
-  const all = sum(floatTensors(state).map(([, { shape }]) => size(shape)));
+  const scores = sum([...state].filter(([name]) => latent && SCORE.test(name)).map(([, { shape }]) => numel(shape)));
+  const all = sum(floatTensors(state).map(([, { shape }]) => numel(shape)));
   const floats = FLOAT_BYTES * (all - pruned - told - scores);
   const seed = seeded.length === 0 && !shuffled ? 0 : SEED_BYTES;
   return { seed, masks, signs, floats, total: seed + masks + signs + floats };
@@ -194,10 +194,6 @@ function entropy(p: number): number {
 
 function floatTensors(state: Tensors): [string, TensorEntry][] {
   return [...state].filter(([, { dtype }]) => dtype.includes("F"));
-}
-
-function size(shape: readonly number[]): number {
-  return shape.reduce((product, extent) => product * extent, 1);
 }
 
 function sum(values: Iterable<number>): number {

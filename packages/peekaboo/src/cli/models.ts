@@ -1,3 +1,4 @@
+import { numel } from "@peekaboo/files/safetensors";
 import type { Command } from "commander";
 import { integer, optional } from "../config/kinds.js";
 import { trainOptions } from "../config/options.js";
@@ -107,7 +108,7 @@ function details({ name, imageShape, numClasses, layers, parameters, macs, pruna
   const row = ({ name: weight, shape, prunable: prunes, macs: own }: LayerSize) => [
     weight,
     shape.join("×"),
-    formatCount(shape.reduce((product, size) => product * size, 1)),
+    formatCount(numel(shape)),
     formatShortCount(own),
     prunes ? "yes" : "no",
   ];

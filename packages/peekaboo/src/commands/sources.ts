@@ -3,12 +3,12 @@ import type { Config } from "../config/config.js";
 import { IMAGE_FOLDER } from "../config/options.js";
 import type { Batch, ImageShape } from "../data/batch.js";
 import type { BatchSource } from "../data/batch-source.js";
+import { sha256 } from "../data/checksum.js";
 import type { Dataset } from "../data/dataset.js";
 import { openImageFolder } from "../data/image-folder/image-folder.js";
 import { imagesOf } from "../data/images.js";
 import { findSource } from "../data/sets/sources.js";
 import { SPLITS } from "../data/source.js";
-import { sha256 } from "../data/verify.js";
 import { type Opening, openData } from "./open-data.js";
 
 /** The settings that say which images to take, and how. */

@@ -3,8 +3,9 @@ import { isAbsolute, join } from "node:path";
 import { readSafetensors, readSafetensorsHeader, writeSafetensors } from "@peekaboo/files";
 import { quoted, UserError } from "@peekaboo/files/errors";
 import type { SafetensorsFile, TensorEntry } from "@peekaboo/files/safetensors";
+import { sha256 } from "./checksum.js";
 import { type DatasetArrays, type DatasetSource, SPLITS, type SplitArrays, type SplitName } from "./source.js";
-import { checkLabels, sha256 } from "./verify.js";
+import { checkLabels } from "./verify.js";
 
 const VERSION = 1;
 

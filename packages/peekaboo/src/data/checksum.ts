@@ -21,6 +21,11 @@ export function digestOf(bytes: Uint8Array, { algorithm, encoding }: Digest): st
   return createHash(algorithm).update(bytes).digest(encoding);
 }
 
+/** SHA-256 in hexadecimal digits. */
+export function sha256(data: Uint8Array | string): string {
+  return createHash("sha256").update(data).digest("hex");
+}
+
 /** The digest of a file of any size. */
 export async function digestOfFile(path: string, { algorithm, encoding }: Digest): Promise<string> {
   const hash = createHash(algorithm);

@@ -15,11 +15,10 @@ import {
 } from "../../../../tests/support/data.js";
 import { it } from "../../../../tests/support/folder.js";
 import { cachePath } from "./cache.js";
-import { hex } from "./checksum.js";
+import { hex, sha256 } from "./checksum.js";
 import { openSource } from "./dataset.js";
 import { importSource } from "./import.js";
 import type { Candidate, DataProgress } from "./source.js";
-import { sha256 } from "./verify.js";
 
 let data: string;
 it.beforeEach(({ folder }) => {

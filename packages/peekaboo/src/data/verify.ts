@@ -1,6 +1,5 @@
-import { createHash } from "node:crypto";
 import { UserError } from "@peekaboo/files/errors";
-import { type Checksum, digestOf } from "./checksum.js";
+import { type Checksum, digestOf, sha256 } from "./checksum.js";
 import {
   type DatasetArrays,
   type DatasetSource,
@@ -58,11 +57,6 @@ export function wrongFile(files: Files, checksums: Readonly<Record<string, Check
     return { name, expected: `${algorithm} ${checksum.value}`, received: `${algorithm} ${found}` };
   }
   return undefined;
-}
-
-/** SHA-256 in hex. */
-export function sha256(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
 }
 
 function checkMeans(source: DatasetSource, split: SplitName, images: Uint8Array): void {

@@ -1,4 +1,5 @@
 import { UserError } from "@peekaboo/files/errors";
+import { numel } from "@peekaboo/files/safetensors";
 import {
   fillByInversion,
   laplaceQuantile,
@@ -79,7 +80,7 @@ export function initialiseWeight(
   }
   const { quantile, scale } = INITIALISERS[method];
   const factor = scale(fanOf(shape));
-  const weight = new Float32Array(shape.reduce((product, size) => product * size, 1));
+  const weight = new Float32Array(numel(shape));
   fillByInversion(weight, new RandomStream(seed, stateName), quantile, factor);
   return weight;
 }
@@ -114,6 +115,6 @@ export function fanOf(shape: readonly number[]): Fan {
       received: `[${shape.join(", ")}]`,
     });
   }
-  const area = kernel.reduce((product, size) => product * size, 1);
+  const area = numel(kernel);
   return { fanIn: inputs * area, fanOut: outputs * area };
 }

@@ -1,6 +1,7 @@
 // Peek-a-Boo's own operators: hand-computed values, and equality with their twins made of ATen operations.
 
 import { readFileSync } from "node:fs";
+import { numel } from "@peekaboo/files/safetensors";
 import { grad, ops, scope, Tensor, TorchError } from "@peekaboo/torch";
 import { generateWrappers, liveSchemas } from "@peekaboo/torch/generate";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -14,7 +15,7 @@ function random(
   shape: readonly number[],
   options: { positive?: boolean; dtype?: "float32" | "float64" } = {},
 ) {
-  const words = new Uint32Array(shape.reduce((product, extent) => product * extent, 1));
+  const words = new Uint32Array(numel(shape));
   new RandomStream(7, name).fillUint32(words);
   const values = Float64Array.from(words, (word) => {
     const value = word / 2 ** 31 - 1;

@@ -1,3 +1,4 @@
+import { numel } from "@peekaboo/files/safetensors";
 import { assertInteger } from "../random/check.js";
 import { RandomStream } from "../random/stream.js";
 
@@ -16,7 +17,7 @@ const CHUNK = 4096;
  * Initialization: Why Are We Missing the Mark?" (ICLR 2021).
  */
 export function shuffledMask(seed: number, name: string, shape: readonly number[], kept: number): Uint8Array {
-  const total = shape.reduce((product, n) => product * n, 1);
+  const total = numel(shape);
   assertInteger("kept", kept, 0, total);
   const stream = new RandomStream(seed, `prune/shuffle/${name}`);
   const mask = new Uint8Array(total);

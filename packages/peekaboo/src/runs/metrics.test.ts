@@ -127,7 +127,10 @@ describe("MetricsWriter", () => {
       .mockImplementationOnce(() => {
         throw full;
       });
-    expectUserError(() => writer.write(step(2)), /write metrics: expected free disk space .*metrics\.jsonl/);
+    expectUserError(
+      () => writer.write(step(2)),
+      /write metrics: expected free space on the disk for .*metrics\.jsonl", received a full disk \(ENOSPC\)/,
+    );
     expect(readMetrics(path)).toEqual([step(1)]);
     writer.write(step(2));
     expect(readMetrics(path)).toEqual([step(1), step(2)]);

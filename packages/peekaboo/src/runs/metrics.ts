@@ -1,5 +1,5 @@
 import fs from "node:fs";
-import { errorCode, type OpenFile, openRegular, withFile } from "@peekaboo/files";
+import { fileFault, type OpenFile, openRegular, WRITE_FAULTS, withFile } from "@peekaboo/files";
 import { parseJson, quoted, UserError } from "@peekaboo/files/errors";
 import { z } from "zod";
 import { issueInWords } from "../issue.js";
@@ -198,7 +198,7 @@ export class MetricsWriter {
     try {
       return action();
     } catch (error) {
-      throw writeError(this.path, error);
+      throw fileFault("write metrics", this.path, error, WRITE_FAULTS);
     }
   }
 }
@@ -270,32 +270,3 @@ function finiteOnly(key: string, value: unknown): unknown {
   if (typeof value === "number" && !Number.isFinite(value)) throw new RangeError(`metrics: ${key} is ${value}`);
   return value;
 }
-
-/** What the user sees of a failed write; an error that is no failure of the file system is returned as it came. */
-function writeError(path: string, error: unknown): unknown {
-  const code = errorCode(error);
-  const told = code === undefined ? undefined : WRITE_ERRORS[code];
-  if (code === undefined || told === undefined) return error;
-  const [expected, received, remedy] = told;
-  return new UserError({
-    operation: "write metrics",
-    argument: quoted(path),
-    expected,
-    received,
-    remedy,
-    cause: error,
-  });
-}
-
-const DISK_FULL = ["free disk space", "a full disk", "free some, or choose another folder"] as const;
-const FORBIDDEN = ["permission to write", "none", "change the permissions, or choose another folder"] as const;
-const WRITE_ERRORS: Readonly<Record<string, readonly [expected: string, received: string, remedy: string]>> = {
-  ENOSPC: DISK_FULL,
-  EDQUOT: DISK_FULL,
-  EACCES: FORBIDDEN,
-  EPERM: FORBIDDEN,
-  EROFS: FORBIDDEN,
-  ENOENT: ["an existing folder", "none", "create the folder, or correct the path"],
-  ENOTDIR: ["folders all along the path", "a file in a folder's place", "correct the path"],
-  EISDIR: ["a file", "a folder", "remove or rename that folder"],
-};

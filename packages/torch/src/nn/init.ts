@@ -1,4 +1,5 @@
 import { UserError } from "@peekaboo/files/errors";
+import { numel } from "@peekaboo/files/safetensors";
 import { noGrad } from "../autograd.js";
 import * as ops from "../generated/ops.js";
 import type { Tensor } from "../tensor.js";
@@ -14,7 +15,7 @@ export function fans(weight: Tensor): { fanIn: number; fanOut: number } {
       received: `[${weight.shape.join(", ")}]`,
     });
   }
-  const receptive = kernel.reduce((product, extent) => product * extent, 1);
+  const receptive = numel(kernel);
   return { fanIn: inputs * receptive, fanOut: out * receptive };
 }
 

@@ -5,9 +5,8 @@ import { gzipSync } from "node:zlib";
 import { afterEach, describe, expect, vi } from "vitest";
 import { md5Of, send, serve, sheetFiles, tarOf, tinyPackage } from "../../../../../tests/support/data.js";
 import { it } from "../../../../../tests/support/folder.js";
-import { type Checksum, hex } from "../checksum.js";
+import { type Checksum, hex, sha256 } from "../checksum.js";
 import { type FetchContext, SourceUnavailable } from "../source.js";
-import { sha256 } from "../verify.js";
 import { npmArchiveName, npmArchiveUrl, npmPack } from "./npm.js";
 import { localFolder, npmArchive, urlFiles } from "./origins.js";
 

@@ -1,4 +1,5 @@
 import { UserError } from "@peekaboo/files/errors";
+import { numel } from "@peekaboo/files/safetensors";
 import type { DatasetArrays, Files, SplitName } from "../source.js";
 
 /** Which IDX files hold a data set of grey images: pixels [N, H, W] and labels [N], both unsigned bytes. */
@@ -64,7 +65,7 @@ function parseIdx(name: string, content: Uint8Array | undefined, item: readonly 
     throw fail(`the shape [${shape}]`, `[${[count, ...dimensions].join(", ")}]`);
   }
   // Exact: the count is below 2^32, and an item is as the layout says.
-  const bytes = count * item.reduce((product, size) => product * size, 1);
+  const bytes = count * numel(item);
   if (content.length - start !== bytes) throw fail(`${start} + ${bytes} bytes`, `${content.length} bytes`);
   return content.subarray(start);
 }

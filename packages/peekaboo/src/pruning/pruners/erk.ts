@@ -1,3 +1,4 @@
+import { numel } from "@peekaboo/files/safetensors";
 import { Tensor } from "@peekaboo/torch";
 import { raised } from "../min-kept.js";
 import type { Pruner } from "../pruner.js";
@@ -34,7 +35,7 @@ export const erk: Pruner = {
  * integer from 0 to the number of weights.
  */
 export function erdosRenyiKernelCounts(shapes: readonly (readonly number[])[], kept: number): number[] {
-  const sizes = shapes.map((shape) => shape.reduce((product, n) => product * n, 1));
+  const sizes = shapes.map(numel);
   const parts = shapes.map((shape) => shape.reduce((sum, n) => sum + n, 0));
   const total = sizes.reduce((sum, size) => sum + size, 0);
   if (!Number.isInteger(kept) || kept < 0 || kept > total) {
