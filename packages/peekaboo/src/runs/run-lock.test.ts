@@ -40,6 +40,6 @@ it("shows nothing of a holder's name as it is, and says when there is none", asy
 it("says that the folder can't be written to", async () => {
   rmSync(folder, { recursive: true });
   await expect(lockRun(path, { folder })).rejects.toThrow(
-    `train: expected a folder that can be written to for the run folder (--savedir and --exp-name), received "${folder}" (ENOENT); choose another --savedir, change the permissions, or free some space.`,
+    `train: expected a folder that can be written to for the run folder (\`savedir\` and \`expName\`), received "${folder}" (ENOENT); choose another \`savedir\`, change the permissions, or free some space.`,
   );
 });
