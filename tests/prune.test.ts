@@ -133,6 +133,19 @@ describe("peekaboo train", { timeout: 300_000 }, () => {
     expect(refused.stderr).not.toContain("Kept");
   });
 
+  it("divides what is kept by the layers' shapes with --prune-scope erk, of which ERK is the random kind", () => {
+    const flags = "--prune-ratio 0.2 --max-steps 1";
+    const synflow = train("synflow-erk", `--pruner SynFlow --prune-iters 5 --prune-scope erk ${flags}`);
+    const spelled = train("rand-erk", `--pruner Rand --prune-scope erk --mask-shuffle ${flags}`);
+    const old = train("old-erk", `--pruner ERK ${flags}`);
+    const counts = old.prunings[0]?.layers?.map(({ kept }) => kept) ?? [];
+    expect(counts.reduce((sum, kept) => sum + kept, 0)).toBe(keptOf(0.2, TOTAL));
+    expect(new Set(counts).size).toBeGreaterThan(4);
+    expect(synflow.prunings[0]?.layers?.map(({ kept }) => kept)).toEqual(counts);
+    expect(bits(old).equals(bits(spelled))).toBe(true);
+    expect(bits(old).equals(bits(synflow))).toBe(false);
+  });
+
   it.each(["Rand", "ERK"])("prunes at random with %s", (pruner) => {
     const { prunings } = train(pruner, `--pruner ${pruner} --prune-ratio 0.05 --max-steps 1`);
     expect(prunings[0]?.kept).toBe(keptOf(0.05, TOTAL));

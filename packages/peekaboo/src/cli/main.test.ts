@@ -371,7 +371,9 @@ describe("help", () => {
       }
     }
     expect(flat).toContain("--bs, --batch-size <n> Images per training step. (default: 128)");
-    expect(flat).toContain("weights stay: ERK, GraSP, Mag, Rand, SNIP or SynFlow. (default: no pruning)");
+    expect(flat).toContain(
+      "weights stay: ERK, GraSP, Mag, Rand, SNIP or SynFlow. ERK stands for Rand with --prune-scope erk",
+    );
     for (const heading of ["Network:", "Pruning:", "Run:"]) expect(stdout).toContain(`\n${heading}\n`);
     expect(stdout).toContain("Density: the fraction of weights kept.");
   });

@@ -168,7 +168,13 @@ describe("what doesn't go together", () => {
     const local = { ...synflow, scope: "local" };
     expect(refusal({ pruning: { ...local, pruner: "ERK" } })).toContain("`pruning.scope`");
     expect(parseConfig({ pruning: { ...local, pruner: "Rand" } }).pruning?.scope).toBe("local");
-    expect(parseConfig({ pruning: { ...synflow, pruner: "ERK" } }).pruning?.pruner).toBe("ERK");
+    for (const scope of ["global", "erk"] as const) {
+      expect(parseConfig({ pruning: { ...synflow, scope, pruner: "ERK" } }).pruning).toMatchObject({
+        pruner: "ERK",
+        scope,
+      });
+      expect(parseConfig({ pruning: { ...synflow, scope } }).pruning?.scope).toBe(scope);
+    }
   });
 
   it("is a relative threshold above the maximum itself", () => {

@@ -177,11 +177,12 @@ function checkPruningTime({ epoch, shots }: PruningConfig, epochs: number): void
 }
 
 function checkPruningScope({ pruner, scope }: PruningConfig): void {
-  if (scope === "global" || findPruner(pruner).dividesLayers !== true) return;
+  const { always } = findPruner(pruner);
+  if (always === undefined || scope === "global" || scope === always.scope) return;
   throw new UserError({
     operation: "train",
     argument: setting("pruning.scope"),
-    expected: "global",
+    expected: always.scope,
     received: scope,
     remedy: `${setting("pruning.pruner")} ${pruner} gives each layer a density of its own: leave ${setting("pruning.scope")} out, or use another pruner`,
   });

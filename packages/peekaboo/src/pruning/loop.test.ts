@@ -1,6 +1,7 @@
 import { Tensor, UserError } from "@peekaboo/torch";
 import { afterEach, describe, expect, it } from "vitest";
 import { Network } from "../models/network.js";
+import { erdosRenyiKernelCounts } from "./erdos-renyi.js";
 import { prune } from "./loop.js";
 import type { Pruner } from "./pruner.js";
 import * as all from "./pruners/all.js";
@@ -107,16 +108,16 @@ describe("pruning loop", () => {
         target: Tensor.from(BigInt64Array.from({ length: 8 }, (_, i) => BigInt(i))),
       },
     ];
-    const scopes = (["global", "local"] as const).filter((how) => how === "global" || pruner.dividesLayers !== true);
+    const scopes = (["global", "local", "erk"] as const).filter((how) => how === (pruner.always?.scope ?? how));
 
     it.each(scopes)("keeps it in each, and the whole's density, with %s scope", async (how) => {
       const network = tinyNetwork();
       const options = { ...base, scope: how, pruner, iterations: 3, batches: batch, seed: 3 };
       const first = await prune(network, { ...options, density: 0.3, minKept: { fraction: 0.05 } });
       const expected = (density: number) =>
-        how === "global"
-          ? keptOf(density, first.total)
-          : first.layers.reduce((sum, { total }) => sum + keptOf(density, total), 0);
+        how === "local"
+          ? first.layers.reduce((sum, { total }) => sum + keptOf(density, total), 0)
+          : keptOf(density, first.total);
       expect(first.kept + first.tied).toBe(expected(0.3));
       for (const { kept, total } of first.layers) expect(kept).toBeGreaterThanOrEqual(Math.ceil(0.05 * total));
       const masks = new Map([...network.masks()].map(([name, mask]) => [name, mask.toFloat32Array()]));
@@ -130,6 +131,19 @@ describe("pruning loop", () => {
           expect(bit).toBeLessThanOrEqual(masks.get(name)?.[i] ?? 0);
         });
       }
+    });
+
+    it("keeps with erk scope what the layers' shapes say", async () => {
+      const network = tinyNetwork();
+      const options = { ...base, scope: "erk", pruner, density: 0.4, iterations: 3, batches: batch } as const;
+      const { kept, total, tied, layers } = await prune(network, options);
+      const shapes = [...network.prunable().values()].map(({ weight }) => weight.shape);
+      const counts = erdosRenyiKernelCounts(shapes, keptOf(0.4, total));
+      expect(kept + tied).toBe(keptOf(0.4, total));
+      if (tied === 0) expect(layers.map((layer) => layer.kept)).toEqual(counts);
+      // Eight images leave much of GraSP's score zero, and what equals the threshold goes.
+      else expect(pruner.name).toBe("GraSP");
+      for (const [i, layer] of layers.entries()) expect(layer.kept).toBeLessThanOrEqual(counts[i] ?? 0);
     });
   });
 

@@ -18,7 +18,7 @@ export interface PruneOptions {
   iterations?: number;
   /** How the density falls from round to round; default: "exponential". */
   schedule?: PruneSchedule;
-  /** Whether all layers compete, or each keeps the same fraction; default: "global". */
+  /** How what is kept is divided among the layers; default: "global". */
   scope?: PruneScope;
   /** What each layer keeps at least, of its best scores, in each round; default: nothing. */
   minKept?: MinKept | null;
@@ -59,8 +59,9 @@ export interface PruneReport {
  * when the kept count is off by 5 or more for a reason other than ties.
  */
 export async function prune(network: Network, options: PruneOptions): Promise<PruneReport> {
-  const { pruner, density, iterations = pruner.rounds ?? 1, schedule = "exponential", scope: how = "global" } = options;
-  const { minKept = null, imageShape = network.imageShape, seed = 0, shuffle = false, onRound } = options;
+  const { pruner, density, iterations = pruner.rounds ?? 1, schedule = "exponential" } = options;
+  const { minKept = null, imageShape = network.imageShape, seed = 0, onRound } = options;
+  const { scope: how = "global", shuffle = false } = { ...options, ...pruner.always };
   refuseMinimum(network, minKept, density);
   const copy = network.plainTwin();
   const floor = minKept === null ? null : floorOf(copy, minKept);
@@ -76,8 +77,7 @@ export async function prune(network: Network, options: PruneOptions): Promise<Pr
     let tied = 0;
     for (let i = 0; i < iterations; i++) {
       const goal = densityOfRound(schedule, density, i, iterations);
-      const least = floor === null ? {} : { least: floor.least };
-      const context = { network: copy, imageShape, batches, density: goal, seed, ...least };
+      const context = { network: copy, imageShape, batches, density: goal, seed };
       const last = i === iterations - 1;
       tied = scope(() => pruneOnce(pruner, context, { network, how, floor, last }));
       await onRound?.(i + 1);

@@ -1,6 +1,7 @@
 import type { Tensor } from "@peekaboo/torch";
 import type { Batch } from "../data/batch.js";
 import type { Network } from "../models/network.js";
+import type { PruneScope } from "./selection.js";
 
 /** What a pruner scores: the loop's own float64 copy of the network, in evaluation mode, with the masks so far. */
 export interface ScoreContext {
@@ -13,8 +14,6 @@ export interface ScoreContext {
   density: number;
   /** What random scores follow from. */
   seed: number;
-  /** How many of a layer's weights stay at least, for the pruners that divide the kept weights themselves. */
-  least?(size: number): number;
 }
 
 /** A way to tell which weights matter. */
@@ -23,8 +22,8 @@ export interface Pruner {
   readonly needsData: boolean;
   /** How many rounds its authors use; default: 1. */
   readonly rounds?: number;
-  /** Whether it divides the kept weights among the layers itself, which local scope would contradict. */
-  readonly dividesLayers?: boolean;
+  /** Settings that its name includes. */
+  readonly always?: { readonly scope: PruneScope; readonly shuffle: boolean };
   /** Changes the copy once, before the first round. */
   prepare?(network: Network): void;
   /** A score of each prunable weight, by state name; the largest stay. */

@@ -27,6 +27,24 @@ describe("selecting masks", () => {
     expect(masks).toEqual({ a: [0, 0, 1, 1], b: [1, 1, 0, 0] });
   });
 
+  it("keeps with erk scope what each tensor's shape gives it, and all of one that would need more", () => {
+    // Sums of dimensions 4 and 8 of 4 and 16 weights: of 6, a third and two thirds; of 15, all four and eleven.
+    const masks = (density: number) =>
+      scope(() => {
+        const values = Array.from({ length: 16 }, (_, i) => i / 100);
+        const scores = new Map([
+          ["a", double([7, 9, 6, 8]).view(2, 2)],
+          ["b", double(values).view(4, 4)],
+        ]);
+        const selected = selectMasks(scores, density, "erk").masks;
+        return Object.fromEntries([...selected].map(([name, mask]) => [name, mask.view(-1).toArray()]));
+      });
+    const ones = (kept: number) => Array.from({ length: 16 }, (_, i) => (i < 16 - kept ? 0 : 1));
+    expect(masks(0.3)).toEqual({ a: [0, 1, 0, 1], b: ones(4) });
+    expect(masks(0.75)).toEqual({ a: [1, 1, 1, 1], b: ones(11) });
+    expect(masks(1)).toEqual({});
+  });
+
   it("drops every score that equals the threshold", () => {
     const { masks, groups } = masksOf({ a: [1, 1, 1, 2] }, 0.75, "global");
     expect(masks).toEqual({ a: [0, 0, 0, 1] });

@@ -1,10 +1,12 @@
-import { noGrad, scope, type Tensor, UserError } from "@peekaboo/torch";
+import { noGrad, ops, scope, type Tensor, UserError } from "@peekaboo/torch";
 import { pabOps } from "../native/library.js";
 import { setting } from "../setting.js";
 import { keepBest } from "./best.js";
+import { erdosRenyiKernelCounts } from "./erdos-renyi.js";
 import { raised } from "./min-kept.js";
 
-export type PruneScope = "global" | "local";
+/** `global`: all layers' scores compete; `local`: each layer keeps the same fraction; `erk`: one that follows from its shape. */
+export type PruneScope = "global" | "local" | "erk";
 
 /** How many of a group's weights were to stay, and how many did: ties with the threshold go too. */
 export interface Selected {
@@ -35,10 +37,11 @@ export function keptOf(density: number, total: number): number {
 
 /**
  * The masks that keep the weights whose score is above the k-th smallest, k = floor((1-density)·N), over all tensors
- * together or over each (docs/algorithm.md §2); null for a group where k < 1, whose masks stay.
+ * together or over each (docs/algorithm.md §2); null for a group where k < 1, whose masks stay. With `erk` scope each keeps
+ * its {@link erdosRenyiKernelCounts}, and one that stays whole where others don't has a mask of ones.
  *
  * With a floor, a tensor that would keep fewer keeps its best `least` instead, and the others give as many: globally those of
- * the smallest scores, with local scope each in proportion to what it keeps beyond its own minimum. The minima must fit
+ * the smallest scores, with the other scopes each in proportion to what it keeps beyond its own minimum. The minima must fit
  * in what is kept. Where no tensor falls below its minimum, the masks are those without a floor.
  *
  * Throws UserError when a score is not a number.
@@ -55,6 +58,10 @@ export function selectMasks(
     for (const group of floor === null ? groups : groups.flatMap((one) => aboveFloor(one, floor, selection))) {
       const [cut] = cutOf(group, kthSmallest);
       if (cut !== undefined) keepAbove(cut, selection);
+    }
+    if (how !== "erk" || selection.masks.size === 0) return;
+    for (const [name, score] of scores) {
+      if (!selection.masks.has(name)) selection.masks.set(name, ops.onesLike(score, { dtype: "uint8" }));
     }
   });
   return selection;
@@ -129,8 +136,15 @@ function groupsOf(
   floor: Floor | null,
 ): Budgeted[] {
   const all = [...scores];
-  if (how === "global") return [{ scores: all, expected: keptOf(density, totalOf(all)) }];
-  const budgets = all.map(([, { numel }]) => keptOf(density, numel));
+  const kept = keptOf(density, totalOf(all));
+  if (how === "global") return [{ scores: all, expected: kept }];
+  const budgets =
+    how === "erk"
+      ? erdosRenyiKernelCounts(
+          all.map(([, { shape }]) => shape),
+          kept,
+        )
+      : all.map(([, { numel }]) => keptOf(density, numel));
   const minima = all.map(([, { numel }]) => floor?.least(numel) ?? 0);
   const expected = raised(budgets, minima);
   return all.map((one, i) => ({ scores: [one], expected: expected[i] ?? 0 }));

@@ -11,7 +11,7 @@ export const pruning = {
     kind: optional(choice(prunerNames)),
     default: null,
     defaultText: "no pruning",
-    help: `Score that decides which weights stay: ${listed(prunerNames)}.`,
+    help: `Score that decides which weights stay: ${listed(prunerNames)}. ERK stands for Rand with --prune-scope erk and --mask-shuffle.`,
   }),
   density: option({
     flags: "--prune-ratio, --density <d>",
@@ -45,9 +45,9 @@ export const pruning = {
   }),
   scope: option({
     flags: "--prune-scope <scope>",
-    kind: choice(["global", "local"]),
+    kind: choice(["global", "local", "erk"]),
     default: "global",
-    help: "global: the scores of all layers compete; local: each layer keeps the same fraction.",
+    help: "global: the scores of all layers compete; local: each layer keeps the same fraction; erk: small layers keep more, as their shapes say (Erdős–Rényi-kernel).",
   }),
   minKept: option({
     flags: "--min-kept <fraction|n>",

@@ -3,10 +3,11 @@ import { afterEach, describe, expect, it } from "vitest";
 import { Network } from "../../models/network.js";
 import { openUniform01 } from "../../random/distributions.js";
 import { RandomStream } from "../../random/stream.js";
+import { erdosRenyiKernelCounts } from "../erdos-renyi.js";
 import { prune } from "../loop.js";
 import { keptOf } from "../selection.js";
 import { shuffledMask } from "../shuffle.js";
-import { erdosRenyiKernelCounts, erk } from "./erk.js";
+import { erk } from "./erk.js";
 import { random } from "./random.js";
 
 const networks: Network[] = [];
@@ -52,47 +53,30 @@ describe("Rand", () => {
 });
 
 describe("ERK", () => {
-  it("gives layers counts in proportion to the sum of their dimensions, and no more than they have", () => {
-    // Sums 6, 14, 14 of 4, 144, 40 weights. For 60 kept, ε = 60/34 would give the first 10.6: it is dense, 56 are shared.
-    const shapes = [
-      [2, 2, 1, 1],
-      [4, 4, 3, 3],
-      [10, 4],
-    ];
-    expect(erdosRenyiKernelCounts(shapes, 60)).toEqual([4, 28, 28]);
-    expect(erdosRenyiKernelCounts(shapes, 61)).toEqual([4, 29, 28]);
-    // 40 of the last are not enough then: 4 and 40 dense, the rest in the second.
-    expect(erdosRenyiKernelCounts(shapes, 100)).toEqual([4, 56, 40]);
-    // 17/34 each: 3, 7, 7.
-    expect(erdosRenyiKernelCounts(shapes, 17)).toEqual([3, 7, 7]);
-    expect(erdosRenyiKernelCounts(shapes, 188)).toEqual([4, 144, 40]);
-    expect(erdosRenyiKernelCounts(shapes, 0)).toEqual([0, 0, 0]);
-    expect(() => erdosRenyiKernelCounts(shapes, 189)).toThrow(RangeError);
-  });
+  it.each([0.9, 0.3, 0.02])(
+    "keeps exactly each layer's count at density %d, at the shuffle's positions",
+    async (density) => {
+      const network = smallNetwork();
+      const report = await prune(network, { ...base, pruner: erk, density, iterations: 3 });
+      const shapes = [...network.prunable().values()].map(({ weight }) => weight.shape);
+      expect(report.kept).toBe(keptOf(density, report.total));
+      expect(report.tied).toBe(0);
+      const counts = erdosRenyiKernelCounts(shapes, report.kept);
+      expect(report.layers.map(({ kept }) => kept)).toEqual(counts);
+      // Those that stay whole too.
+      expect([...network.masks()].map(([name, mask]) => [name, mask.toTypedArray()])).toEqual(
+        [...network.prunable().keys()].map((name, i) => [name, shuffledMask(5, name, shapes[i] ?? [], counts[i] ?? 0)]),
+      );
+    },
+  );
 
-  it("adds up to the target for every target", () => {
-    const shapes = [[16, 3, 3, 3], [16, 16, 3, 3], [7, 16, 1, 1], [5, 7], [1]];
-    const total = 16 * 27 + 16 * 144 + 7 * 16 + 35 + 1;
-    for (let kept = 0; kept <= total; kept++) {
-      const counts = erdosRenyiKernelCounts(shapes, kept);
-      expect(counts.reduce((a, b) => a + b)).toBe(kept);
-      counts.forEach((count, i) => {
-        expect(count).toBeGreaterThanOrEqual(0);
-        expect(count).toBeLessThanOrEqual((shapes[i] as number[]).reduce((a, b) => a * b));
-      });
-    }
-  });
-
-  it.each([0.9, 0.3, 0.02])("keeps exactly these counts at density %d, at the shuffle's positions", async (density) => {
-    const network = smallNetwork();
-    const report = await prune(network, { ...base, pruner: erk, density, iterations: 3 });
-    const shapes = [...network.prunable().values()].map(({ weight }) => weight.shape);
-    expect(report.kept).toBe(keptOf(density, report.total));
-    expect(report.tied).toBe(0);
-    expect(report.layers.map(({ kept }) => kept)).toEqual(erdosRenyiKernelCounts(shapes, report.kept));
-    for (const [name, mask] of network.masks()) {
-      const kept = report.layers.find((layer) => layer.name === name)?.kept ?? 0;
-      expect(mask.toTypedArray()).toEqual(shuffledMask(5, name, mask.shape, kept));
-    }
+  it("is Rand with erk scope and shuffled masks, whatever the scope and the shuffle that come with it", async () => {
+    const [old, spelled] = [smallNetwork(), smallNetwork()];
+    const options = { ...base, density: 0.1, iterations: 2, minKept: { fraction: 0.08 } };
+    await prune(old, { ...options, pruner: erk, scope: "global", shuffle: false });
+    await prune(spelled, { ...options, pruner: random, scope: "erk", shuffle: true });
+    expect(masksOf(old)).toEqual(masksOf(spelled));
+    await prune(spelled, { ...options, pruner: random, scope: "global", shuffle: true });
+    expect(masksOf(old)).not.toEqual(masksOf(spelled));
   });
 });
