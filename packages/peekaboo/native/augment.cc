@@ -22,10 +22,8 @@ struct Batch {
   int64_t padding;
 };
 
-void check_range(const at::Tensor& values, int64_t end, const char* name) {
-  if (values.numel() == 0) {
-    return;
-  }
+void checkRange(const at::Tensor& values, int64_t end, const char* name) {
+  if (values.numel() == 0) return;
   const auto lowest = values.min().item<int64_t>(), highest = values.max().item<int64_t>();
   TORCH_CHECK(lowest >= 0 && highest < end, "augment: ", name, " must lie in 0 … ", end - 1, ", received ",
               lowest < 0 ? lowest : highest);
@@ -41,9 +39,9 @@ at::Tensor integers(const c10::optional<at::Tensor>& given, int64_t size, int64_
   return given->to(index.device(), at::kLong).contiguous();
 }
 
-Batch checked_batch(const at::Tensor& images, const at::Tensor& index, const c10::optional<at::Tensor>& dy,
-                    const c10::optional<at::Tensor>& dx, const c10::optional<at::Tensor>& flip, int64_t padding,
-                    at::ArrayRef<double> mean, at::ArrayRef<double> std) {
+Batch checkedBatch(const at::Tensor& images, const at::Tensor& index, const c10::optional<at::Tensor>& dy,
+                   const c10::optional<at::Tensor>& dx, const c10::optional<at::Tensor>& flip, int64_t padding,
+                   at::ArrayRef<double> mean, at::ArrayRef<double> std) {
   TORCH_CHECK(images.dim() == 4 && images.scalar_type() == at::kByte,
               "augment: images must be uint8 [N, H, W, C], received ", images.scalar_type(), images.sizes());
   TORCH_CHECK(index.dim() == 1, "augment: index must be one-dimensional, received ", index.sizes());
@@ -61,9 +59,9 @@ Batch checked_batch(const at::Tensor& images, const at::Tensor& index, const c10
               images.size(1),
               images.size(2),
               padding};
-  check_range(batch.index, images.size(0), "index");
-  check_range(batch.dy, 2 * padding + 1, "dy");
-  check_range(batch.dx, 2 * padding + 1, "dx");
+  checkRange(batch.index, images.size(0), "index");
+  checkRange(batch.dy, 2 * padding + 1, "dy");
+  checkRange(batch.dx, 2 * padding + 1, "dx");
   if (index.device() != images.device()) {
     // Checked where they were, so that nobody waits for the images' device; and moved at once.
     const at::Tensor moved = at::stack({batch.index, batch.dy, batch.dx, batch.flip}).to(images.device());
@@ -86,9 +84,9 @@ std::vector<Table> normalisation(at::ArrayRef<double> mean, at::ArrayRef<double>
   return tables;
 }
 
-// Writes one image; element (channel, y, x) goes to output[channel * channel_stride + (y * width + x) * pixel_stride].
-void augment_image(const uint8_t* image, float* output, const Batch& batch, int64_t b, const std::vector<Table>& tables,
-                   int64_t channel_stride, int64_t pixel_stride) {
+// Writes one image; element (channel, y, x) goes to output[channel * channelStride + (y * width + x) * pixelStride].
+void augmentImage(const uint8_t* image, float* output, const Batch& batch, int64_t b, const std::vector<Table>& tables,
+                  int64_t channelStride, int64_t pixelStride) {
   const int64_t top = batch.dy.data_ptr<int64_t>()[b] - batch.padding;
   const int64_t left = batch.dx.data_ptr<int64_t>()[b] - batch.padding;
   const bool mirrored = batch.flip.data_ptr<int64_t>()[b] != 0;
@@ -98,9 +96,9 @@ void augment_image(const uint8_t* image, float* output, const Batch& batch, int6
       const int64_t column = left + (mirrored ? batch.width - 1 - x : x);
       const bool inside = row >= 0 && row < batch.height && column >= 0 && column < batch.width;
       const uint8_t* pixel = inside ? image + (row * batch.width + column) * batch.channels : nullptr;
-      float* target = output + (y * batch.width + x) * pixel_stride;
+      float* target = output + (y * batch.width + x) * pixelStride;
       for (int64_t channel = 0; channel < batch.channels; channel++) {
-        target[channel * channel_stride] = tables[channel][pixel ? pixel[channel] : 0];
+        target[channel * channelStride] = tables[channel][pixel ? pixel[channel] : 0];
       }
     }
   }
@@ -110,32 +108,30 @@ void augment_image(const uint8_t* image, float* output, const Batch& batch, int6
 
 at::Tensor augment(const at::Tensor& images, const at::Tensor& index, const c10::optional<at::Tensor>& dy,
                    const c10::optional<at::Tensor>& dx, const c10::optional<at::Tensor>& flip, int64_t padding,
-                   at::ArrayRef<double> mean, at::ArrayRef<double> std, bool channels_last) {
-  if (!images.is_contiguous()) {
-    return augment_reference(images, index, dy, dx, flip, padding, mean, std, channels_last);
-  }
-  const Batch batch = checked_batch(images, index, dy, dx, flip, padding, mean, std);
+                   at::ArrayRef<double> mean, at::ArrayRef<double> std, bool channelsLast) {
+  if (!images.is_contiguous()) return augmentReference(images, index, dy, dx, flip, padding, mean, std, channelsLast);
+  const Batch batch = checkedBatch(images, index, dy, dx, flip, padding, mean, std);
   const std::vector<Table> tables = normalisation(mean, std);
   at::Tensor output =
       at::empty({batch.size, batch.channels, batch.height, batch.width}, images.options().dtype(at::kFloat),
-                channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
+                channelsLast ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
   const int64_t pixels = batch.height * batch.width, elements = pixels * batch.channels;
   const auto* source = images.data_ptr<uint8_t>();
   auto* target = output.data_ptr<float>();
   at::parallel_for(0, batch.size, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, elements)),
                    [&](int64_t begin, int64_t end) {
                      for (int64_t b = begin; b < end; b++) {
-                       augment_image(source + batch.index.data_ptr<int64_t>()[b] * elements, target + b * elements,
-                                     batch, b, tables, channels_last ? 1 : pixels, channels_last ? batch.channels : 1);
+                       augmentImage(source + batch.index.data_ptr<int64_t>()[b] * elements, target + b * elements,
+                                    batch, b, tables, channelsLast ? 1 : pixels, channelsLast ? batch.channels : 1);
                      }
                    });
   return output;
 }
 
-at::Tensor augment_reference(const at::Tensor& images, const at::Tensor& index, const c10::optional<at::Tensor>& dy,
-                             const c10::optional<at::Tensor>& dx, const c10::optional<at::Tensor>& flip,
-                             int64_t padding, at::ArrayRef<double> mean, at::ArrayRef<double> std, bool channels_last) {
-  const Batch batch = checked_batch(images, index, dy, dx, flip, padding, mean, std);
+at::Tensor augmentReference(const at::Tensor& images, const at::Tensor& index, const c10::optional<at::Tensor>& dy,
+                            const c10::optional<at::Tensor>& dx, const c10::optional<at::Tensor>& flip, int64_t padding,
+                            at::ArrayRef<double> mean, at::ArrayRef<double> std, bool channelsLast) {
+  const Batch batch = checkedBatch(images, index, dy, dx, flip, padding, mean, std);
   const auto options = images.options().dtype(at::kLong);
   const at::Tensor padded =
       at::constant_pad_nd(images.index_select(0, batch.index), {0, 0, padding, padding, padding, padding});
@@ -150,7 +146,7 @@ at::Tensor augment_reference(const at::Tensor& images, const at::Tensor& index, 
     normalised.select(3, channel).sub_(mean[channel]).div_(std[channel]);
   }
   return normalised.permute({0, 3, 1, 2})
-      .contiguous(channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
+      .contiguous(channelsLast ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
 }
 
 }  // namespace peekaboo

@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
-#include <atomic>
 #include <cmath>
 
 #include "parallel.h"
@@ -16,9 +15,9 @@ constexpr auto kBop = "bop_step_";
 
 void check(const at::Tensor& weight, const at::Tensor& momentum, const at::Tensor& grad, const at::Tensor& flips,
            double ar, double tau) {
-  check_like_weight(kBop, weight, {{"momentum", momentum}, {"grad", grad}}, flips);
-  check_rate(kBop, "ar (adaptivity rate)", ar);
-  check_threshold(kBop, tau);
+  checkLikeWeight(kBop, weight, {{"momentum", momentum}, {"grad", grad}}, flips);
+  checkRate(kBop, "ar (adaptivity rate)", ar);
+  checkThreshold(kBop, tau);
 }
 
 struct BopRates {
@@ -27,8 +26,8 @@ struct BopRates {
   float tau;
 };
 
-PEEKABOO_MULTIVERSION int64_t step_run(float* weight, float* momentum, const float* grad, int32_t* flips, int64_t count,
-                                       BopRates rates, bool first) {
+PEEKABOO_MULTIVERSION int64_t stepRun(float* weight, float* momentum, const float* grad, int32_t* flips, int64_t count,
+                                      BopRates rates, bool first) {
   int64_t total = 0;
   for (int64_t i = 0; i < count; i++) {
     const float before = first ? grad[i] : momentum[i] * rates.keep;
@@ -38,9 +37,7 @@ PEEKABOO_MULTIVERSION int64_t step_run(float* weight, float* momentum, const flo
     const int32_t flip = agree && std::fabs(now) >= rates.tau ? 1 : 0;
     momentum[i] = now;
     weight[i] = flip ? -value : value;
-    if (flips) {
-      flips[i] += flip;
-    }
+    if (flips) flips[i] += flip;
     total += flip;
   }
   return total;
@@ -48,38 +45,32 @@ PEEKABOO_MULTIVERSION int64_t step_run(float* weight, float* momentum, const flo
 
 }  // namespace
 
-at::Tensor bop_step(const at::Tensor& weight, const at::Tensor& momentum, const at::Tensor& grad,
-                    const c10::optional<at::Tensor>& flips, double ar, double tau, bool first,
-                    const c10::optional<at::Tensor>& go) {
+at::Tensor bopStep(const at::Tensor& weight, const at::Tensor& momentum, const at::Tensor& grad,
+                   const c10::optional<at::Tensor>& flips, double ar, double tau, bool first,
+                   const c10::optional<at::Tensor>& go) {
   const at::Tensor counts = flips.value_or(at::Tensor());
   check(weight, momentum, grad, counts, ar, tau);
-  if (!same_order(weight, {{"momentum", momentum}, {"grad", grad}}, counts)) {
-    return bop_step_reference(weight, momentum, grad, flips, ar, tau, first, go);
+  if (!sameOrder(weight, {{"momentum", momentum}, {"grad", grad}}, counts)) {
+    return bopStepReference(weight, momentum, grad, flips, ar, tau, first, go);
   }
-  if (go.has_value() && !go->item<bool>()) {
-    return count_of(0);
-  }
+  if (go.has_value() && !go->item<bool>()) return at::zeros({}, at::kLong);
   const BopRates rates{static_cast<float>(1.0 - ar), static_cast<float>(ar), static_cast<float>(tau)};
   float *weights = weight.data_ptr<float>(), *momenta = momentum.data_ptr<float>();
   const auto* grads = grad.data_ptr<float>();
-  int32_t* per_weight = counts.defined() ? counts.data_ptr<int32_t>() : nullptr;
-  std::atomic<int64_t> total{0};
-  at::parallel_for(0, weight.numel(), kGrain, [&](int64_t begin, int64_t end) {
-    total += step_run(weights + begin, momenta + begin, grads + begin, per_weight ? per_weight + begin : nullptr,
-                      end - begin, rates, first);
-  });
-  bump_versions({&weight, &momentum, &counts});
-  return count_of(total);
+  const auto run = [&](int64_t begin, int32_t* flipped, int64_t count) {
+    return stepRun(weights + begin, momenta + begin, grads + begin, flipped, count, rates, first);
+  };
+  return stepInOrder(weight, counts, {&weight, &momentum, &counts}, run);
 }
 
-at::Tensor bop_step_reference(const at::Tensor& weight, const at::Tensor& momentum, const at::Tensor& grad,
-                              const c10::optional<at::Tensor>& flips, double ar, double tau, bool first,
-                              const c10::optional<at::Tensor>& go) {
+at::Tensor bopStepReference(const at::Tensor& weight, const at::Tensor& momentum, const at::Tensor& grad,
+                            const c10::optional<at::Tensor>& flips, double ar, double tau, bool first,
+                            const c10::optional<at::Tensor>& go) {
   const at::Tensor counts = flips.value_or(at::Tensor());
   check(weight, momentum, grad, counts, ar, tau);
-  const at::NoGradGuard no_grad;
+  const at::NoGradGuard noGrad;
   put(momentum, (first ? grad : momentum * (1.0 - ar)) + grad * ar, go);
-  return flip_signs(weight, momentum, momentum.abs() >= tau, counts, go);
+  return flipSigns(weight, momentum, momentum.abs() >= tau, counts, go);
 }
 
 }  // namespace peekaboo

@@ -4,7 +4,6 @@
 #include <ATen/core/grad_mode.h>
 #include <c10/util/Exception.h>
 
-#include <atomic>
 #include <cmath>
 
 #include "parallel.h"
@@ -18,15 +17,15 @@ constexpr auto kBop2 = "bop2_step_";
 void check(const at::Tensor& weight, const at::Tensor& momentum, const at::Tensor& variance,
            const at::Tensor& correction, const at::Tensor& grad, const at::Tensor& flips, double ar, double sigma,
            double tau, double eps) {
-  check_like_weight(kBop2, weight, {{"momentum", momentum}, {"variance", variance}, {"grad", grad}}, flips);
+  checkLikeWeight(kBop2, weight, {{"momentum", momentum}, {"variance", variance}, {"grad", grad}}, flips);
   TORCH_CHECK(correction.device() == weight.device() && correction.scalar_type() == at::kDouble &&
                   correction.dim() == 1 && correction.size(0) == 2 && correction.is_contiguous(),
               kBop2, ": correction must be contiguous float64 [2] on ",
               weight.is_cpu() ? "the CPU" : weight.device().str(), " like weight, received ", correction.scalar_type(),
               correction.sizes(), " on ", correction.device());
-  check_rate(kBop2, "ar (adaptivity rate)", ar);
-  check_rate(kBop2, "sigma (rate of the second moment)", sigma);
-  check_threshold(kBop2, tau);
+  checkRate(kBop2, "ar (adaptivity rate)", ar);
+  checkRate(kBop2, "sigma (rate of the second moment)", sigma);
+  checkThreshold(kBop2, tau);
   TORCH_CHECK(eps > 0.0, kBop2, ": eps must be positive, received ", eps);
 }
 
@@ -38,31 +37,31 @@ struct Scales {
 
 // The total weight of the gradients in both averages is itself such an average, of ones; so it stays right under a
 // schedule of γ, where 1 - (1-γ)^t would not. On the CPU.
-Scales advance(const at::Tensor& correction, double ar, double sigma, bool bias_correction) {
+Scales advance(const at::Tensor& correction, double ar, double sigma, bool biasCorrection) {
   auto* total = correction.data_ptr<double>();
   total[0] = total[0] * (1.0 - ar) + ar;
   total[1] = total[1] * (1.0 - sigma) + sigma;
-  return bias_correction ? Scales{1.0 / total[0], 1.0 / total[1]} : Scales{1.0, 1.0};
+  return biasCorrection ? Scales{1.0 / total[0], 1.0 / total[1]} : Scales{1.0, 1.0};
 }
 
 struct Bop2Rates {
-  float keep_momentum;  // 1 - γ
+  float keepMomentum;  // 1 - γ
   float ar;
-  float keep_variance;  // 1 - σ
+  float keepVariance;  // 1 - σ
   float sigma;
   float tau;
   float eps;
-  float momentum_scale;
-  float variance_scale;
+  float momentumScale;
+  float varianceScale;
 };
 
-PEEKABOO_MULTIVERSION int64_t step_run(float* weight, float* momentum, float* variance, const float* grad,
-                                       int32_t* flips, int64_t count, Bop2Rates rates) {
+PEEKABOO_MULTIVERSION int64_t stepRun(float* weight, float* momentum, float* variance, const float* grad,
+                                      int32_t* flips, int64_t count, Bop2Rates rates) {
   int64_t total = 0;
   for (int64_t i = 0; i < count; i++) {
-    const float m = momentum[i] * rates.keep_momentum + grad[i] * rates.ar;
-    const float v = variance[i] * rates.keep_variance + grad[i] * grad[i] * rates.sigma;
-    const float ratio = std::fabs(m * rates.momentum_scale) / (std::sqrt(v * rates.variance_scale) + rates.eps);
+    const float m = momentum[i] * rates.keepMomentum + grad[i] * rates.ar;
+    const float v = variance[i] * rates.keepVariance + grad[i] * grad[i] * rates.sigma;
+    const float ratio = std::fabs(m * rates.momentumScale) / (std::sqrt(v * rates.varianceScale) + rates.eps);
     const float value = weight[i];
     // Without short circuits, which keep GCC from making AVX2 of the loop.
     const int agree = ((m > 0.0f) & (value > 0.0f)) | ((m < 0.0f) & (value < 0.0f));
@@ -70,9 +69,7 @@ PEEKABOO_MULTIVERSION int64_t step_run(float* weight, float* momentum, float* va
     momentum[i] = m;
     variance[i] = v;
     weight[i] = flip ? -value : value;
-    if (flips) {
-      flips[i] += flip;
-    }
+    if (flips) flips[i] += flip;
     total += flip;
   }
   return total;
@@ -80,20 +77,18 @@ PEEKABOO_MULTIVERSION int64_t step_run(float* weight, float* momentum, float* va
 
 }  // namespace
 
-at::Tensor bop2_step(const at::Tensor& weight, const at::Tensor& momentum, const at::Tensor& variance,
-                     const at::Tensor& correction, const at::Tensor& grad, const c10::optional<at::Tensor>& flips,
-                     double ar, double sigma, double tau, double eps, bool bias_correction,
-                     const c10::optional<at::Tensor>& go) {
+at::Tensor bop2Step(const at::Tensor& weight, const at::Tensor& momentum, const at::Tensor& variance,
+                    const at::Tensor& correction, const at::Tensor& grad, const c10::optional<at::Tensor>& flips,
+                    double ar, double sigma, double tau, double eps, bool biasCorrection,
+                    const c10::optional<at::Tensor>& go) {
   const at::Tensor counts = flips.value_or(at::Tensor());
   check(weight, momentum, variance, correction, grad, counts, ar, sigma, tau, eps);
-  if (!same_order(weight, {{"momentum", momentum}, {"variance", variance}, {"grad", grad}}, counts)) {
-    return bop2_step_reference(weight, momentum, variance, correction, grad, flips, ar, sigma, tau, eps,
-                               bias_correction, go);
+  if (!sameOrder(weight, {{"momentum", momentum}, {"variance", variance}, {"grad", grad}}, counts)) {
+    return bop2StepReference(weight, momentum, variance, correction, grad, flips, ar, sigma, tau, eps, biasCorrection,
+                             go);
   }
-  if (go.has_value() && !go->item<bool>()) {
-    return count_of(0);
-  }
-  const Scales scales = advance(correction, ar, sigma, bias_correction);
+  if (go.has_value() && !go->item<bool>()) return at::zeros({}, at::kLong);
+  const Scales scales = advance(correction, ar, sigma, biasCorrection);
   const Bop2Rates rates{static_cast<float>(1.0 - ar),
                         static_cast<float>(ar),
                         static_cast<float>(1.0 - sigma),
@@ -105,32 +100,28 @@ at::Tensor bop2_step(const at::Tensor& weight, const at::Tensor& momentum, const
   float *weights = weight.data_ptr<float>(), *momenta = momentum.data_ptr<float>();
   auto* variances = variance.data_ptr<float>();
   const auto* grads = grad.data_ptr<float>();
-  int32_t* per_weight = counts.defined() ? counts.data_ptr<int32_t>() : nullptr;
-  std::atomic<int64_t> total{0};
-  at::parallel_for(0, weight.numel(), kGrain, [&](int64_t begin, int64_t end) {
-    total += step_run(weights + begin, momenta + begin, variances + begin, grads + begin,
-                      per_weight ? per_weight + begin : nullptr, end - begin, rates);
-  });
-  bump_versions({&weight, &momentum, &variance, &correction, &counts});
-  return count_of(total);
+  const auto run = [&](int64_t begin, int32_t* flipped, int64_t count) {
+    return stepRun(weights + begin, momenta + begin, variances + begin, grads + begin, flipped, count, rates);
+  };
+  return stepInOrder(weight, counts, {&weight, &momentum, &variance, &correction, &counts}, run);
 }
 
-at::Tensor bop2_step_reference(const at::Tensor& weight, const at::Tensor& momentum, const at::Tensor& variance,
-                               const at::Tensor& correction, const at::Tensor& grad,
-                               const c10::optional<at::Tensor>& flips, double ar, double sigma, double tau, double eps,
-                               bool bias_correction, const c10::optional<at::Tensor>& go) {
+at::Tensor bop2StepReference(const at::Tensor& weight, const at::Tensor& momentum, const at::Tensor& variance,
+                             const at::Tensor& correction, const at::Tensor& grad,
+                             const c10::optional<at::Tensor>& flips, double ar, double sigma, double tau, double eps,
+                             bool biasCorrection, const c10::optional<at::Tensor>& go) {
   const at::Tensor counts = flips.value_or(at::Tensor());
   check(weight, momentum, variance, correction, grad, counts, ar, sigma, tau, eps);
-  const at::NoGradGuard no_grad;
+  const at::NoGradGuard noGrad;
   put(momentum, momentum * (1.0 - ar) + grad * ar, go);
   put(variance, variance * (1.0 - sigma) + grad * grad * sigma, go);
   put(correction.select(0, 0), correction.select(0, 0) * (1.0 - ar) + ar, go);
   put(correction.select(0, 1), correction.select(0, 1) * (1.0 - sigma) + sigma, go);
   const auto scaled = [&](const at::Tensor& average, int64_t which) {
-    return bias_correction ? average * correction.select(0, which).reciprocal().to(average.scalar_type()) : average;
+    return biasCorrection ? average * correction.select(0, which).reciprocal().to(average.scalar_type()) : average;
   };
   const at::Tensor ratio = scaled(momentum, 0).abs() / (scaled(variance, 1).sqrt() + eps);
-  return flip_signs(weight, momentum, ratio >= tau, counts, go);
+  return flipSigns(weight, momentum, ratio >= tau, counts, go);
 }
 
 }  // namespace peekaboo

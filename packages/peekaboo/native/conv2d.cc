@@ -28,11 +28,11 @@ struct Convolution : torch::autograd::Function<Convolution> {
     context->saved_data["dilation"] = std::vector<int64_t>(geometry.dilation.begin(), geometry.dilation.end());
     switch (wanted) {
       case kInput:
-        return conv_input_gradient(first, second, sizes, geometry);
+        return convInputGradient(first, second, sizes, geometry);
       case kWeight:
-        return conv_weight_gradient(first, second, sizes, geometry);
+        return convWeightGradient(first, second, sizes, geometry);
       default:
-        return conv_output(first, second, geometry);
+        return convOutput(first, second, geometry);
     }
   }
 
@@ -60,16 +60,14 @@ struct Convolution : torch::autograd::Function<Convolution> {
   }
 };
 
-bool is_native(const at::Tensor& tensor) {
+bool isNative(const at::Tensor& tensor) {
   return tensor.device().is_cpu() && tensor.scalar_type() == at::kDouble && tensor.layout() == at::kStrided &&
          tensor.dim() == 4 && tensor.numel() > 0;
 }
 
 // Whether the products above can do it; what is not a valid convolution is left to ATen to refuse.
-bool is_supported(const at::Tensor& input, const at::Tensor& weight, const ConvGeometry& geometry, int64_t groups) {
-  if (!is_native(input) || !is_native(weight) || groups != 1 || input.size(1) != weight.size(1)) {
-    return false;
-  }
+bool isSupported(const at::Tensor& input, const at::Tensor& weight, const ConvGeometry& geometry, int64_t groups) {
+  if (!isNative(input) || !isNative(weight) || groups != 1 || input.size(1) != weight.size(1)) return false;
   for (int axis = 0; axis < 2; axis++) {
     const int64_t reach = geometry.dilation[axis] * (weight.size(2 + axis) - 1);
     if (geometry.stride[axis] < 1 || geometry.dilation[axis] < 1 || geometry.padding[axis] < 0 ||
@@ -85,7 +83,7 @@ bool is_supported(const at::Tensor& input, const at::Tensor& weight, const ConvG
 at::Tensor conv2d(const at::Tensor& input, const at::Tensor& weight, const c10::optional<at::Tensor>& bias,
                   at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation, int64_t groups) {
   const ConvGeometry geometry{{stride[0], stride[1]}, {padding[0], padding[1]}, {dilation[0], dilation[1]}};
-  if (!is_supported(input, weight, geometry, groups)) {
+  if (!isSupported(input, weight, geometry, groups)) {
     return at::conv2d(input, weight, bias, stride, padding, dilation, groups);
   }
   const at::Tensor output = Convolution::apply(input, weight, kOutput, at::IntArrayRef(), geometry);

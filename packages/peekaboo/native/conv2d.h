@@ -8,8 +8,8 @@
 
 namespace peekaboo {
 
-/// The ordinary convolution, differentiable any number of times; fast in float64 on the CPU, where pruning runs. Every
-/// other dtype or device, and groups, go to ATen's.
+// The ordinary convolution, differentiable any number of times; fast in float64 on the CPU, where pruning runs. Every
+// other dtype or device, and groups, go to ATen's.
 at::Tensor conv2d(const at::Tensor& input, const at::Tensor& weight, const c10::optional<at::Tensor>& bias,
                   at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation, int64_t groups);
 

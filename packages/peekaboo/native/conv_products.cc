@@ -29,10 +29,10 @@ struct Patches {
   const double* planes;
   int64_t images, channels;
   Axis vertical, horizontal;
-  int64_t taps_down, taps_across;
+  int64_t tapsDown, tapsAcross;
   int64_t rows, columns;
 
-  int64_t taps() const { return taps_down * taps_across; }
+  int64_t taps() const { return tapsDown * tapsAcross; }
   int64_t pixels() const { return rows * columns; }
   const double* plane(int64_t image, int64_t channel) const {
     return planes + (image * channels + channel) * vertical.extent * horizontal.extent;
@@ -52,24 +52,22 @@ struct Visible {
 
 Visible visible(const Patches& patches, const Run& run, int64_t tap) {
   const Axis& axis = patches.horizontal;
-  const int64_t across = tap % patches.taps_across;
-  const int64_t y = patches.vertical.source(run.row, tap / patches.taps_across);
+  const int64_t across = tap % patches.tapsAcross;
+  const int64_t y = patches.vertical.source(run.row, tap / patches.tapsAcross);
   int64_t begin = 0;
-  while (begin < run.length && axis.source(run.column + begin, across) < 0) {
-    begin++;
-  }
+  while (begin < run.length && axis.source(run.column + begin, across) < 0) begin++;
   if (y < 0 || begin == run.length) {
     return {0, 0, 0};
   }
   const int64_t x = axis.source(run.column + begin, across);
-  const int64_t in_run = (run.length - begin + axis.divisor - 1) / axis.divisor;
-  const int64_t in_source = (axis.extent - x + axis.scale - 1) / axis.scale;
-  return {begin, std::min(in_run, in_source), y * axis.extent + x};
+  const int64_t inRun = (run.length - begin + axis.divisor - 1) / axis.divisor;
+  const int64_t inSource = (axis.extent - x + axis.scale - 1) / axis.scale;
+  return {begin, std::min(inRun, inSource), y * axis.extent + x};
 }
 
 // Cuts positions [first, first + count) of all images into runs, written `spacing` apart.
 template <class Visit>
-void each_run(const Patches& patches, int64_t first, int64_t count, int64_t spacing, const Visit& visit) {
+void eachRun(const Patches& patches, int64_t first, int64_t count, int64_t spacing, const Visit& visit) {
   const int64_t end = std::min(first + count, patches.images * patches.pixels());
   for (int64_t position = first; position < end;) {
     const int64_t row = position / patches.columns, column = position % patches.columns;
@@ -79,24 +77,20 @@ void each_run(const Patches& patches, int64_t first, int64_t count, int64_t spac
   }
 }
 
-void copy_visible(const double* plane, const Visible& part, const Axis& axis, double* target, int64_t spacing) {
+void copyVisible(const double* plane, const Visible& part, const Axis& axis, double* target, int64_t spacing) {
   const double* source = plane + part.from;
   double* first = target + part.begin * spacing;
   if (axis.scale == 1 && spacing * axis.divisor == 1) {
-    for (int64_t i = 0; i < part.count; i++) {
-      first[i] = source[i];
-    }
+    for (int64_t i = 0; i < part.count; i++) first[i] = source[i];
     return;
   }
-  for (int64_t i = 0; i < part.count; i++) {
-    first[i * spacing * axis.divisor] = source[i * axis.scale];
-  }
+  for (int64_t i = 0; i < part.count; i++) first[i * spacing * axis.divisor] = source[i * axis.scale];
 }
 
-// Factor A of a product: element (row, k) is data[row·row_stride + k / inner·outer_stride + k % inner].
+// Factor A of a product: element (row, k) is data[row·rowStride + k / inner·outerStride + k % inner].
 struct RowFactor {
   const double* data;
-  int64_t row_stride, inner, outer_stride;
+  int64_t rowStride, inner, outerStride;
 };
 
 class ConvProduct : public Product {
@@ -105,19 +99,17 @@ class ConvProduct : public Product {
               double* result, int64_t plane)
       : Product(rows, columns, depth), factor_(factor), patches_(patches), result_(result), plane_(plane) {}
 
-  void pack_rows(int64_t row, int64_t first, int64_t count, double* target) const override {
+  void packRows(int64_t row, int64_t first, int64_t count, double* target) const override {
     const int64_t present = std::min(kTileRows, rows - row);
-    if (present < kTileRows) {
-      std::fill(target, target + count * kTileRows, 0.0);
-    }
+    if (present < kTileRows) std::fill(target, target + count * kTileRows, 0.0);
     for (int64_t k = 0; k < count;) {
       const int64_t inner = (first + k) % factor_.inner;
       const int64_t length = std::min(factor_.inner - inner, count - k);
       const double* source =
-          factor_.data + row * factor_.row_stride + (first + k) / factor_.inner * factor_.outer_stride + inner;
+          factor_.data + row * factor_.rowStride + (first + k) / factor_.inner * factor_.outerStride + inner;
       for (int64_t i = 0; i < present; i++) {
         for (int64_t offset = 0; offset < length; offset++) {
-          target[(k + offset) * kTileRows + i] = source[i * factor_.row_stride + offset];
+          target[(k + offset) * kTileRows + i] = source[i * factor_.rowStride + offset];
         }
       }
       k += length;
@@ -144,19 +136,17 @@ class PatchColumns : public ConvProduct {
  public:
   using ConvProduct::ConvProduct;
 
-  void pack_columns(int64_t column, int64_t first, int64_t count, double* target) const override {
+  void packColumns(int64_t column, int64_t first, int64_t count, double* target) const override {
     std::fill(target, target + count * kTileColumns, 0.0);
     const int64_t taps = patches_.taps();
-    each_run(patches_, column, kTileColumns, 1, [&](const Run& run) {
+    eachRun(patches_, column, kTileColumns, 1, [&](const Run& run) {
       for (int64_t tap = 0; tap < taps; tap++) {
         const Visible part = visible(patches_, run, tap);
-        if (part.count == 0) {
-          continue;
-        }
+        if (part.count == 0) continue;
         const int64_t channel = std::max<int64_t>(0, first - tap + taps - 1) / taps;
         for (int64_t c = channel, k = c * taps + tap - first; k < count; c++, k += taps) {
-          copy_visible(patches_.plane(run.image, c), part, patches_.horizontal, target + k * kTileColumns + run.target,
-                       1);
+          copyVisible(patches_.plane(run.image, c), part, patches_.horizontal, target + k * kTileColumns + run.target,
+                      1);
         }
       }
     });
@@ -168,22 +158,22 @@ class PatchRows : public ConvProduct {
  public:
   using ConvProduct::ConvProduct;
 
-  void pack_columns(int64_t column, int64_t first, int64_t count, double* target) const override {
+  void packColumns(int64_t column, int64_t first, int64_t count, double* target) const override {
     std::fill(target, target + count * kTileColumns, 0.0);
     const int64_t taps = patches_.taps();
     const int64_t last = std::min(column + kTileColumns, columns);
-    each_run(patches_, first, count, kTileColumns, [&](const Run& run) {
+    eachRun(patches_, first, count, kTileColumns, [&](const Run& run) {
       for (int64_t j = column; j < last; j++) {
-        copy_visible(patches_.plane(run.image, j / taps), visible(patches_, run, j % taps), patches_.horizontal,
-                     target + run.target + (j - column), kTileColumns);
+        copyVisible(patches_.plane(run.image, j / taps), visible(patches_, run, j % taps), patches_.horizontal,
+                    target + run.target + (j - column), kTileColumns);
       }
     });
   }
 };
 
 // Patches of x [N, C, H, W] as a convolution with `kernel` = [K, K] sees them from y's `pixels` = [H', W'].
-Patches forward_patches(const at::Tensor& x, at::IntArrayRef kernel, at::IntArrayRef pixels,
-                        const ConvGeometry& geometry) {
+Patches forwardPatches(const at::Tensor& x, at::IntArrayRef kernel, at::IntArrayRef pixels,
+                       const ConvGeometry& geometry) {
   const auto axis = [&](int64_t i) {
     return Axis{geometry.stride[i], -geometry.padding[i], geometry.dilation[i], 1, x.size(2 + i)};
   };
@@ -191,51 +181,50 @@ Patches forward_patches(const at::Tensor& x, at::IntArrayRef kernel, at::IntArra
 }
 
 // Patches of g [N, O, H', W'] as x's `pixels` = [H, W] see them.
-Patches backward_patches(const at::Tensor& g, at::IntArrayRef kernel, at::IntArrayRef pixels,
-                         const ConvGeometry& geometry) {
+Patches backwardPatches(const at::Tensor& g, at::IntArrayRef kernel, at::IntArrayRef pixels,
+                        const ConvGeometry& geometry) {
   const auto axis = [&](int64_t i) {
     return Axis{1, geometry.padding[i], -geometry.dilation[i], geometry.stride[i], g.size(2 + i)};
   };
   return {g.data_ptr<double>(), g.size(0), g.size(1), axis(0), axis(1), kernel[0], kernel[1], pixels[0], pixels[1]};
 }
 
-int64_t output_extent(int64_t extent, int64_t kernel, const ConvGeometry& geometry, int64_t axis) {
+int64_t outputExtent(int64_t extent, int64_t kernel, const ConvGeometry& geometry, int64_t axis) {
   return (extent + 2 * geometry.padding[axis] - geometry.dilation[axis] * (kernel - 1) - 1) / geometry.stride[axis] + 1;
 }
 
 }  // namespace
 
-at::Tensor conv_output(const at::Tensor& x_given, const at::Tensor& w_given, const ConvGeometry& geometry) {
-  const at::Tensor x = x_given.contiguous(), w = w_given.contiguous();
-  const std::array<int64_t, 2> pixels{output_extent(x.size(2), w.size(2), geometry, 0),
-                                      output_extent(x.size(3), w.size(3), geometry, 1)};
+at::Tensor convOutput(const at::Tensor& xGiven, const at::Tensor& wGiven, const ConvGeometry& geometry) {
+  const at::Tensor x = xGiven.contiguous(), w = wGiven.contiguous();
+  const std::array<int64_t, 2> pixels{outputExtent(x.size(2), w.size(2), geometry, 0),
+                                      outputExtent(x.size(3), w.size(3), geometry, 1)};
   const int64_t plane = pixels[0] * pixels[1], outputs = w.size(0), depth = w.numel() / outputs;
   at::Tensor y = at::empty({x.size(0), outputs, pixels[0], pixels[1]}, x.options());
   multiply(PatchColumns(outputs, x.size(0) * plane, depth, {w.data_ptr<double>(), depth, depth, 0},
-                        forward_patches(x, w.sizes().slice(2), pixels, geometry), y.data_ptr<double>(), plane));
+                        forwardPatches(x, w.sizes().slice(2), pixels, geometry), y.data_ptr<double>(), plane));
   return y;
 }
 
-at::Tensor conv_input_gradient(const at::Tensor& g_given, const at::Tensor& w_given, at::IntArrayRef x_sizes,
-                               const ConvGeometry& geometry) {
-  const at::Tensor g = g_given.contiguous(), w = w_given.contiguous();
-  const int64_t plane = x_sizes[2] * x_sizes[3], channels = x_sizes[1], taps = w.size(2) * w.size(3);
-  at::Tensor x = at::empty(x_sizes, g.options());
+at::Tensor convInputGradient(const at::Tensor& gGiven, const at::Tensor& wGiven, at::IntArrayRef xSizes,
+                             const ConvGeometry& geometry) {
+  const at::Tensor g = gGiven.contiguous(), w = wGiven.contiguous();
+  const int64_t plane = xSizes[2] * xSizes[3], channels = xSizes[1], taps = w.size(2) * w.size(3);
+  at::Tensor x = at::empty(xSizes, g.options());
   multiply(
-      PatchColumns(channels, x_sizes[0] * plane, w.size(0) * taps, {w.data_ptr<double>(), taps, taps, channels * taps},
-                   backward_patches(g, w.sizes().slice(2), x_sizes.slice(2), geometry), x.data_ptr<double>(), plane));
+      PatchColumns(channels, xSizes[0] * plane, w.size(0) * taps, {w.data_ptr<double>(), taps, taps, channels * taps},
+                   backwardPatches(g, w.sizes().slice(2), xSizes.slice(2), geometry), x.data_ptr<double>(), plane));
   return x;
 }
 
-at::Tensor conv_weight_gradient(const at::Tensor& g_given, const at::Tensor& x_given, at::IntArrayRef w_sizes,
-                                const ConvGeometry& geometry) {
-  const at::Tensor g = g_given.contiguous(), x = x_given.contiguous();
-  const int64_t plane = g.size(2) * g.size(3), outputs = w_sizes[0];
-  at::Tensor w = at::empty(w_sizes, g.options());
+at::Tensor convWeightGradient(const at::Tensor& gGiven, const at::Tensor& xGiven, at::IntArrayRef wSizes,
+                              const ConvGeometry& geometry) {
+  const at::Tensor g = gGiven.contiguous(), x = xGiven.contiguous();
+  const int64_t plane = g.size(2) * g.size(3), outputs = wSizes[0];
+  at::Tensor w = at::empty(wSizes, g.options());
   const int64_t columns = w.numel() / outputs;
   multiply(PatchRows(outputs, columns, g.size(0) * plane, {g.data_ptr<double>(), plane, plane, outputs * plane},
-                     forward_patches(x, w_sizes.slice(2), g.sizes().slice(2), geometry), w.data_ptr<double>(),
-                     columns));
+                     forwardPatches(x, wSizes.slice(2), g.sizes().slice(2), geometry), w.data_ptr<double>(), columns));
   return w;
 }
 

@@ -8,7 +8,7 @@
 
 namespace peekaboo {
 
-/// Stride, padding and dilation of a two-dimensional convolution, vertical first.
+// Stride, padding and dilation of a two-dimensional convolution, vertical first.
 struct ConvGeometry {
   std::array<int64_t, 2> stride;
   std::array<int64_t, 2> padding;
@@ -19,15 +19,15 @@ struct ConvGeometry {
 // y [N, O, H', W']: each a blocked matrix product whose patches are gathered while packing, never stored as a matrix.
 // ATen computes float64 convolutions through the BLAS, which may be the slow reference one.
 
-/// y from x and w.
-at::Tensor conv_output(const at::Tensor& x, const at::Tensor& w, const ConvGeometry& geometry);
+// y from x and w.
+at::Tensor convOutput(const at::Tensor& x, const at::Tensor& w, const ConvGeometry& geometry);
 
-/// ∂/∂x of <y, g>, of shape `x_sizes`, from g (as y) and w.
-at::Tensor conv_input_gradient(const at::Tensor& g, const at::Tensor& w, at::IntArrayRef x_sizes,
-                               const ConvGeometry& geometry);
+// ∂/∂x of <y, g>, of shape `xSizes`, from g (as y) and w.
+at::Tensor convInputGradient(const at::Tensor& g, const at::Tensor& w, at::IntArrayRef xSizes,
+                             const ConvGeometry& geometry);
 
-/// ∂/∂w of <y, g>, of shape `w_sizes`, from g (as y) and x.
-at::Tensor conv_weight_gradient(const at::Tensor& g, const at::Tensor& x, at::IntArrayRef w_sizes,
-                                const ConvGeometry& geometry);
+// ∂/∂w of <y, g>, of shape `wSizes`, from g (as y) and x.
+at::Tensor convWeightGradient(const at::Tensor& g, const at::Tensor& x, at::IntArrayRef wSizes,
+                              const ConvGeometry& geometry);
 
 }  // namespace peekaboo

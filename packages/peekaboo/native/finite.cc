@@ -16,7 +16,7 @@ namespace {
 // The exponent's bits, all set in a NaN and an infinity alone; integers, so that the loop becomes vector instructions.
 constexpr uint32_t kExponent = 0x7f800000;
 
-PEEKABOO_MULTIVERSION bool finite_run(const float* values, int64_t count) {
+PEEKABOO_MULTIVERSION bool finiteRun(const float* values, int64_t count) {
   uint32_t largest = 0;
   for (int64_t i = 0; i < count; i++) {
     uint32_t bits;
@@ -27,32 +27,26 @@ PEEKABOO_MULTIVERSION bool finite_run(const float* values, int64_t count) {
   return largest != kExponent;
 }
 
-bool is_finite(const at::Tensor& tensor) {
-  if (!is_dense_float_cpu(tensor)) {
-    return at::isfinite(tensor).all().item<bool>();
-  }
+bool isFinite(const at::Tensor& tensor) {
+  if (!isDenseFloatCpu(tensor)) return at::isfinite(tensor).all().item<bool>();
   std::atomic<bool> finite{true};
   const auto* values = tensor.data_ptr<float>();
   at::parallel_for(0, tensor.numel(), kGrain, [&](int64_t begin, int64_t end) {
-    if (!finite_run(values + begin, end - begin)) {
-      finite = false;
-    }
+    if (!finiteRun(values + begin, end - begin)) finite = false;
   });
   return finite;
 }
 
 }  // namespace
 
-at::Tensor all_finite(at::TensorList tensors) {
+at::Tensor allFinite(at::TensorList tensors) {
   const at::Tensor result = at::empty({static_cast<int64_t>(tensors.size())}, at::kBool);
   auto* finite = result.data_ptr<bool>();
-  for (size_t i = 0; i < tensors.size(); i++) {
-    finite[i] = is_finite(tensors[i]);
-  }
+  for (size_t i = 0; i < tensors.size(); i++) finite[i] = isFinite(tensors[i]);
   return result;
 }
 
-at::Tensor all_finite_reference(at::TensorList tensors) {
+at::Tensor allFiniteReference(at::TensorList tensors) {
   if (tensors.empty()) {
     return at::empty({0}, at::kBool);
   }

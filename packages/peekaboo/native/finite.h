@@ -6,10 +6,10 @@
 
 namespace peekaboo {
 
-/// Which tensors hold neither NaN nor infinity: bool [n], on the first one's device.
-at::Tensor all_finite(at::TensorList tensors);
+// Which tensors hold neither NaN nor infinity: bool [n], on the first one's device.
+at::Tensor allFinite(at::TensorList tensors);
 
-/// The same composed of ATen operations: any device, without waiting for it.
-at::Tensor all_finite_reference(at::TensorList tensors);
+// The same composed of ATen operations: any device, without waiting for it.
+at::Tensor allFiniteReference(at::TensorList tensors);
 
 }  // namespace peekaboo

@@ -26,7 +26,7 @@ using Kernel = void (*)(int64_t depth, const double* rows, const double* columns
 using Pair = double __attribute__((vector_size(16)));
 
 // A part of the tile at a time, small enough for 16 registers: 4 rows, 4 columns.
-void multiply_tile(int64_t depth, const double* rows, const double* columns, double* tile) {
+void multiplyTile(int64_t depth, const double* rows, const double* columns, double* tile) {
   for (int64_t top = 0; top < kTileRows; top += 4) {
     for (int64_t side = 0; side < kTileColumns; side += 4) {
       Pair sums[4][2] = {};
@@ -39,21 +39,17 @@ void multiply_tile(int64_t depth, const double* rows, const double* columns, dou
           sums[i][1] += factor * factors[1];
         }
       }
-      for (int64_t i = 0; i < 4; i++) {
-        std::memcpy(tile + (top + i) * kTileColumns + side, sums[i], sizeof sums[i]);
-      }
+      for (int64_t i = 0; i < 4; i++) std::memcpy(tile + (top + i) * kTileColumns + side, sums[i], sizeof sums[i]);
     }
   }
 }
 
 #if defined(__x86_64__) && defined(__GNUC__)
-__attribute__((target("avx512f"))) void multiply_tile_avx512(int64_t depth, const double* rows, const double* columns,
-                                                             double* tile) {
+__attribute__((target("avx512f"))) void multiplyTileAvx512(int64_t depth, const double* rows, const double* columns,
+                                                           double* tile) {
   __m512d sums[kTileRows][2];
 #pragma GCC unroll 8
-  for (auto& row : sums) {
-    row[0] = row[1] = _mm512_setzero_pd();
-  }
+  for (auto& row : sums) row[0] = row[1] = _mm512_setzero_pd();
   for (int64_t k = 0; k < depth; k++) {
     const __m512d left = _mm512_loadu_pd(columns + k * kTileColumns);
     const __m512d right = _mm512_loadu_pd(columns + k * kTileColumns + 8);
@@ -72,15 +68,13 @@ __attribute__((target("avx512f"))) void multiply_tile_avx512(int64_t depth, cons
 }
 
 // Sixteen registers hold a quarter of the tile at a time: 4 rows, 8 columns.
-__attribute__((target("avx2,fma"))) void multiply_tile_avx2(int64_t depth, const double* rows, const double* columns,
-                                                            double* tile) {
+__attribute__((target("avx2,fma"))) void multiplyTileAvx2(int64_t depth, const double* rows, const double* columns,
+                                                          double* tile) {
   for (int64_t quarter = 0; quarter < 4; quarter++) {
     const int64_t top = quarter / 2 * 4, side = quarter % 2 * 8;
     __m256d sums[4][2];
 #pragma GCC unroll 4
-    for (auto& row : sums) {
-      row[0] = row[1] = _mm256_setzero_pd();
-    }
+    for (auto& row : sums) row[0] = row[1] = _mm256_setzero_pd();
     for (int64_t k = 0; k < depth; k++) {
       const __m256d left = _mm256_loadu_pd(columns + k * kTileColumns + side);
       const __m256d right = _mm256_loadu_pd(columns + k * kTileColumns + side + 4);
@@ -100,27 +94,23 @@ __attribute__((target("avx2,fma"))) void multiply_tile_avx2(int64_t depth, const
 }
 #endif
 
-Kernel best_kernel() {
+Kernel bestKernel() {
 #if defined(__x86_64__) && defined(__GNUC__)
-  if (__builtin_cpu_supports("avx512f")) {
-    return multiply_tile_avx512;
-  }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-    return multiply_tile_avx2;
-  }
+  if (__builtin_cpu_supports("avx512f")) return multiplyTileAvx512;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return multiplyTileAvx2;
 #endif
-  return multiply_tile;
+  return multiplyTile;
 }
 
 // Adds a tile to C (or stores it), leaving out what lies beyond C's edges.
-void store_tile(const Product& product, const double* tile, int64_t row, int64_t column, bool add) {
+void storeTile(const Product& product, const double* tile, int64_t row, int64_t column, bool add) {
   const int64_t count = std::min(kTileRows, product.rows - row);
   const int64_t last = std::min(column + kTileColumns, product.columns);
   for (int64_t j = column; j < last;) {
     const Product::Target place = product.target(j);
     const int64_t length = std::min(place.length, last - j);
     for (int64_t i = 0; i < count; i++) {
-      double* target = place.first + (row + i) * place.row_stride;
+      double* target = place.first + (row + i) * place.rowStride;
       const double* source = tile + i * kTileColumns + (j - column);
       for (int64_t offset = 0; offset < length; offset++) {
         target[offset] = add ? target[offset] + source[offset] : source[offset];
@@ -141,27 +131,27 @@ struct Range {
 };
 
 // One thread's share of C: rows × columns, both starting at multiples of the tile's size.
-void multiply_share(const Product& product, Range rows, Range columns) {
-  static const Kernel kernel = best_kernel();
+void multiplyShare(const Product& product, Range rows, Range columns) {
+  static const Kernel kernel = bestKernel();
   thread_local const auto packed = std::make_unique<Packed>();
-  double *row_panels = packed->rows, *column_panels = packed->columns;
+  double *rowPanels = packed->rows, *columnPanels = packed->columns;
   double tile[kTileRows * kTileColumns];
   for (int64_t column = columns.begin; column < columns.end; column += kBlockColumns) {
-    const int64_t last_column = std::min(column + kBlockColumns, columns.end);
+    const int64_t lastColumn = std::min(column + kBlockColumns, columns.end);
     for (int64_t first = 0; first < product.depth; first += kBlockDepth) {
       const int64_t depth = std::min(kBlockDepth, product.depth - first);
-      for (int64_t j = column; j < last_column; j += kTileColumns) {
-        product.pack_columns(j, first, depth, column_panels + (j - column) * depth);
+      for (int64_t j = column; j < lastColumn; j += kTileColumns) {
+        product.packColumns(j, first, depth, columnPanels + (j - column) * depth);
       }
       for (int64_t row = rows.begin; row < rows.end; row += kBlockRows) {
-        const int64_t last_row = std::min(row + kBlockRows, rows.end);
-        for (int64_t i = row; i < last_row; i += kTileRows) {
-          product.pack_rows(i, first, depth, row_panels + (i - row) * depth);
+        const int64_t lastRow = std::min(row + kBlockRows, rows.end);
+        for (int64_t i = row; i < lastRow; i += kTileRows) {
+          product.packRows(i, first, depth, rowPanels + (i - row) * depth);
         }
-        for (int64_t j = column; j < last_column; j += kTileColumns) {
-          for (int64_t i = row; i < last_row; i += kTileRows) {
-            kernel(depth, row_panels + (i - row) * depth, column_panels + (j - column) * depth, tile);
-            store_tile(product, tile, i, j, first > 0);
+        for (int64_t j = column; j < lastColumn; j += kTileColumns) {
+          for (int64_t i = row; i < lastRow; i += kTileRows) {
+            kernel(depth, rowPanels + (i - row) * depth, columnPanels + (j - column) * depth, tile);
+            storeTile(product, tile, i, j, first > 0);
           }
         }
       }
@@ -172,25 +162,23 @@ void multiply_share(const Product& product, Range rows, Range columns) {
 }  // namespace
 
 void multiply(const Product& product) {
-  const int64_t row_tiles = (product.rows + kTileRows - 1) / kTileRows;
-  const int64_t column_tiles = (product.columns + kTileColumns - 1) / kTileColumns;
-  int64_t row_shares = 1, column_shares = 1;
-  while (row_shares * column_shares <
+  const int64_t rowTiles = (product.rows + kTileRows - 1) / kTileRows;
+  const int64_t columnTiles = (product.columns + kTileColumns - 1) / kTileColumns;
+  int64_t rowShares = 1, columnShares = 1;
+  while (rowShares * columnShares <
          at::get_num_threads()) {  // cut the longer side: it is cheaper to pack the other twice
-    const bool by_rows = product.rows / row_shares >= product.columns / column_shares;
-    int64_t& shares = by_rows ? row_shares : column_shares;
-    if (shares >= (by_rows ? row_tiles : column_tiles)) {
-      break;
-    }
+    const bool byRows = product.rows / rowShares >= product.columns / columnShares;
+    int64_t& shares = byRows ? rowShares : columnShares;
+    if (shares >= (byRows ? rowTiles : columnTiles)) break;
     shares *= 2;
   }
   const auto share = [](int64_t part, int64_t parts, int64_t tiles, int64_t size, int64_t extent) {
     return Range{tiles * part / parts * size, std::min(tiles * (part + 1) / parts * size, extent)};
   };
-  at::parallel_for(0, row_shares * column_shares, 1, [&](int64_t begin, int64_t end) {
+  at::parallel_for(0, rowShares * columnShares, 1, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; task++) {
-      multiply_share(product, share(task / column_shares, row_shares, row_tiles, kTileRows, product.rows),
-                     share(task % column_shares, column_shares, column_tiles, kTileColumns, product.columns));
+      multiplyShare(product, share(task / columnShares, rowShares, rowTiles, kTileRows, product.rows),
+                    share(task % columnShares, columnShares, columnTiles, kTileColumns, product.columns));
     }
   });
 }

@@ -10,7 +10,7 @@ namespace {
 
 // The bit patterns of non-negative floats order as the floats do, NaN above infinity: so an integer maximum vectorises
 // and never loses a NaN.
-PEEKABOO_MULTIVERSION float max_of_run(const float* values, int64_t count) {
+PEEKABOO_MULTIVERSION float maxOfRun(const float* values, int64_t count) {
   int32_t largest = 0;
   for (int64_t i = 0; i < count; i++) {
     int32_t bits;
@@ -25,21 +25,21 @@ PEEKABOO_MULTIVERSION float max_of_run(const float* values, int64_t count) {
 
 }  // namespace
 
-std::vector<float> max_magnitudes(const float* values, int64_t count, int64_t length) {
+std::vector<float> maxMagnitudes(const float* values, int64_t count, int64_t length) {
   std::vector<float> result((count + length - 1) / length);
   at::parallel_for(0, static_cast<int64_t>(result.size()), std::max<int64_t>(1, kGrain / length),
                    [&](int64_t begin, int64_t end) {
                      for (int64_t run = begin; run < end; run++) {
                        const int64_t start = run * length;
-                       result[run] = max_of_run(values + start, std::min(length, count - start));
+                       result[run] = maxOfRun(values + start, std::min(length, count - start));
                      }
                    });
   return result;
 }
 
-float max_magnitude(const float* values, int64_t count) {
-  const std::vector<float> largest = max_magnitudes(values, count, kGrain);
-  return max_of_run(largest.data(), static_cast<int64_t>(largest.size()));
+float maxMagnitude(const float* values, int64_t count) {
+  const std::vector<float> largest = maxMagnitudes(values, count, kGrain);
+  return maxOfRun(largest.data(), static_cast<int64_t>(largest.size()));
 }
 
 }  // namespace peekaboo

@@ -39,7 +39,7 @@ constexpr unsigned kUnexamined = 16;
 
 // A block of its own from the system. malloc would take it from a heap that also holds small and lasting blocks, and
 // whose holes the system doesn't get back.
-void* map_block(size_t bytes) {
+void* mapBlock(size_t bytes) {
   void* block = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   TORCH_CHECK(block != MAP_FAILED, "can't allocate memory: you tried to allocate ", bytes, " bytes. Error code ", errno,
               " (", std::strerror(errno), ")");
@@ -54,32 +54,32 @@ class ReusingAllocator final : public c10::Allocator {
 #else
   c10::DataPtr allocate(size_t bytes) const override { return const_cast<ReusingAllocator*>(this)->take(bytes); }
 #endif
-  c10::DeleterFnPtr raw_deleter() const override { return give_back; }
+  c10::DeleterFnPtr raw_deleter() const override { return giveBack; }
 
   // Frees all idle blocks, and forgets how many there were.
   void clear() {
     const std::lock_guard<std::mutex> lock(mutex_);
-    shrink_locked(0);
-    peak_bytes_ = live_bytes_;
+    shrinkLocked(0);
+    peakBytes_ = liveBytes_;
   }
 
-  void set_limited(bool limited) { limited_ = limited; }
+  void setLimited(bool limited) { limited_ = limited; }
 
  private:
   c10::DataPtr take(size_t bytes);
-  c10::DataPtr take_large(size_t bytes);
-  void* new_block_locked(size_t bytes);
-  void require_locked(size_t room, size_t bytes);
-  size_t promised_locked();
-  static void give_back(void* block);
+  c10::DataPtr takeLarge(size_t bytes);
+  void* newBlockLocked(size_t bytes);
+  void requireLocked(size_t room, size_t bytes);
+  size_t promisedLocked();
+  static void giveBack(void* block);
 
   // Frees idle blocks until at most `bytes` are left.
-  void shrink_locked(size_t bytes) {
-    while (idle_bytes_ > bytes) {
+  void shrinkLocked(size_t bytes) {
+    while (idleBytes_ > bytes) {
       const auto any = idle_.begin();
       munmap(any->second, any->first);
       fresh_.erase(any->second);
-      idle_bytes_ -= any->first;
+      idleBytes_ -= any->first;
       idle_.erase(any);
     }
   }
@@ -88,9 +88,9 @@ class ReusingAllocator final : public c10::Allocator {
   std::unordered_multimap<size_t, void*> idle_;  // by size
   std::unordered_map<void*, size_t> live_;       // the large ones
   std::unordered_map<void*, size_t> fresh_;      // of both, where memory is limited: not known to be written to
-  size_t idle_bytes_ = 0;
-  size_t live_bytes_ = 0;
-  size_t peak_bytes_ = 0;
+  size_t idleBytes_ = 0;
+  size_t liveBytes_ = 0;
+  size_t peakBytes_ = 0;
   std::atomic<bool> limited_{false};
   std::atomic<unsigned> unexamined_{0};
 };
@@ -104,47 +104,43 @@ ReusingAllocator& allocator() {
 c10::DataPtr ReusingAllocator::take(size_t bytes) {
   if (limited_ && unexamined_.fetch_add(1) >= kUnexamined) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    require_locked(kSpare / 2, bytes);
+    requireLocked(kSpare / 2, bytes);
   }
-  if (bytes >= kLarge) {
-    return take_large(bytes);
-  }
+  if (bytes >= kLarge) return takeLarge(bytes);
   void* block = c10::alloc_cpu(bytes);
   return {block, block, c10::free_cpu, c10::DeviceType::CPU};
 }
 
-c10::DataPtr ReusingAllocator::take_large(size_t bytes) {
+c10::DataPtr ReusingAllocator::takeLarge(size_t bytes) {
   const std::lock_guard<std::mutex> lock(mutex_);
   void* block;
   const auto found = idle_.find(bytes);
   if (found != idle_.end()) {
     block = found->second;
     idle_.erase(found);
-    idle_bytes_ -= bytes;
+    idleBytes_ -= bytes;
   } else {
-    block = new_block_locked(bytes);
+    block = newBlockLocked(bytes);
   }
   live_.emplace(block, bytes);
-  live_bytes_ += bytes;
-  peak_bytes_ = std::max(peak_bytes_, live_bytes_);
-  return {block, block, give_back, c10::DeviceType::CPU};
+  liveBytes_ += bytes;
+  peakBytes_ = std::max(peakBytes_, liveBytes_);
+  return {block, block, giveBack, c10::DeviceType::CPU};
 }
 
-void* ReusingAllocator::new_block_locked(size_t bytes) {
-  const size_t wanted = live_bytes_ + bytes;
+void* ReusingAllocator::newBlockLocked(size_t bytes) {
+  const size_t wanted = liveBytes_ + bytes;
   // An eighth more would still evict blocks that every step takes up again.
-  const size_t most = peak_bytes_ + peak_bytes_ / 4;
-  shrink_locked(most > wanted ? most - wanted : 0);
-  if (limited_) {
-    require_locked(bytes > SIZE_MAX - kSpare ? SIZE_MAX : bytes + kSpare, bytes);
-  }
-  void* block = map_block(bytes);
+  const size_t most = peakBytes_ + peakBytes_ / 4;
+  shrinkLocked(most > wanted ? most - wanted : 0);
+  if (limited_) requireLocked(bytes > SIZE_MAX - kSpare ? SIZE_MAX : bytes + kSpare, bytes);
+  void* block = mapBlock(bytes);
   if (limited_) fresh_.emplace(block, bytes);
   return block;
 }
 
 // Bytes of the blocks that hold no memory yet. One is written to as a whole: its last page tells.
-size_t ReusingAllocator::promised_locked() {
+size_t ReusingAllocator::promisedLocked() {
   static const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   size_t promised = 0;
   for (auto one = fresh_.begin(); one != fresh_.end();) {
@@ -161,27 +157,25 @@ size_t ReusingAllocator::promised_locked() {
 }
 
 // Throws as c10's own allocator does, for a tensor of `bytes`, when `room` can't be had even without the idle blocks.
-void ReusingAllocator::require_locked(size_t room, size_t bytes) {
+void ReusingAllocator::requireLocked(size_t room, size_t bytes) {
   unexamined_ = 0;
-  if (can_be_had(room, promised_locked())) {
-    return;
-  }
-  shrink_locked(0);
+  if (canBeHad(room, promisedLocked())) return;
+  shrinkLocked(0);
 #ifdef __GLIBC__
   malloc_trim(0);
 #endif
-  TORCH_CHECK(can_be_had(room, promised_locked()), "can't allocate memory: you tried to allocate ", bytes, " bytes.");
+  TORCH_CHECK(canBeHad(room, promisedLocked()), "can't allocate memory: you tried to allocate ", bytes, " bytes.");
 }
 
-void ReusingAllocator::give_back(void* block) {
+void ReusingAllocator::giveBack(void* block) {
   ReusingAllocator& self = allocator();
   {
     const std::lock_guard<std::mutex> lock(self.mutex_);
     const auto found = self.live_.find(block);
     if (found != self.live_.end()) {
       self.idle_.emplace(found->second, block);
-      self.idle_bytes_ += found->second;
-      self.live_bytes_ -= found->second;
+      self.idleBytes_ += found->second;
+      self.liveBytes_ -= found->second;
       self.live_.erase(found);
       return;
     }
@@ -191,9 +185,9 @@ void ReusingAllocator::give_back(void* block) {
 
 }  // namespace
 
-void reuse_memory(bool on) {
-  const bool limited = memory_is_limited();
-  allocator().set_limited(limited);
+void reuseMemory(bool on) {
+  const bool limited = memoryIsLimited();
+  allocator().setLimited(limited);
   if (limited) {
 #ifdef __GLIBC__
     // Else malloc raises it up to 32 MiB, and freed blocks would stay as holes of its heap, of no use to larger ones.

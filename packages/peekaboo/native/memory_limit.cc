@@ -13,12 +13,12 @@
 namespace peekaboo {
 namespace {
 
-bool is_limited(decltype(RLIMIT_AS) resource) {
+bool isLimited(decltype(RLIMIT_AS) resource) {
   rlimit limit{};
   return getrlimit(resource, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
 }
 
-bool promises_only_what_it_has() {
+bool promisesOnlyWhatItHas() {
   int mode = 0;
   return static_cast<bool>(std::ifstream("/proc/sys/vm/overcommit_memory") >> mode) && mode == 2;
 }
@@ -77,20 +77,20 @@ bool has(const Cgroup& cgroup, size_t bytes, size_t promised) {
   return used - std::min(used, reclaimable(cgroup.stat)) + wanted <= most;
 }
 
-bool cgroups_have(size_t bytes, size_t promised) {
+bool cgroupsHave(size_t bytes, size_t promised) {
   const std::lock_guard<std::mutex> lock(cgroups().mutex);
   const auto& all = cgroups().all;
   return std::all_of(all.begin(), all.end(), [&](const Cgroup& cgroup) { return has(cgroup, bytes, promised); });
 }
 
-bool in_limited_cgroup() {
+bool inLimitedCgroup() {
   const std::lock_guard<std::mutex> lock(cgroups().mutex);
   return !cgroups().all.empty();
 }
 
 }  // namespace
 
-void limit_memory(int64_t limit, c10::string_view usage, c10::string_view stat, int64_t processes) {
+void limitMemory(int64_t limit, c10::string_view usage, c10::string_view stat, int64_t processes) {
   TORCH_CHECK(limit > 0, "limit_memory: limit must be positive, received ", limit);
   TORCH_CHECK(processes > 0, "limit_memory: processes must be positive, received ", processes);
   const Cgroup cgroup{static_cast<size_t>(limit), std::string(usage.data(), usage.size()),
@@ -102,19 +102,15 @@ void limit_memory(int64_t limit, c10::string_view usage, c10::string_view stat, 
   all.push_back(cgroup);
 }
 
-bool memory_is_limited() {
-  return in_limited_cgroup() || is_limited(RLIMIT_AS) || is_limited(RLIMIT_DATA) || promises_only_what_it_has();
+bool memoryIsLimited() {
+  return inLimitedCgroup() || isLimited(RLIMIT_AS) || isLimited(RLIMIT_DATA) || promisesOnlyWhatItHas();
 }
 
 // Asked rather than computed: the answer holds whichever limit there is. No page is touched.
-bool can_be_had(size_t bytes, size_t promised) {
-  if (!cgroups_have(bytes, promised)) {
-    return false;
-  }
+bool canBeHad(size_t bytes, size_t promised) {
+  if (!cgroupsHave(bytes, promised)) return false;
   void* trial = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (trial == MAP_FAILED) {
-    return false;
-  }
+  if (trial == MAP_FAILED) return false;
   munmap(trial, bytes);
   return true;
 }

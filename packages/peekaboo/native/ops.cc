@@ -13,39 +13,40 @@
 #include "bop2.h"
 #include "conv2d.h"
 #include "finite.h"
+#include "flow.h"
 #include "memory.h"
 #include "memory_limit.h"
 #include "psg_conv2d.h"
 #include "quantize.h"
+#include "threshold.h"
 
 namespace peekaboo {
 namespace {
 
 template <bool native>
-at::Tensor quantize_op(const at::Tensor& input, c10::string_view role, int64_t bits, bool is_signed) {
-  const at::NoGradGuard no_grad;
-  const at::Tensor result = (native ? quantize : quantize_reference)(input, parse_role(role), bits, is_signed);
+at::Tensor quantizeOp(const at::Tensor& input, c10::string_view role, int64_t bits, bool isSigned) {
+  const at::NoGradGuard noGrad;
+  const at::Tensor result = (native ? quantize : quantizeReference)(input, parseRole(role), bits, isSigned);
   return result.is_same(input) ? input.detach().clone() : result;  // an operator's result must not alias its argument
 }
 
 template <bool native>
-at::Tensor psg_conv2d_op(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& mask,
-                         const c10::optional<at::Tensor>& bias, at::IntArrayRef stride, at::IntArrayRef padding,
-                         at::IntArrayRef dilation, int64_t groups, bool input_signed, int64_t msb_bits,
-                         int64_t msb_bits_grad, double threshold, bool relative, bool sparsify, bool take_sign,
-                         bool predictive) {
+at::Tensor psgConv2dOp(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& mask,
+                       const c10::optional<at::Tensor>& bias, at::IntArrayRef stride, at::IntArrayRef padding,
+                       at::IntArrayRef dilation, int64_t groups, bool inputSigned, int64_t msbBits, int64_t msbBitsGrad,
+                       double threshold, bool relative, bool sparsify, bool takeSign, bool predictive) {
   auto options = c10::make_intrusive<PsgOptions>();
   options->stride = stride.vec();
   options->padding = padding.vec();
   options->dilation = dilation.vec();
   options->groups = groups;
-  options->input_signed = input_signed;
-  options->msb_bits = msb_bits;
-  options->msb_bits_grad = msb_bits_grad;
-  options->selection = {threshold, relative, sparsify, take_sign};
+  options->inputSigned = inputSigned;
+  options->msbBits = msbBits;
+  options->msbBitsGrad = msbBitsGrad;
+  options->selection = {threshold, relative, sparsify, takeSign};
   options->predictive = predictive;
   options->native = native;
-  return psg_conv2d(input, weight, mask, bias, options);
+  return psgConv2d(input, weight, mask, bias, options);
 }
 
 constexpr auto kPsgArguments =
@@ -85,31 +86,49 @@ TORCH_LIBRARY(peekaboo, m) {
   define("all_finite_reference", kFiniteArguments);
   define("augment", kAugmentArguments);
   define("augment_reference", kAugmentArguments);
-  m.def("reuse_memory(bool on) -> ()", reuse_memory);
-  m.def("limit_memory(int limit, *, str usage, str stat, int processes) -> ()", limit_memory);
+  m.def("kth_smallest(Tensor[] scores, int k) -> float");
+  m.def("kth_saliency(Tensor[] gradients, Tensor[] weights, int k) -> float");
+  m.def("keep_above(Tensor score, float threshold) -> (Tensor, int, int)");
+  m.def("score_magnitude_(Tensor(a!) gradient, Tensor weight) -> ()");
+  m.def("zero_cut_(Tensor(a!) weight, Tensor mask) -> ()");
+  m.def("zero_below_(Tensor(a!) weight, Tensor gradient, float threshold) -> ()");
+  m.def("reuse_memory(bool on) -> ()", reuseMemory);
+  m.def("limit_memory(int limit, *, str usage, str stat, int processes) -> ()", limitMemory);
 }
 
 // Reached only where no argument lies on another device. What isn't laid out as they need it, they leave to the others.
 TORCH_LIBRARY_IMPL(peekaboo, CPU, m) {
-  m.impl("quantize", quantize_op<true>);
-  m.impl("bop_step_", bop_step);
-  m.impl("bop2_step_", bop2_step);
-  m.impl("all_finite", all_finite);
+  m.impl("quantize", quantizeOp<true>);
+  m.impl("bop_step_", bopStep);
+  m.impl("bop2_step_", bop2Step);
+  m.impl("all_finite", allFinite);
   m.impl("augment", augment);
+  m.impl("kth_smallest", kthSmallest);
+  m.impl("kth_saliency", kthSaliency);
+  m.impl("keep_above", keepAbove);
+  m.impl("score_magnitude_", scoreMagnitude_);
+  m.impl("zero_cut_", zeroCut_);
+  m.impl("zero_below_", zeroBelow_);
 }
 
 TORCH_LIBRARY_IMPL(peekaboo, CompositeExplicitAutograd, m) {
-  for (const char* name : {"quantize", "quantize_reference"}) m.impl(name, quantize_op<false>);
-  for (const char* name : {"bop_step_", "bop_step_reference_"}) m.impl(name, bop_step_reference);
-  for (const char* name : {"bop2_step_", "bop2_step_reference_"}) m.impl(name, bop2_step_reference);
-  for (const char* name : {"all_finite", "all_finite_reference"}) m.impl(name, all_finite_reference);
-  for (const char* name : {"augment", "augment_reference"}) m.impl(name, augment_reference);
+  for (const char* name : {"quantize", "quantize_reference"}) m.impl(name, quantizeOp<false>);
+  for (const char* name : {"bop_step_", "bop_step_reference_"}) m.impl(name, bopStepReference);
+  for (const char* name : {"bop2_step_", "bop2_step_reference_"}) m.impl(name, bop2StepReference);
+  for (const char* name : {"all_finite", "all_finite_reference"}) m.impl(name, allFiniteReference);
+  for (const char* name : {"augment", "augment_reference"}) m.impl(name, augmentReference);
+  m.impl("kth_smallest", kthSmallestReference);
+  m.impl("kth_saliency", kthSaliencyReference);
+  m.impl("keep_above", keepAboveReference);
+  m.impl("score_magnitude_", scoreMagnitudeReference_);
+  m.impl("zero_cut_", zeroCutReference_);
+  m.impl("zero_below_", zeroBelowReference_);
 }
 
 // Their own autograd functions decide what is recorded.
 TORCH_LIBRARY_IMPL(peekaboo, CompositeImplicitAutograd, m) {
-  m.impl("psg_conv2d", psg_conv2d_op<true>);
-  m.impl("psg_conv2d_reference", psg_conv2d_op<false>);
+  m.impl("psg_conv2d", psgConv2dOp<true>);
+  m.impl("psg_conv2d_reference", psgConv2dOp<false>);
   m.impl("conv2d", conv2d);
 }
 

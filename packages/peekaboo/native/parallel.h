@@ -16,19 +16,19 @@
 
 namespace peekaboo {
 
-/// Elements that are worth a thread of their own in a pass over memory.
+// Elements that are worth a thread of their own in a pass over memory.
 constexpr int64_t kGrain = 32768;
 
-/// True where a raw loop over `numel()` floats visits each element of the tensor once, in storage order.
-inline bool is_dense_float_cpu(const at::Tensor& tensor) {
+// True where a raw loop over `numel()` floats visits each element of the tensor once, in storage order.
+inline bool isDenseFloatCpu(const at::Tensor& tensor) {
   return tensor.device().is_cpu() && tensor.scalar_type() == at::kFloat && tensor.layout() == at::kStrided &&
          tensor.is_non_overlapping_and_dense();
 }
 
-/// True where moreover each slice along the first dimension is one contiguous run, as in contiguous and channels-last
-/// tensors.
-inline bool is_row_dense_float_cpu(const at::Tensor& tensor) {
-  return is_dense_float_cpu(tensor) && tensor.dim() > 0 && tensor.numel() > 0 &&
+// True where moreover each slice along the first dimension is one contiguous run, as in contiguous and channels-last
+// tensors.
+inline bool isRowDenseFloatCpu(const at::Tensor& tensor) {
+  return isDenseFloatCpu(tensor) && tensor.dim() > 0 && tensor.numel() > 0 &&
          (tensor.size(0) == 1 || tensor.stride(0) == tensor.numel() / tensor.size(0));
 }
 

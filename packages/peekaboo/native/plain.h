@@ -6,8 +6,8 @@
 
 namespace peekaboo {
 
-/// Whether a tensor's elements lie on the CPU, one after the other, as `type`.
-inline bool is_plain(const at::Tensor& tensor, at::ScalarType type) {
+// Whether a tensor's elements lie on the CPU, one after the other, as `type`.
+inline bool isPlain(const at::Tensor& tensor, at::ScalarType type) {
   return tensor.device().is_cpu() && tensor.scalar_type() == type && tensor.is_contiguous();
 }
 

@@ -26,36 +26,33 @@ void check(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& 
   TORCH_CHECK(
       mask.scalar_type() == weight.scalar_type() || mask.scalar_type() == at::kByte || mask.scalar_type() == at::kBool,
       "psg_conv2d: mask must be uint8, bool or ", weight.scalar_type(), ", received ", mask.scalar_type());
-  TORCH_CHECK(options.msb_bits >= 1 && options.msb_bits_grad >= 1,
-              "psg_conv2d: msb_bits and msb_bits_grad must be at least 1, received ", options.msb_bits, " and ",
-              options.msb_bits_grad);
+  TORCH_CHECK(options.msbBits >= 1 && options.msbBitsGrad >= 1,
+              "psg_conv2d: msb_bits and msb_bits_grad must be at least 1, received ", options.msbBits, " and ",
+              options.msbBitsGrad);
   TORCH_CHECK(options.selection.threshold >= 0.0, "psg_conv2d: threshold must not be negative, received ",
               options.selection.threshold);
 }
 
 // One product of the convolution's backward: with respect to its input or to its weight.
-at::Tensor conv_gradient(const at::Tensor& grad, const at::Tensor& input, const at::Tensor& weight,
-                         const PsgOptions& options, bool of_weight) {
+at::Tensor convGradient(const at::Tensor& grad, const at::Tensor& input, const at::Tensor& weight,
+                        const PsgOptions& options, bool ofWeight) {
   const auto gradients = at::convolution_backward(
       grad, input, weight, c10::nullopt, options.stride, options.padding, options.dilation,
-      /*transposed=*/false, /*output_padding=*/{0, 0}, options.groups, {!of_weight, of_weight, false});
-  return of_weight ? std::get<1>(gradients) : std::get<0>(gradients);
+      /*transposed=*/false, /*output_padding=*/{0, 0}, options.groups, {!ofWeight, ofWeight, false});
+  return ofWeight ? std::get<1>(gradients) : std::get<0>(gradients);
 }
 
-at::Tensor weight_gradient(const at::Tensor& grad, const at::Tensor& input, const at::Tensor& weight,
-                           const at::Tensor& mask, const PsgOptions& options) {
-  const auto plain = [&] { return conv_gradient(grad, input, weight, options, true); };
+at::Tensor weightGradient(const at::Tensor& grad, const at::Tensor& input, const at::Tensor& weight,
+                          const at::Tensor& mask, const PsgOptions& options) {
+  const auto plain = [&] { return convGradient(grad, input, weight, options, true); };
   const auto predicted = [&] {
-    const auto rounded = options.native ? quantize : quantize_reference;
-    return conv_gradient(rounded(grad, Role::kGradient, options.msb_bits_grad, true),
-                         rounded(input, Role::kActivation, options.msb_bits, options.input_signed), weight, options,
-                         true);
+    const auto rounded = options.native ? quantize : quantizeReference;
+    return convGradient(rounded(grad, Role::kGradient, options.msbBitsGrad, true),
+                        rounded(input, Role::kActivation, options.msbBits, options.inputSigned), weight, options, true);
   };
-  const auto select = options.native ? select_gradient : select_gradient_reference;
-  if (options.predictive) {
-    return select(predicted(), plain, mask, options.selection);
-  }
-  return select(plain(), plain, mask, {0.0, false, true, options.selection.take_sign});
+  const auto select = options.native ? selectGradient : selectGradientReference;
+  if (options.predictive) return select(predicted(), plain, mask, options.selection);
+  return select(plain(), plain, mask, {0.0, false, true, options.selection.takeSign});
 }
 
 struct PsgConv2d : torch::autograd::Function<PsgConv2d> {
@@ -75,24 +72,20 @@ struct PsgConv2d : torch::autograd::Function<PsgConv2d> {
     const auto options = c10::static_intrusive_pointer_cast<PsgOptions>(context->saved_data["options"].toCapsule());
     const variable_list saved = context->get_saved_variables();
     const at::Tensor &grad = grads[0], &input = saved[0], &weight = saved[1], &mask = saved[2];
-    at::Tensor grad_input, grad_weight, grad_bias;
-    if (context->needs_input_grad(0)) {
-      grad_input = conv_gradient(grad, input, weight * mask, *options, false);
-    }
-    if (context->needs_input_grad(1)) {
-      grad_weight = weight_gradient(grad, input, weight, mask, *options);
-    }
+    at::Tensor gradInput, gradWeight, gradBias;
+    if (context->needs_input_grad(0)) gradInput = convGradient(grad, input, weight * mask, *options, false);
+    if (context->needs_input_grad(1)) gradWeight = weightGradient(grad, input, weight, mask, *options);
     if (context->saved_data["has_bias"].toBool() && context->needs_input_grad(3)) {
-      grad_bias = grad.sum({0, 2, 3});
+      gradBias = grad.sum({0, 2, 3});
     }
-    return {grad_input, grad_weight, at::Tensor(), grad_bias, at::Tensor()};
+    return {gradInput, gradWeight, at::Tensor(), gradBias, at::Tensor()};
   }
 };
 
 }  // namespace
 
-at::Tensor psg_conv2d(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& mask,
-                      const c10::optional<at::Tensor>& bias, const c10::intrusive_ptr<PsgOptions>& options) {
+at::Tensor psgConv2d(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& mask,
+                     const c10::optional<at::Tensor>& bias, const c10::intrusive_ptr<PsgOptions>& options) {
   check(input, weight, mask, *options);
   return PsgConv2d::apply(input, weight, mask, bias, options);
 }

@@ -23,8 +23,8 @@ void check(const at::Tensor& input, Role role, int64_t bits) {
 
 // Levels of one row: v -> round((v - lo) / step) * step + lo, the rounded number within [0, top].
 struct Levels {
-  Levels(float scale, int64_t bits, bool is_signed)
-      : lo(is_signed ? -scale : 0.0f),
+  Levels(float scale, int64_t bits, bool isSigned)
+      : lo(isSigned ? -scale : 0.0f),
         step((scale - lo) / std::ldexp(1.0f, static_cast<int>(bits))),
         top(static_cast<float>(std::ldexp(1.0, static_cast<int>(bits)) - 1.0)) {}
   float lo;
@@ -32,7 +32,7 @@ struct Levels {
   float top;
 };
 
-PEEKABOO_MULTIVERSION void quantize_run(const float* input, float* output, int64_t count, Levels levels) {
+PEEKABOO_MULTIVERSION void quantizeRun(const float* input, float* output, int64_t count, Levels levels) {
   const float lo = levels.lo, step = levels.step, top = levels.top;
   constexpr float kInteger = 8388608.0f;  // 2^23: from here on every float is an integer
   for (int64_t i = 0; i < count; i++) {
@@ -47,8 +47,7 @@ PEEKABOO_MULTIVERSION void quantize_run(const float* input, float* output, int64
   }
 }
 
-void quantize_runs(const float* input, float* output, int64_t count, int64_t length,
-                   const std::vector<Levels>& levels) {
+void quantizeRuns(const float* input, float* output, int64_t count, int64_t length, const std::vector<Levels>& levels) {
   at::parallel_for(0, count, kGrain, [&](int64_t begin, int64_t end) {
     for (int64_t start = begin; start < end;) {
       const int64_t row = start / length;
@@ -57,44 +56,38 @@ void quantize_runs(const float* input, float* output, int64_t count, int64_t len
       if (level.step == 0.0f) {
         std::copy(input + start, input + stop, output + start);
       } else {
-        quantize_run(input + start, output + start, stop - start, level);
+        quantizeRun(input + start, output + start, stop - start, level);
       }
       start = stop;
     }
   });
 }
 
-at::Tensor quantize_native(const at::Tensor& input, Role role, int64_t bits, bool is_signed) {
+at::Tensor quantizeNative(const at::Tensor& input, Role role, int64_t bits, bool isSigned) {
   at::Tensor output = at::empty_like(input);
   const float* values = input.data_ptr<float>();
   const int64_t count = input.numel();
   const int64_t row = role == Role::kGradient ? count : count / input.size(0);
   std::vector<float> scales;
   if (role == Role::kGradient) {
-    scales = {max_magnitude(values, count)};
+    scales = {maxMagnitude(values, count)};
   } else {
-    scales = max_magnitudes(values, count, row);
+    scales = maxMagnitudes(values, count, row);
   }
   if (role == Role::kActivation) {
     scales = {at::from_blob(scales.data(), {input.size(0)}, at::kFloat).mean().item<float>()};
   }
   std::vector<Levels> levels;
-  for (const float scale : scales) {
-    levels.emplace_back(scale, bits, is_signed);
-  }
-  quantize_runs(values, output.data_ptr<float>(), count, role == Role::kWeight ? row : count, levels);
+  for (const float scale : scales) levels.emplace_back(scale, bits, isSigned);
+  quantizeRuns(values, output.data_ptr<float>(), count, role == Role::kWeight ? row : count, levels);
   return output;
 }
 
-at::Tensor reference_scale(const at::Tensor& input, Role role) {
+at::Tensor referenceScale(const at::Tensor& input, Role role) {
   const at::Tensor magnitude = input.abs();
-  if (role == Role::kGradient) {
-    return magnitude.amax();
-  }
+  if (role == Role::kGradient) return magnitude.amax();
   const at::Tensor largest = magnitude.reshape({input.size(0), -1}).amax(1);
-  if (role == Role::kActivation) {
-    return largest.mean();
-  }
+  if (role == Role::kActivation) return largest.mean();
   std::vector<int64_t> shape(input.dim(), 1);
   shape[0] = input.size(0);
   return largest.reshape(shape);
@@ -102,34 +95,28 @@ at::Tensor reference_scale(const at::Tensor& input, Role role) {
 
 }  // namespace
 
-Role parse_role(c10::string_view name) {
-  if (name == "activation") {
-    return Role::kActivation;
-  }
-  if (name == "weight") {
-    return Role::kWeight;
-  }
+Role parseRole(c10::string_view name) {
+  if (name == "activation") return Role::kActivation;
+  if (name == "weight") return Role::kWeight;
   TORCH_CHECK(name == "gradient", "quantize: role must be activation, weight or gradient, received ", name);
   return Role::kGradient;
 }
 
-at::Tensor quantize(const at::Tensor& input, Role role, int64_t bits, bool is_signed) {
+at::Tensor quantize(const at::Tensor& input, Role role, int64_t bits, bool isSigned) {
   check(input, role, bits);
-  const bool rows_are_runs = role == Role::kGradient ? is_dense_float_cpu(input) : is_row_dense_float_cpu(input);
-  if (!rows_are_runs || input.numel() == 0 || bits >= kIdentityBits) {
-    return quantize_reference(input, role, bits, is_signed);
+  const bool rowsAreRuns = role == Role::kGradient ? isDenseFloatCpu(input) : isRowDenseFloatCpu(input);
+  if (!rowsAreRuns || input.numel() == 0 || bits >= kIdentityBits) {
+    return quantizeReference(input, role, bits, isSigned);
   }
-  return quantize_native(input, role, bits, is_signed);
+  return quantizeNative(input, role, bits, isSigned);
 }
 
-at::Tensor quantize_reference(const at::Tensor& input, Role role, int64_t bits, bool is_signed) {
+at::Tensor quantizeReference(const at::Tensor& input, Role role, int64_t bits, bool isSigned) {
   check(input, role, bits);
-  if (input.numel() == 0 || bits >= kIdentityBits) {
-    return input;
-  }
+  if (input.numel() == 0 || bits >= kIdentityBits) return input;
   const double levels = std::ldexp(1.0, static_cast<int>(bits));
-  const at::Tensor scale = reference_scale(input, role);
-  const at::Tensor lo = is_signed ? scale.neg() : at::zeros_like(scale);
+  const at::Tensor scale = referenceScale(input, role);
+  const at::Tensor lo = isSigned ? scale.neg() : at::zeros_like(scale);
   const at::Tensor step = (scale - lo) / levels;
   const at::Tensor level = ((input - lo) / step).clamp_(0.0, levels - 1.0).round_();
   return at::where((input == 0).logical_or_(step == 0), input, level * step + lo);

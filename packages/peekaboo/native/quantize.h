@@ -7,23 +7,23 @@
 
 namespace peekaboo {
 
-/// What a tensor holds decides the range of its quantisation (docs/algorithm.md §4): activations share the mean over
-/// the batch of each sample's largest magnitude, gradients the largest magnitude of all, and weights have one range per
-/// output channel.
+// What a tensor holds decides the range of its quantisation (docs/algorithm.md §4): activations share the mean over
+// the batch of each sample's largest magnitude, gradients the largest magnitude of all, and weights have one range per
+// output channel.
 enum class Role { kActivation, kWeight, kGradient };
 
-/// Number of bits from which on quantisation changes nothing.
+// Number of bits from which on quantisation changes nothing.
 constexpr int64_t kIdentityBits = 32;
 
-/// Rounds `input` to 2^bits levels between -s (0 if not signed) and s, its role's range; exact zeros stay zero.
-/// Returns `input` itself for 32 bits and more. A row whose step (hi-lo)/2^bits is zero (all of it is zero, or too
-/// small to divide) stays as it is; NaN or infinite values give NaN wherever the range covers them.
-at::Tensor quantize(const at::Tensor& input, Role role, int64_t bits, bool is_signed);
+// Rounds `input` to 2^bits levels between -s (0 if not signed) and s, its role's range; exact zeros stay zero.
+// Returns `input` itself for 32 bits and more. A row whose step (hi-lo)/2^bits is zero (all of it is zero, or too
+// small to divide) stays as it is; NaN or infinite values give NaN wherever the range covers them.
+at::Tensor quantize(const at::Tensor& input, Role role, int64_t bits, bool isSigned);
 
-/// The same composed of ATen operations: any device, floating dtype and layout.
-at::Tensor quantize_reference(const at::Tensor& input, Role role, int64_t bits, bool is_signed);
+// The same composed of ATen operations: any device, floating dtype and layout.
+at::Tensor quantizeReference(const at::Tensor& input, Role role, int64_t bits, bool isSigned);
 
-/// Parses "activation", "weight" or "gradient".
-Role parse_role(c10::string_view name);
+// Parses "activation", "weight" or "gradient".
+Role parseRole(c10::string_view name);
 
 }  // namespace peekaboo

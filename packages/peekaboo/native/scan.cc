@@ -17,25 +17,25 @@ namespace {
 
 constexpr int64_t kGroup = 8;  // few enough that most groups have nothing inside the bracket
 
-PEEKABOO_MULTIVERSION void multiply_run(const double* values, const double* factors, int64_t count,
-                                        double* __restrict products) {
+PEEKABOO_MULTIVERSION void multiplyRun(const double* values, const double* factors, int64_t count,
+                                       double* __restrict products) {
   for (int64_t i = 0; i < count; i++) products[i] = std::abs(values[i] * factors[i]);
 }
 
-PEEKABOO_MULTIVERSION Scan count_run(const double* values, int64_t count, double low, double high) {
+PEEKABOO_MULTIVERSION Scan countRun(const double* values, int64_t count, double low, double high) {
   Scan scan;
   for (int64_t i = 0; i < count; i++) {
     scan.below += values[i] < low;
-    scan.at_low += values[i] == low;
-    scan.at_high += values[i] == high;
+    scan.atLow += values[i] == low;
+    scan.atHigh += values[i] == high;
     scan.nan += values[i] != values[i];
   }
   return scan;
 }
 
 // How many of each full group are inside the bracket.
-PEEKABOO_MULTIVERSION void count_groups(const double* values, int64_t groups, double low, double high,
-                                        int64_t* __restrict inside) {
+PEEKABOO_MULTIVERSION void countGroups(const double* values, int64_t groups, double low, double high,
+                                       int64_t* __restrict inside) {
   for (int64_t g = 0; g < groups; g++) {
     int64_t count = 0;
     for (int64_t i = 0; i < kGroup; i++) {
@@ -48,10 +48,10 @@ PEEKABOO_MULTIVERSION void count_groups(const double* values, int64_t groups, do
 
 // Copies what is inside the bracket and returns how many. Groups with nothing inside are skipped; the others are copied
 // without a branch, which a processor could not foresee.
-int64_t gather_run(const double* values, int64_t count, double low, double high, double* found) {
+int64_t gatherRun(const double* values, int64_t count, double low, double high, double* found) {
   std::array<int64_t, kRun / kGroup> inside;
   const int64_t groups = count / kGroup;
-  count_groups(values, groups, low, high, inside.data());
+  countGroups(values, groups, low, high, inside.data());
   int64_t size = 0;
   const auto copy = [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; i++) {
@@ -66,22 +66,22 @@ int64_t gather_run(const double* values, int64_t count, double low, double high,
   return size;
 }
 
-Scan scan_any(const double* values, const double* factors, int64_t count, double low, double high, double* found) {
+Scan scanAny(const double* values, const double* factors, int64_t count, double low, double high, double* found) {
   std::array<double, kRun> products;
   if (factors != nullptr) {
-    multiply_run(values, factors, count, products.data());
+    multiplyRun(values, factors, count, products.data());
     values = products.data();
   }
-  Scan scan = count_run(values, count, low, high);
-  scan.inside = gather_run(values, count, low, high, found);
+  Scan scan = countRun(values, count, low, high);
+  scan.inside = gatherRun(values, count, low, high, found);
   return scan;
 }
 
 #ifdef PEEKABOO_HAS_AVX512_BUILD
 // The same in one pass: the comparisons of eight scores are bits, which can be counted and which pick the scores to
 // copy.
-__attribute__((target("avx512f,popcnt"))) Scan scan_avx512(const double* values, const double* factors, int64_t count,
-                                                           double low, double high, double* found) {
+__attribute__((target("avx512f,popcnt"))) Scan scanAvx512(const double* values, const double* factors, int64_t count,
+                                                          double low, double high, double* found) {
   const __m512d lows = _mm512_set1_pd(low);
   const __m512d highs = _mm512_set1_pd(high);
   Scan scan;
@@ -90,8 +90,8 @@ __attribute__((target("avx512f,popcnt"))) Scan scan_avx512(const double* values,
     __m512d score = _mm512_maskz_loadu_pd(live, values + i);
     if (factors != nullptr) score = _mm512_abs_pd(_mm512_mul_pd(score, _mm512_maskz_loadu_pd(live, factors + i)));
     scan.below += _mm_popcnt_u32(_mm512_mask_cmp_pd_mask(live, score, lows, _CMP_LT_OQ));
-    scan.at_low += _mm_popcnt_u32(_mm512_mask_cmp_pd_mask(live, score, lows, _CMP_EQ_OQ));
-    scan.at_high += _mm_popcnt_u32(_mm512_mask_cmp_pd_mask(live, score, highs, _CMP_EQ_OQ));
+    scan.atLow += _mm_popcnt_u32(_mm512_mask_cmp_pd_mask(live, score, lows, _CMP_EQ_OQ));
+    scan.atHigh += _mm_popcnt_u32(_mm512_mask_cmp_pd_mask(live, score, highs, _CMP_EQ_OQ));
     scan.nan += _mm_popcnt_u32(_mm512_mask_cmp_pd_mask(live, score, score, _CMP_UNORD_Q));
     const __mmask8 above = _mm512_mask_cmp_pd_mask(live, score, lows, _CMP_GT_OQ);
     const __mmask8 inside = _mm512_mask_cmp_pd_mask(above, score, highs, _CMP_LT_OQ);
@@ -106,15 +106,15 @@ __attribute__((target("avx512f,popcnt"))) Scan scan_avx512(const double* values,
 
 }  // namespace
 
-Scan scan_run(const double* values, const double* factors, int64_t count, double low, double high, double* found) {
+Scan scanRun(const double* values, const double* factors, int64_t count, double low, double high, double* found) {
 #ifdef PEEKABOO_HAS_AVX512_BUILD
   // libtorch's own variable, by which a processor is taken for a lesser one.
   static const char* const asked = std::getenv("ATEN_CPU_CAPABILITY");
-  static const bool has_avx512 =
+  static const bool hasAvx512 =
       __builtin_cpu_supports("avx512f") != 0 && (asked == nullptr || std::string_view(asked) == "avx512");
-  if (has_avx512) return scan_avx512(values, factors, count, low, high, found);
+  if (hasAvx512) return scanAvx512(values, factors, count, low, high, found);
 #endif
-  return scan_any(values, factors, count, low, high, found);
+  return scanAny(values, factors, count, low, high, found);
 }
 
 }  // namespace peekaboo

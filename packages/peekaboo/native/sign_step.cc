@@ -1,14 +1,11 @@
 #include "sign_step.h"
 
-#include <ATen/ATen.h>
 #include <c10/util/Exception.h>
-
-#include "parallel.h"
 
 namespace peekaboo {
 
-void check_like_weight(const char* op, const at::Tensor& weight, std::initializer_list<Argument> others,
-                       const at::Tensor& flips) {
+void checkLikeWeight(const char* op, const at::Tensor& weight, std::initializer_list<Argument> others,
+                     const at::Tensor& flips) {
   TORCH_CHECK(weight.is_floating_point(), op, ": weight must hold floating-point numbers, received ",
               weight.scalar_type());
   for (const auto& [name, other] : others) {
@@ -21,22 +18,18 @@ void check_like_weight(const char* op, const at::Tensor& weight, std::initialize
               flips.defined() ? flips.scalar_type() : at::kInt, flips.defined() ? flips.sizes() : weight.sizes());
 }
 
-void check_rate(const char* op, const char* name, double value) {
+void checkRate(const char* op, const char* name, double value) {
   TORCH_CHECK(value > 0.0 && value < 1.0, op, ": ", name, " must lie between 0 and 1, received ", value);
 }
 
-void check_threshold(const char* op, double tau) {
+void checkThreshold(const char* op, double tau) {
   TORCH_CHECK(tau >= 0.0, op, ": tau (threshold) must not be negative, received ", tau);
 }
 
-bool same_order(const at::Tensor& weight, std::initializer_list<Argument> others, const at::Tensor& flips) {
-  if (!is_dense_float_cpu(weight)) {
-    return false;
-  }
+bool sameOrder(const at::Tensor& weight, std::initializer_list<Argument> others, const at::Tensor& flips) {
+  if (!isDenseFloatCpu(weight)) return false;
   for (const auto& [name, other] : others) {
-    if (!other.device().is_cpu() || other.strides() != weight.strides()) {
-      return false;
-    }
+    if (!other.device().is_cpu() || other.strides() != weight.strides()) return false;
   }
   return !flips.defined() || (flips.device().is_cpu() && flips.strides() == weight.strides());
 }
@@ -45,27 +38,13 @@ void put(const at::Tensor& target, const at::Tensor& values, const c10::optional
   target.copy_(go.has_value() ? at::where(*go, values, target) : values);
 }
 
-at::Tensor flip_signs(const at::Tensor& weight, const at::Tensor& average, const at::Tensor& due,
-                      const at::Tensor& counts, const c10::optional<at::Tensor>& go) {
+at::Tensor flipSigns(const at::Tensor& weight, const at::Tensor& average, const at::Tensor& due,
+                     const at::Tensor& counts, const c10::optional<at::Tensor>& go) {
   at::Tensor flip = (average.sign() == weight.sign()).logical_and_(due).logical_and_(weight != 0);
-  if (go.has_value()) {
-    flip.logical_and_(*go);
-  }
+  if (go.has_value()) flip.logical_and_(*go);
   weight.copy_(at::where(flip, -weight, weight));
-  if (counts.defined()) {
-    counts.add_(flip);
-  }
+  if (counts.defined()) counts.add_(flip);
   return flip.sum();
-}
-
-at::Tensor count_of(int64_t flips) { return at::full({}, flips, at::kLong); }
-
-void bump_versions(std::initializer_list<const at::Tensor*> changed) {
-  for (const auto* tensor : changed) {
-    if (tensor->defined()) {
-      tensor->unsafeGetTensorImpl()->bump_version();
-    }
-  }
 }
 
 }  // namespace peekaboo

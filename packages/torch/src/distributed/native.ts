@@ -18,7 +18,7 @@ export type ReduceOp = "sum" | "avg" | "max" | "min";
 type Launched = [CollectiveNumber, Promise<void>];
 
 /**
- * The addon's part of this folder (native/distributed.cc). Without c10d it has only `distributedBackends`. A promise
+ * The addon's part of this folder (native/distributed*.cc). Without c10d it has only `distributedBackends`. A promise
  * rejects with an error that `typedError` makes one of this package's.
  */
 export interface NativeDistributed {
