@@ -1,9 +1,20 @@
-import { fileURLToPath } from "node:url";
-import { defineConfig } from "vitest/config";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { defineConfig, type ViteUserConfig } from "vitest/config";
 
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
+/** A thread runs JavaScript: beside the TypeScript source that tests load, what was built of it stands in for its program. */
+const builtThreads = {
+  name: "built-threads",
+  enforce: "pre",
+  transform(code: string, id: string) {
+    const built = pathToFileURL(id.replace(/(\/packages\/[\w-]+)\/src\//, "$1/dist/")).href;
+    return code.replaceAll(/new URL\("\.\/([\w-]+\.js)", import\.meta\.url\)/g, `new URL("./$1", "${built}")`);
+  },
+} satisfies NonNullable<ViteUserConfig["plugins"]>[number];
+
 export default defineConfig({
+  plugins: [builtThreads],
   resolve: {
     alias: [
       { find: "@peekaboo/files/errors", replacement: source("packages/files/src/errors.ts") },

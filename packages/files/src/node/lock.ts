@@ -37,11 +37,7 @@ export interface LockOptions {
   beatMs?: number | undefined;
 }
 
-// A thread runs JavaScript, which stands beside this module but for a test's run of the TypeScript source.
-const BEAT = new URL(
-  import.meta.url.endsWith(".ts") ? "../../dist/node/lock-beat.js" : "./lock-beat.js",
-  import.meta.url,
-);
+const BEAT = new URL("./lock-beat.js", import.meta.url);
 
 /**
  * A lock file that one live process holds. A process of this machine that is gone doesn't hold it any more; one of another

@@ -3,10 +3,7 @@ import { UserError } from "@peekaboo/files/errors";
 // sharp comes with it, and must: its libraries stay loaded for the threads only if the main thread has loaded them first.
 import { abandon, type Failure, type Job, LANES_PER_THREAD, lane, type Report, type Slot, type Work } from "./job.js";
 
-// A thread runs JavaScript, which stands beside this module but for a test's run of the TypeScript source.
-const ENTRY = import.meta.url.endsWith(".ts")
-  ? new URL("../../../dist/data/image-folder/worker.js", import.meta.url)
-  : new URL("./worker.js", import.meta.url);
+const ENTRY = new URL("./worker.js", import.meta.url);
 
 /** Options of {@link DecoderPool}. */
 export interface DecoderPoolOptions {
