@@ -3,8 +3,10 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { trainOptions } from "../packages/peekaboo/src/config/options.js";
+import { exportOptions } from "../packages/peekaboo/src/config/options/export.js";
+import { ignoredFlags, trainOptions } from "../packages/peekaboo/src/config/options.js";
 import { longFlags, optionsOf } from "../packages/peekaboo/src/config/table.js";
+import { peekaboo } from "./support/cli.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const pages = [
@@ -29,9 +31,14 @@ describe("the documentation", () => {
   });
 
   it("names no flag that doesn't exist", () => {
-    const flags = new Set(optionsOf(trainOptions).flatMap(longFlags));
+    const flagsIn = (help: string) => help.match(/--[a-z][\w-]*/g) ?? [];
+    const flags = new Set([
+      ...[trainOptions, exportOptions].flatMap(optionsOf).flatMap(longFlags),
+      ...ignoredFlags.flatMap((ignored) => flagsIn(ignored.flags)),
+      ...flagsIn(peekaboo("prune", "--help").stdout),
+    ]);
     const named = [...text("docs/paper-map.md").matchAll(/`(--[a-z][\w-]*)/g)].map(([, flag = ""]) => flag);
-    const others = ["--tsbdir", "--bop-threshold-scale", "--scaled-mag-quantile", "--format", "--pruned-save-name"];
-    expect(named.filter((flag) => !flags.has(flag) && !others.includes(flag))).toEqual([]);
+    expect(named.length).toBeGreaterThan(30);
+    expect(named.filter((flag) => !flags.has(flag))).toEqual([]);
   });
 });
