@@ -70,6 +70,7 @@ describe("an image folder", () => {
     expect(lines.filter(({ kind }) => kind === "epoch").map(({ ar }) => ar)).toEqual(rates);
     const last = lines.filter(({ kind }) => kind === "eval").at(-1);
     expect(last.top5).toBeGreaterThanOrEqual(last.accuracy);
+    expect(last.top5).toBeLessThan(100);
     expect(JSON.parse(stdout.trim().split("\n").at(-1) ?? "")).toMatchObject({ testImages: 60, steps: 12 });
 
     const [before, after] = [pruned, join(folder, "two", "checkpoint.safetensors")].map(

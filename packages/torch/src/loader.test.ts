@@ -95,6 +95,8 @@ describe("checkVersion", () => {
   });
 
   it("accepts another patch release, and a libtorch that does not tell its version", () => {
-    for (const found of [", TORCH_VERSION=1.13.1", ""]) checkVersion(addon("1.13.0+cpu", found), "torch.node");
+    for (const found of [", TORCH_VERSION=1.13.1", ""]) {
+      expect(() => checkVersion(addon("1.13.0+cpu", found), "torch.node")).not.toThrow();
+    }
   });
 });

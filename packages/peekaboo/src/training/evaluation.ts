@@ -39,7 +39,11 @@ export interface EvaluateParts {
 }
 
 /** Tests the network in evaluation mode on every image once. */
-export async function evaluate(network: Network, source: BatchSource, parts: EvaluateParts): Promise<Evaluation> {
+export async function evaluate(
+  network: Pick<Network, "module" | "call">,
+  source: BatchSource,
+  parts: EvaluateParts,
+): Promise<Evaluation> {
   const { batchSize, ranks = alone, onBatch, onNonfinite } = parts;
   const wasTraining = network.module.training;
   network.module.eval();
