@@ -1,3 +1,5 @@
+import { numel } from "@peekaboo/files/safetensors";
+
 /**
  * Erdős–Rényi-kernel: how many of `kept` weights each layer keeps when its density is proportional to (Σ of its dimensions) / (their product),
  * layers that would need more than they have being dense (Evci et al. 2020, "Rigging the Lottery", §3 (1)). The counts
@@ -5,7 +7,7 @@
  * integer from 0 to the number of weights.
  */
 export function erdosRenyiKernelCounts(shapes: readonly (readonly number[])[], kept: number): number[] {
-  const sizes = shapes.map((shape) => shape.reduce((product, n) => product * n, 1));
+  const sizes = shapes.map(numel);
   const parts = shapes.map((shape) => shape.reduce((sum, n) => sum + n, 0));
   const total = sizes.reduce((sum, size) => sum + size, 0);
   if (!Number.isInteger(kept) || kept < 0 || kept > total) {
