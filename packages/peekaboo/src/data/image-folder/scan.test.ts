@@ -1,10 +1,21 @@
 import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect } from "vitest";
+import { describe, expect, vi } from "vitest";
 import { it } from "../../../../../tests/support/folder.js";
 import { writeFiles } from "../../../../../tests/support/images.js";
 import { imagePath, scanImageFolder } from "./scan.js";
+
+/** A folder of this name is gone once its entries have been read. */
+const VANISHING = "vanishing";
+vi.mock("node:fs/promises", async (load) => {
+  const real = await load<typeof import("node:fs/promises")>();
+  const realpath = (path: string) =>
+    path.endsWith(VANISHING)
+      ? Promise.reject(Object.assign(new Error("ENOENT: no such file"), { code: "ENOENT" }))
+      : real.realpath(path);
+  return { ...real, realpath };
+});
 
 /** Empty files: a scan looks at names alone. */
 const touch = (folder: string, ...names: string[]) =>
@@ -165,6 +176,14 @@ describe("scanImageFolder", () => {
     );
     await touch(folder, "train/a/1.jpg");
     await expect(scanImageFolder(folder)).rejects.toThrow(`for "${join(folder, "val")}", received none.`);
+  });
+
+  it("says which folder has gone while it was read", async ({ folder }) => {
+    await touch(folder, "train/a/0.png", `train/a/${VANISHING}/1.png`);
+    await touchVal(folder, "a");
+    await expect(scanImageFolder(folder)).rejects.toThrow(
+      `open image folder: expected a folder that can be read for "${join(folder, "train/a", VANISHING)}", received none.`,
+    );
   });
 
   it("names the first class that one split lacks, and counts the others", async ({ folder }) => {

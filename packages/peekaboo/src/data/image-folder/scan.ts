@@ -131,7 +131,7 @@ async function imagesBelow(path: string, passedOver: Counts): Promise<string[]> 
     const { images, subfolders, links } = await contentsOf(path, below, passedOver);
     // A folder without any below it leads to none that has been seen.
     if (below !== "" || subfolders.length + links.length > 0) {
-      const here = await realpath(join(path, below));
+      const here = await read(join(path, below), (folder) => realpath(folder));
       if (seen.has(here)) continue;
       seen.add(here);
     }
@@ -189,9 +189,14 @@ async function kindOf(path: string, entry: Dirent): Promise<"file" | "folder" | 
 
 /** What is in a folder, but for what is hidden. */
 async function entriesOf(path: string): Promise<Dirent[]> {
+  const entries = await read(path, (folder) => readdir(folder, { withFileTypes: true }));
+  return entries.filter(({ name }) => !name.startsWith(".") && !LEFTOVERS.has(name));
+}
+
+/** Does with a folder, which may vanish at any moment, what a user must hear of when it fails. */
+async function read<T>(path: string, action: (path: string) => Promise<T>): Promise<T> {
   try {
-    const entries = await readdir(path, { withFileTypes: true });
-    return entries.filter(({ name }) => !name.startsWith(".") && !LEFTOVERS.has(name));
+    return await action(path);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const received = code === "ENOENT" ? "none" : printable(message);
