@@ -1,7 +1,6 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setImmediate } from "node:timers/promises";
 import { liveTensorCount } from "@peekaboo/torch";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseConfig } from "../config/config.js";
@@ -34,20 +33,28 @@ function stoppingAfter(looks: number): Guard {
 
 const never = (): Guard => stoppingAfter(Number.POSITIVE_INFINITY);
 
-/** Sockets, threads' ports and the like that are open, and how many files; the runner has timers of its own. */
-function handles(): { kinds: string[]; files: number } {
-  const kinds = process.getActiveResourcesInfo().filter((kind) => kind !== "Timeout");
-  return { kinds: kinds.sort(), files: readdirSync("/proc/self/fd").length };
+/** Sockets, threads' ports and the like that are open, and files by number; the runner has timers of its own. */
+function open(): string[] {
+  const handles = process.getActiveResourcesInfo().filter((kind) => kind !== "Timeout");
+  return [...handles, ...readdirSync("/proc/self/fd").map(() => "file")];
+}
+
+/** What of it was not there before: what was may have gone, as the threads of a run that ended before. */
+function added(before: readonly string[]): string[] {
+  const left = [...before];
+  return open().filter((kind) => {
+    const at = left.indexOf(kind);
+    if (at >= 0) left.splice(at, 1);
+    return at < 0;
+  });
 }
 
 /** Does it, and compares what is open before and after: threads that were told to end take a moment. */
 async function expectNothingLeft(act: () => Promise<unknown>): Promise<void> {
-  // A request whose answer is being taken is listed until the loop turns.
-  await setImmediate();
-  const before = { tensors: liveTensorCount(), ...handles() };
+  const before = { tensors: liveTensorCount(), open: open() };
   await act();
   const tensors = liveTensorCount();
-  await expect.poll(handles, { timeout: 30_000 }).toEqual({ kinds: before.kinds, files: before.files });
+  await expect.poll(() => added(before.open), { timeout: 30_000 }).toEqual([]);
   expect(tensors).toBe(before.tensors);
 }
 
