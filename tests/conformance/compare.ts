@@ -71,13 +71,13 @@ export function signsOf(values: Numbers): Int8Array {
   return Int8Array.from(values, (value) => Math.sign(Number(value)));
 }
 
-/** The elements of a tensor that must have the expected entry's shape. Throws UserError when it has another one. */
+/** The elements of a tensor that must have the expected entry's shape. @throws {UserError} when it has another one. */
 export function valuesLike({ shape }: TensorEntry, tensor: Tensor, name: string): Numbers {
   if (tensor.shape.join() !== shape.join()) throw misshaped(name, shape, tensor.shape);
   return tensor.toTypedArray();
 }
 
-/** The relative error of a tensor against the expected entry of that name. Throws UserError for another shape. */
+/** The relative error of a tensor against the expected entry of that name. @throws {UserError} for another shape. */
 export function compareTensor(name: string, tensor: Tensor, expected: TensorEntry, limit: number): Measurement {
   const actual = scope(() => valuesLike(expected, tensor, name));
   return { what: name, error: relativeError(actual, asTypedArray(expected)), limit };

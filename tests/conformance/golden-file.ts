@@ -9,13 +9,13 @@ export class GoldenFile {
   readonly path: string;
   readonly #tensors: ReadonlyMap<string, TensorEntry>;
 
-  /** Throws UserError when the file is missing or broken. */
+  /** @throws {UserError} when the file is missing or broken. */
   constructor(path: string) {
     this.path = path;
     this.#tensors = readSafetensors(path).tensors;
   }
 
-  /** The entry of that name. Throws UserError when there is none. */
+  /** The entry of that name. @throws {UserError} when there is none. */
   entry(name: string): TensorEntry {
     const entry = this.#tensors.get(name);
     if (entry !== undefined) return entry;
@@ -27,12 +27,12 @@ export class GoldenFile {
     });
   }
 
-  /** A copy of the entry of that name as a tensor. Throws UserError when there is none. */
+  /** A copy of the entry of that name as a tensor. @throws {UserError} when there is none. */
   tensor(name: string): Tensor {
     return tensorOf(this.entry(name));
   }
 
-  /** The elements of the entry of that name. Throws UserError when there is none. */
+  /** The elements of the entry of that name. @throws {UserError} when there is none. */
   values(name: string): Numbers {
     return asTypedArray(this.entry(name));
   }

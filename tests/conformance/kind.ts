@@ -8,7 +8,7 @@ import { GoldenFile } from "./golden-file.js";
 /** What a kind of case measures with, beside the case's parameters. */
 export interface CaseContext {
   readonly tolerance: number;
-  /** The case's own file. Throws UserError when it has none. */
+  /** The case's own file. @throws {UserError} when it has none. */
   file(): GoldenFile;
   /** Another file of the folder. */
   open(name: string): GoldenFile;

@@ -19,7 +19,7 @@ export const networkSchema = z.object({
   inputShape: z.tuple([size, size, size, size]).optional(),
 });
 
-/** Builds the network, with zero weights, for as long as `use` runs. Throws UserError for an unknown one. */
+/** Builds the network, with zero weights, for as long as `use` runs. @throws {UserError} for an unknown one. */
 export async function withNetwork<Result>(
   { arch, numClasses, hiddenAct, inputShape }: z.output<typeof networkSchema>,
   psg: PsgOptions,
@@ -39,7 +39,7 @@ export async function withNetwork<Result>(
   }
 }
 
-/** Gives the network the state that a file holds. Throws UserError where names or shapes differ. */
+/** Gives the network the state that a file holds. @throws {UserError} where names or shapes differ. */
 export function loadState(network: Network, init: GoldenFile): void {
   scope(() => {
     const state = [...init.entries].map(([name, entry]) => [name, tensorOf(entry, { share: true })] as const);
@@ -47,7 +47,7 @@ export function loadState(network: Network, init: GoldenFile): void {
   });
 }
 
-/** Gives the network masks by the names of its weights. Throws UserError where a name or a shape isn't its own. */
+/** Gives the network masks by the names of its weights. @throws {UserError} where a name or a shape isn't its own. */
 export function loadMasks(network: Network, masks: ReadonlyMap<string, TensorEntry>): void {
   scope(() => {
     const layers = network.prunable();
@@ -69,7 +69,7 @@ export function unknownTensor(name: string): never {
   });
 }
 
-/** The state tensor of that name. Throws UserError when the network has none. */
+/** The state tensor of that name. @throws {UserError} when the network has none. */
 export function stateTensor(network: Network, name: string): Tensor {
   return network.module.stateDict().get(name) ?? unknownTensor(name);
 }

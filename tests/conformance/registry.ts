@@ -16,7 +16,7 @@ const kinds: ReadonlyMap<string, Kind> = new Map([
   ["architecture", architecture],
 ]);
 
-/** How to run cases of a kind. Throws UserError for one that is unknown. */
+/** How to run cases of a kind. @throws {UserError} for one that is unknown. */
 export function findKind(name: string): Kind {
   const found = kinds.get(name);
   if (found !== undefined) return found;

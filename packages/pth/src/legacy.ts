@@ -26,7 +26,7 @@ export function isLegacy(beginning: Uint8Array): boolean {
  * Reads a file of torch.save(…, _use_new_zipfile_serialization=False): pickles of the magic number, the protocol, facts of
  * the system, the object and the storages' keys; then each storage: its number of elements (int64) and their bytes.
  *
- * Throws UserError or PickleFault when it is damaged.
+ * @throws {UserError} or PickleFault when it is damaged.
  */
 export function readLegacy(bytes: Uint8Array, told: Told) {
   let start = 0;

@@ -19,11 +19,11 @@ const REMEDIES = {
 /** A PyTorch file: what was saved, its tensors still where they lie in the file. */
 export interface PthFile {
   readonly value: PickleValue;
-  /** A tensor's elements. Throws UserError when the file doesn't hold them. */
+  /** A tensor's elements. @throws {UserError} when the file doesn't hold them. */
   entryOf(tensor: StoredTensor): TensorEntry;
 }
 
-/** Where raw storages come from. Throws PickleFault for one that is missing or damaged. */
+/** Where raw storages come from. @throws {PickleFault} for one that is missing or damaged. */
 type RawStorages = (storage: Storage) => Uint8Array;
 
 /** Whether a file begins as one that torch.save wrote; 32 bytes are enough. */

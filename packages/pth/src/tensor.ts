@@ -74,7 +74,7 @@ export class StoredTensor extends PickleObject {
  * A stored tensor's elements, row-major: a view of `raw` where they lie so, else a copy.
  *
  * @param raw all bytes of the raw storage.
- * Throws PickleFault when `raw` is too short, a BOOL is neither 0 nor 1, or the copy is more than is allowed.
+ * @throws {PickleFault} when `raw` is too short, a BOOL is neither 0 nor 1, or the copy is more than is allowed.
  */
 export function materialise(tensor: StoredTensor, raw: Uint8Array, allowance: Allowance): TensorEntry {
   const { storage, offset, shape, strides, dtype } = tensor;

@@ -21,7 +21,7 @@ export interface ZipEntry {
 /**
  * The entries of a zip archive in memory, by name, in the directory's order. yauzl checks the directory.
  *
- * Throws PickleFault when the archive is damaged, holds a name twice or is encrypted.
+ * @throws {PickleFault} when the archive is damaged, holds a name twice or is encrypted.
  */
 export async function readZipDirectory(archive: Uint8Array): Promise<Map<string, ZipEntry>> {
   const yauzl = await import("yauzl");
@@ -52,7 +52,7 @@ async function locate(zip: ZipFile, entry: Entry): Promise<ZipEntry> {
 /**
  * An entry's contents: a view of the archive where they are stored, inflated otherwise; their checksum holds.
  *
- * Throws PickleFault when they are damaged, compressed another way, or are more than is allowed.
+ * @throws {PickleFault} when they are damaged, compressed another way, or are more than is allowed.
  */
 export function contentOf(archive: Uint8Array, entry: ZipEntry, allowance: Allowance): Uint8Array {
   const { name, start, compressedSize, method, checksum } = entry;

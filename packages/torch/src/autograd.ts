@@ -5,7 +5,8 @@ import { Tensor } from "./tensor.js";
 /**
  * Runs `body` without recording gradients.
  *
- * Only for synchronous bodies; throws UserError when `body` returns a promise.
+ * Only for synchronous bodies.
+ * @throws {UserError} when `body` returns a promise.
  */
 export function noGrad<Result>(body: () => Result): Result {
   const before = native().setGradEnabled(false);

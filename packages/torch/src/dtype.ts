@@ -29,7 +29,7 @@ export function dtypeInfo(dtype: Dtype): DtypeInfo {
   return DTYPES[dtype];
 }
 
-/** The element type of libtorch's name. Throws UserError for one that JavaScript has no array for. */
+/** The element type of libtorch's name. @throws {UserError} for one that JavaScript has no array for. */
 export function dtypeOfName(name: string): Dtype {
   if (Object.hasOwn(DTYPES, name)) return name as Dtype;
   throw new UserError({
@@ -47,7 +47,7 @@ const DTYPE_OF_CLASS = new Map<string, Dtype>(
     .map((dtype) => [DTYPES[dtype].array.name, dtype]),
 );
 
-/** The element type that an array's class stands for. Throws UserError for a class that has none. */
+/** The element type that an array's class stands for. @throws {UserError} for a class that has none. */
 export function dtypeOfArray(array: TypedArray): Dtype {
   const name = ArrayBuffer.isView(array) ? array[Symbol.toStringTag] : undefined;
   const dtype = DTYPE_OF_CLASS.get(name ?? "");

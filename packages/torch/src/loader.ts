@@ -51,7 +51,7 @@ export function checkVersion(addon: Versioned, path: string): void {
   });
 }
 
-/** Loads the addon. Throws UserError with the cause and the cure when that fails. */
+/** Loads the addon. @throws {UserError} with the cause and the cure when that fails. */
 export function loadAddon<Addon extends Versioned>(path: string): Addon {
   let addon: Addon;
   try {

@@ -91,7 +91,7 @@ const ONEDNN_IS_OFF =
 
 let loaded: Native | undefined;
 
-/** The addon, loaded at the first call. Throws UserError with the cause and the cure when that fails. */
+/** The addon, loaded at the first call. @throws {UserError} with the cause and the cure when that fails. */
 export function native(): Native {
   loaded ??= load();
   return loaded;
@@ -147,7 +147,7 @@ export class Operator {
     this.name = name;
   }
 
-  /** Throws TorchError when this libtorch has no such operator. */
+  /** @throws {TorchError} when this libtorch has no such operator. */
   get handle(): OperatorHandle {
     this.#handle ??= this.#find();
     return this.#handle;
@@ -168,7 +168,7 @@ export class Operator {
    * A boxed call with handles in place of tensors; undefined takes the schema's default. Wrap every handle that comes
    * back in a Tensor: nothing else frees it.
    *
-   * @throws TorchError naming the operator, and the argument that does not fit its schema.
+   * @throws {TorchError} naming the operator, and the argument that does not fit its schema.
    */
   call(...args: readonly unknown[]): unknown {
     return native().call(this.handle, ...args);

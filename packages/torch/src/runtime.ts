@@ -19,7 +19,7 @@ export function getThreads(): number {
   return native().getThreads();
 }
 
-/** Sets the number of threads that one operation uses. Throws UserError unless it is a whole number from 1 to 1024. */
+/** Sets the number of threads that one operation uses. @throws {UserError} unless it is a whole number from 1 to 1024. */
 export function setThreads(threads: number): void {
   if (!Number.isInteger(threads) || threads < 1 || threads > 1024) {
     throw new UserError({
@@ -43,7 +43,7 @@ export function devices(): string[] {
   return ["cpu", ...Array.from({ length: native().cudaDeviceCount() }, (_, i) => `cuda:${i}`)];
 }
 
-/** Checks that a device is there; throws UserError with the list of those that are. */
+/** Checks that a device is there. @throws {UserError} with the list of those that are. */
 export function checkDevice(device: string): string {
   const there = devices();
   const name = device === "cuda" ? "cuda:0" : device;
@@ -71,7 +71,8 @@ export function useDevice(device: string): void {
 
 /**
  * Loads a shared library that registers operators (TORCH_LIBRARY), as torch.ops.load_library does; once is enough for
- * all threads. Throws TorchError when it can't be loaded. One that registers names a second time (a copy of a library that
+ * all threads.
+ * @throws {TorchError} when it can't be loaded. One that registers names a second time (a copy of a library that
  * is loaded already) ends the process, as it does in PyTorch: its initialiser throws where nothing can catch it.
  */
 export function loadLibrary(path: string): void {

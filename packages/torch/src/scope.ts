@@ -36,7 +36,8 @@ export function keep<Kept extends Scoped>(tensor: Kept): Kept {
  * Runs `body` and frees the tensors made inside it, but for those that it returns (alone, or in arrays, sets, maps and
  * plain objects): these belong to the scope around this one.
  *
- * Only for synchronous bodies; throws UserError when `body` returns a promise.
+ * Only for synchronous bodies.
+ * @throws {UserError} when `body` returns a promise.
  */
 export function scope<Result>(body: () => Result): Result {
   const tensors = new Set<Scoped>();

@@ -71,7 +71,7 @@ export class TensorBase implements Scoped {
     return this.#shape;
   }
 
-  /** The extent of dimension `dim`; negative counts from the end. Throws UserError when there is no such dimension. */
+  /** The extent of dimension `dim`; negative counts from the end. @throws {UserError} when there is no such dimension. */
   size(dim: number): number {
     const extent = this.shape.at(dim);
     if (extent !== undefined && Number.isInteger(dim)) return extent;
@@ -92,7 +92,7 @@ export class TensorBase implements Scoped {
     return numel(this.shape);
   }
 
-  /** Throws UserError for a type that JavaScript has no array for, such as float16. */
+  /** @throws {UserError} for a type that JavaScript has no array for, such as float16. */
   get dtype(): Dtype {
     return dtypeOfName(native().dtype(this.#handle));
   }
@@ -102,7 +102,7 @@ export class TensorBase implements Scoped {
     return native().device(this.#handle);
   }
 
-  /** The value of a tensor of one element. Throws UserError for an int64 that no number stands for exactly. */
+  /** The value of a tensor of one element. @throws {UserError} for an int64 that no number stands for exactly. */
   item(): number {
     const value = native().item(this.#handle);
     return typeof value === "bigint" ? exactNumber(value, "item") : value;
@@ -140,7 +140,7 @@ export class TensorBase implements Scoped {
     return array instanceof Float32Array ? array : Float32Array.from(array as ArrayLike<number>, Number);
   }
 
-  /** The elements as nested arrays of numbers. Throws UserError for an int64 that no number stands for exactly. */
+  /** The elements as nested arrays of numbers. @throws {UserError} for an int64 that no number stands for exactly. */
   toArray(): NestedNumbers {
     const array = this.toTypedArray();
     const flat =

@@ -10,7 +10,7 @@ export function shapeOf(values: NestedNumbers): number[] {
   return shape;
 }
 
-/** The numbers of nested arrays, row-major. Throws UserError when the arrays of one depth differ in length. */
+/** The numbers of nested arrays, row-major. @throws {UserError} when the arrays of one depth differ in length. */
 export function flattened(values: NestedNumbers): Float64Array {
   const shape = shapeOf(values);
   const numbers: number[] = [];

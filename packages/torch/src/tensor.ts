@@ -23,7 +23,7 @@ export class Tensor extends TensorBase {
    * @param options.dtype defaults to the array's own; others are converted
    * @param options.share keeps the array's memory instead of copying it (on the CPU): writes are seen on both sides, and
    *   the memory can't be transferred to another thread any more
-   * @throws TorchError when the shape doesn't match the length, UserError for memory that can't be shared.
+   * @throws {TorchError} when the shape doesn't match the length, UserError for memory that can't be shared.
    */
   static from(
     data: TypedArray,

@@ -104,7 +104,7 @@ function temporaryIn(folder: string): string {
   return join(folder, `.writing-${process.pid}-${randomBytes(6).toString("hex")}.tmp`);
 }
 
-/** The file that a path leads to, or the path where there is none yet. Throws UserError for what is no file. */
+/** The file that a path leads to, or the path where there is none yet. @throws {UserError} for what is no file. */
 export function writeTarget(path: string, operation = "write file"): string {
   const existing = statSync(path, { throwIfNoEntry: false });
   if (existing === undefined) return path;

@@ -50,7 +50,7 @@ export function isFolder(path: string): boolean {
 }
 
 /**
- * Throws UserError where a file can't be written later: what stands at the path is no regular file, or its folder is
+ * @throws {UserError} where a file can't be written later: what stands at the path is no regular file, or its folder is
  * missing or closed. So that what is to be written isn't computed in vain.
  */
 export function refuseUnwritable(operation: string, path: string): void {

@@ -9,7 +9,7 @@ const MAX_BYTES = 2 ** 16;
 /**
  * What a lock's file says; null when it is closed to this user, undefined when there is none.
  *
- * Throws UserError when something else is in its place or it can't be read: to try again would be to try for ever.
+ * @throws {UserError} when something else is in its place or it can't be read: to try again would be to try for ever.
  */
 export function readLockFile(operation: string, path: string): string | null | undefined {
   try {

@@ -129,7 +129,7 @@ function besides(path: string): string {
 /**
  * Removes a dead process's lock; should another process have been faster, its own comes back.
  *
- * Throws UserError when it can't be removed.
+ * @throws {UserError} when it can't be removed.
  */
 function takeAway(operation: string, path: string, text: string | null): void {
   const away = besides(path);

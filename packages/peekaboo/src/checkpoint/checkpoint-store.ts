@@ -21,7 +21,7 @@ type Files = Pick<RunFolder, "path" | "checkpoint">;
  * The newest checkpoint of a run folder that can be read and agrees with its checksums; null where there is none.
  *
  * @param say told, in a sentence, which damaged ones were passed over and why
- * Throws UserError when there are some and none is whole.
+ * @throws {UserError} when there are some and none is whole.
  */
 export function readLatest(folder: Files, say: (text: string) => void): Checkpoint | null {
   const paths = [folder.checkpoint, ...earlierCheckpoints(folder).map(({ path }) => path)];
@@ -121,7 +121,10 @@ export class CheckpointStore {
     this.#afterwards.catch(() => {});
   }
 
-  /** Resolves when the latest is verified and checkpoints beyond --keep are removed. Throws UserError when it is damaged. */
+  /**
+   * Resolves when the latest is verified and checkpoints beyond --keep are removed.
+   * @throws {UserError} when it is damaged.
+   */
   async settle(): Promise<void> {
     await this.#afterwards;
   }

@@ -122,7 +122,7 @@ export interface LoadedNetwork {
 /**
  * Builds the network that a checkpoint holds.
  *
- * Throws UserError when the file is no checkpoint, is damaged, or doesn't fit the architecture that it names.
+ * @throws {UserError} when the file is no checkpoint, is damaged, or doesn't fit the architecture that it names.
  */
 export function loadNetwork(path: string): LoadedNetwork {
   const checkpoint = readCheckpoint(path);
@@ -139,7 +139,7 @@ export function loadNetwork(path: string): LoadedNetwork {
   return { network, config, images: { path, config, numClasses, classes, imageShape, folder }, progress };
 }
 
-/** The network that a checkpoint tells of; throws UserError when that is far from what the file holds. */
+/** The network that a checkpoint tells of. @throws {UserError} when that is far from what the file holds. */
 function buildNetwork({ path, config, numClasses, classes, imageShape, tensors }: Checkpoint): Network {
   const { arch, width } = config;
   // Before memory is asked for: each network has an output for each class.
@@ -153,7 +153,7 @@ function buildNetwork({ path, config, numClasses, classes, imageShape, tensors }
   }
 }
 
-/** Takes over weights and masks. Throws UserError, listing the first few differences, when they are another network's. */
+/** Takes over weights and masks. @throws {UserError}, listing the first few differences, when they are another network's. */
 export function restoreWeights(network: Network, { path, tensors }: Pick<Checkpoint, "path" | "tensors">): void {
   const { state: own, masks } = sortTensors(tensors);
   nn.refuseDifference(network.module.compareState(own), `load ${quoted(path)}`);
@@ -164,7 +164,7 @@ export function restoreWeights(network: Network, { path, tensors }: Pick<Checkpo
   });
 }
 
-/** Throws UserError, listing the first few, for masks that no prunable weight of the network has. */
+/** @throws {UserError}, listing the first few, for masks that no prunable weight of the network has. */
 function refuseOtherMasks(network: Network, masks: ReadonlyMap<string, TensorEntry>, path: string): void {
   const weights = new Map([...network.prunable()].map(([name, { weight }]) => [name, weight.shape]));
   const misshaped = [...masks].flatMap(([name, { shape: received }]) => {
@@ -182,7 +182,7 @@ function refuseOtherMasks(network: Network, masks: ReadonlyMap<string, TensorEnt
 /**
  * Gives both optimisers the state that a checkpoint holds; parameters that it has none of start anew.
  *
- * Throws UserError when it holds another optimiser's or network's state.
+ * @throws {UserError} when it holds another optimiser's or network's state.
  */
 export function restoreOptimizers(
   { bop, sgd }: Pick<Learning, "bop" | "sgd">,

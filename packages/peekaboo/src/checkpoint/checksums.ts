@@ -28,7 +28,7 @@ export function sealed(tensors: ReadonlyMap<string, SummedTensor>, metadata: Met
 /**
  * Compares a file's contents with the checksums in its metadata; files of before there were any pass.
  *
- * Throws UserError naming the first tensor that differs, or what else does.
+ * @throws {UserError} naming the first tensor that differs, or what else does.
  */
 export function verifyChecksums(path: string, { tensors, metadata }: SafetensorsFile): void {
   if (!(OF_TENSORS in metadata) && !(OF_WHOLE in metadata)) return;
@@ -46,7 +46,7 @@ export function verifyChecksums(path: string, { tensors, metadata }: Safetensors
 /**
  * Reads a file that was just written and compares it with the checksums in it, while this thread goes on.
  *
- * Throws UserError when it can't be read, or reads otherwise than it was written.
+ * @throws {UserError} when it can't be read, or reads otherwise than it was written.
  */
 export async function verifyWritten(path: string): Promise<void> {
   const { tensors, metadata, dataOffset } = readSafetensorsHeader(path);

@@ -51,7 +51,7 @@ export interface Checkpoint extends RecordedImages {
   tensors: SafetensorsFile["tensors"];
 }
 
-/** Reads a checkpoint. Throws UserError when the file is none, or is damaged. */
+/** Reads a checkpoint. @throws {UserError} when the file is none, or is damaged. */
 export function readCheckpoint(path: string): Checkpoint {
   const file = readSafetensors(path);
   verifyChecksums(path, file);
@@ -62,7 +62,7 @@ export function readCheckpoint(path: string): Checkpoint {
   return { ...images, stage, progress, tensors };
 }
 
-/** What a checkpoint's metadata tells of the images. Throws UserError when the file is no checkpoint, or is damaged. */
+/** What a checkpoint's metadata tells of the images. @throws {UserError} when the file is no checkpoint, or is damaged. */
 export function recordedImages(path: string, file: Pick<SafetensorsFile, "metadata">): RecordedImages {
   const { metadata } = file;
   const config = configOf(path, file);
@@ -89,7 +89,7 @@ function imageShapeOf(path: string, { metadata }: Pick<SafetensorsFile, "metadat
   return shape.data;
 }
 
-/** The settings that a checkpoint's metadata hold. Throws UserError when the file is none, or is damaged. */
+/** The settings that a checkpoint's metadata hold. @throws {UserError} when the file is none, or is damaged. */
 export function configOf(path: string, { metadata }: Pick<SafetensorsFile, "metadata">): TrainConfig {
   if (metadata.format !== CHECKPOINT_FORMAT) {
     throw damaged(
@@ -101,7 +101,7 @@ export function configOf(path: string, { metadata }: Pick<SafetensorsFile, "meta
   return parseConfig(jsonOf(path, "a configuration", metadata.config ?? ""));
 }
 
-/** What a piece of the metadata tells; throws UserError, naming it, for anything else. */
+/** What a piece of the metadata tells. @throws {UserError}, naming it, for anything else. */
 export function parsed<T>(path: string, schema: z.ZodType<T>, what: string, text: string): T {
   const result = schema.safeParse(jsonOf(path, what, text));
   if (!result.success) throw damaged(path, what, issueInWords(result.error));

@@ -90,7 +90,7 @@ function refuseOtherClasses({ module, options }: Network, own: ReadonlyMap<strin
   });
 }
 
-/** Throws UserError for integers: no conversion makes weights of them. */
+/** @throws {UserError} for integers: no conversion makes weights of them. */
 function floatTensor(name: string, entry: TensorEntry, path: string): Tensor {
   const values = toFloat32(entry);
   if (values !== null) return Tensor.from(values, { shape: entry.shape, share: true });

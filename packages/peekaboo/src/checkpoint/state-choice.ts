@@ -6,7 +6,7 @@ export interface StateCandidate {
   /** The dictionary's key; "" for the file itself. */
   readonly place: string;
   readonly names: readonly string[];
-  /** Throws UserError when the file doesn't hold them. */
+  /** @throws {UserError} when the file doesn't hold them. */
   read(): Map<string, TensorEntry>;
 }
 

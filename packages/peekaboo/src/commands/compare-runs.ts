@@ -38,7 +38,7 @@ export interface Comparison {
   checkpoint: { tensors: number; differing: number; first: TensorDifference | null };
 }
 
-/** Compares a finished run with its repetition. Throws UserError when a file of theirs is damaged. */
+/** Compares a finished run with its repetition. @throws {UserError} when a file of theirs is damaged. */
 export function compareRuns(run: RecordedRun, reproduced: RunFolder): Comparison {
   const environment = compareEnvironments(run.environment, readRecord(reproduced.config).environment);
   const metrics = compareMetrics(run.metrics, readMetrics(reproduced.metrics));

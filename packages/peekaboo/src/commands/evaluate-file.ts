@@ -29,7 +29,8 @@ export interface FileEvaluation {
 }
 
 /**
- * Tests a checkpoint on the test images of the data set that it was trained on. Throws UserError as its parts do, and where
+ * Tests a checkpoint on the test images of the data set that it was trained on.
+ * @throws {UserError} as its parts do, and where
  * weights or the loss aren't finite; Interrupted after a signal.
  */
 export async function evaluateFile(
@@ -68,7 +69,8 @@ interface Tested {
 }
 
 /**
- * Tests a network that isn't being trained. Throws UserError when these aren't like those that
+ * Tests a network that isn't being trained.
+ * @throws {UserError} when these aren't like those that
  * it was trained on, and when the loss is not finite.
  */
 export async function testSources(operation: string, tested: Tested): Promise<Evaluation> {

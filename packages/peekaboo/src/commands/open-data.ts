@@ -12,7 +12,8 @@ export interface Opening {
 
 /**
  * Opens the data set that a configuration asks for: from the archive or folder `data` that the user gives, else from the
- * cache, else from its sources; reports what takes time. Throws UserError as those do.
+ * cache, else from its sources; reports what takes time.
+ * @throws {UserError} as those do.
  */
 export async function openData(
   { dataset, data, dataFolder }: Config<"dataset" | "data" | "dataFolder">,

@@ -25,7 +25,7 @@ export interface PrunedFile {
 /**
  * `peekaboo prune`: prunes a random network, or a pretrained one, to the density asked for, and writes it to `file`.
  *
- * Throws UserError without a pruner, and as its parts do, and Interrupted after a signal; then nothing is written.
+ * @throws {UserError} without a pruner, and as its parts do, and Interrupted after a signal; then nothing is written.
  */
 export async function pruneToFile(
   config: TrainConfig,

@@ -75,7 +75,7 @@ function refuseMixed({ path }: RunFolder, { environment, earlier }: RunRecord): 
   }
 }
 
-/** The lines up to the run's last test. Throws UserError unless they tell of every step of that run. */
+/** The lines up to the run's last test. @throws {UserError} unless they tell of every step of that run. */
 function metricsOf({ metrics: path }: RunFolder, lines: Metrics[], { step: last }: Progress): Metrics[] {
   const end = lines.findLastIndex((line) => line.kind === "eval" && line.step === last);
   const steps = lines
@@ -127,7 +127,7 @@ export function settingsToRepeat(run: RecordedRun, { savedir }: Place): TrainCon
   };
 }
 
-/** Where the run's image folder is now. Throws UserError when it isn't found. */
+/** Where the run's image folder is now. @throws {UserError} when it isn't found. */
 function imagesOf({ checkpoint: path }: RunFolder, config: Config<"data" | "savedir" | "expName">): string {
   const { folder = null } = readSafetensorsHeader(path).metadata;
   return findImageFolder({ path, config, folder }, "put it at one of them");

@@ -23,7 +23,7 @@ const LENGTH: ReadonlySet<string> = new Set(["epochs", "maxSteps"]);
  * What `--resume` asks to continue: the run folder's newest whole checkpoint (`auto`), a file, or null for nothing.
  *
  * @param reporter hears of a damaged checkpoint that was passed over
- * Throws UserError when the file can't be read, or is of a run with other settings, of which it lists the first few.
+ * @throws {UserError} when the file can't be read, or is of a run with other settings, of which it lists the first few.
  */
 export function findStart(
   config: TrainConfig,

@@ -34,7 +34,7 @@ export interface Sources {
 /**
  * Opens the images that a configuration asks for: a data set in memory, or a folder that is read as it is trained on.
  *
- * Throws UserError as its sources do.
+ * @throws {UserError} as its sources do.
  */
 export async function openSources(config: SourceConfig, device: string, opening: Opening): Promise<Sources> {
   return config.dataset === IMAGE_FOLDER ? openFolder(config, device, opening) : openInMemory(config, device, opening);

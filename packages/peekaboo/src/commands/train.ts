@@ -212,7 +212,9 @@ async function attempt<T>(action: () => Promise<T>): Promise<{ value: T } | { er
   }
 }
 
-/** Throws UserError on every rank when one of them begins elsewhere than rank 0, as it does without the same run folder. */
+/**
+ * @throws {UserError} on every rank when one of them begins elsewhere than rank 0, as it does without the same run folder.
+ */
 async function refuseOtherStart(start: Checkpoint | null, ranks: Ranks): Promise<void> {
   const own = start === null ? -1 : start.progress.step;
   const [first = own] = await ranks.sum([ranks.rank === 0 ? own : 0]);

@@ -30,7 +30,8 @@ export interface ArchiveIdentity {
 }
 
 /**
- * Writes a data set's file, whole or not at all; throws UserError when the disk forbids it.
+ * Writes a data set's file, whole or not at all.
+ * @throws {UserError} when the disk forbids it.
  *
  * @param archive what the user gave it from, if it was an archive
  */
@@ -58,7 +59,7 @@ export function importedFrom(path: string): ArchiveIdentity | undefined {
 /**
  * Reads a data set's file and checks all of it, checksums included; the arrays are views of one buffer.
  *
- * Throws UserError, naming the file and how to get it anew, when it is truncated, altered or of another data set.
+ * @throws {UserError}, naming the file and how to get it anew, when it is truncated, altered or of another data set.
  */
 export function readCache(path: string, source: DatasetSource): DatasetArrays {
   try {

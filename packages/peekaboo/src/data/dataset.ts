@@ -64,7 +64,7 @@ const TIMING: Timing = { connectTimeout: 5000, stallTimeout: 30_000 };
 /**
  * Opens a data set by name, fetching it first when it isn't there.
  *
- * Throws UserError for an unknown name, a damaged file, a folder that can't be written, and when no source is reachable.
+ * @throws {UserError} for an unknown name, a damaged file, a folder that can't be written, and when no source is reachable.
  */
 export async function openDataset(name: string, options: OpenOptions = {}): Promise<Dataset> {
   return openSource(findSource(name), options);
@@ -141,7 +141,7 @@ export async function guarded(
   }
 }
 
-/** Makes the data folder. Throws UserError when the data set couldn't be stored there once it is fetched. */
+/** Makes the data folder. @throws {UserError} when the data set couldn't be stored there once it is fetched. */
 function prepareFolder(folder: string, source: DatasetSource): void {
   const operation = `store ${source.title}`;
   try {
@@ -189,7 +189,7 @@ async function fetchArrays(source: DatasetSource, folder: string, options: Datas
   throw unreachable(source, dirname(folder), failures);
 }
 
-/** Checks arrays against all that is known of the data set; throws UserError. */
+/** Checks arrays against all that is known of the data set. @throws {UserError} for the first difference. */
 export function verify(source: DatasetSource, arrays: DatasetArrays, { onProgress }: DatasetOptions): void {
   onProgress?.({ stage: "verify" });
   verifyArrays(source, arrays);

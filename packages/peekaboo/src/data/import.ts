@@ -12,7 +12,7 @@ import { wrongFile } from "./verify.js";
  * Takes a data set from an archive, or a folder of unpacked files, that the user already has, in the format of any of its
  * sources, instead of the network. An archive that it was taken from before isn't unpacked again.
  *
- * Throws UserError when `file` isn't such an archive or folder, or its contents aren't the data set's.
+ * @throws {UserError} when `file` isn't such an archive or folder, or its contents aren't the data set's.
  */
 export async function importDataset(name: string, file: string, options: DatasetOptions = {}): Promise<Dataset> {
   return importSource(findSource(name), file, options);

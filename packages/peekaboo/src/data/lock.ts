@@ -7,7 +7,7 @@ const POLL_MS = 200;
  * Runs `action` while holding a lock file, so that processes which share a folder do it one after the other; `onWait`
  * is told once when another holds it, or may.
  *
- * Throws UserError when something else stands in the lock's place.
+ * @throws {UserError} when something else stands in the lock's place.
  */
 export async function withLock<T>(
   path: string,

@@ -66,7 +66,7 @@ export interface Candidate {
   load?(context: FetchContext): Promise<Files>;
   /** How the user can make it available; completes "or …". */
   remedy?: string;
-  /** Turns them into arrays; throws UserError when they are not in its format. */
+  /** Turns them into arrays. @throws {UserError} when they are not in its format. */
   decode(files: Files): Promise<DatasetArrays>;
 }
 

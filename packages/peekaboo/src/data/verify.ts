@@ -13,7 +13,8 @@ const MEAN_TOLERANCE = 1e-4;
 
 /**
  * Checks decoded arrays against all that is known of a data set: image counts, labels in range, images of each class,
- * first labels, channel means, SHA-256. Throws UserError with the first thing that differs.
+ * first labels, channel means, SHA-256.
+ * @throws {UserError} with the first thing that differs.
  */
 export function verifyArrays(source: DatasetSource, arrays: DatasetArrays): void {
   for (const split of SPLITS) {
@@ -27,7 +28,7 @@ export function verifyArrays(source: DatasetSource, arrays: DatasetArrays): void
   }
 }
 
-/** Counts, label range, images of each class and first labels of one split; throws UserError. */
+/** Counts, label range, images of each class and first labels of one split. @throws {UserError} for the first that is wrong. */
 export function checkLabels(source: DatasetSource, split: SplitName, { images, labels }: SplitArrays): void {
   const { count, histogram, firstLabels } = source.splits[split];
   const { height, width, channels } = source.image;

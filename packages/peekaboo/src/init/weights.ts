@@ -58,7 +58,7 @@ const INITIALISERS: Record<InitMethod, Initialiser> = {
  * the same bits on every engine, with no libtorch. Methods share their uniform draws, so those with random signs agree
  * on every sign, and no weight is 0.
  * `standard`, U(±1/√fan_in), is PyTorch's default for convolutions and Linear.
- * Throws {@link UserError} for an unknown method, a bad seed or a shape of fewer than two dimensions or without elements.
+ * @throws {UserError} for an unknown method, a bad seed or a shape of fewer than two dimensions or without elements.
  * Sources: He et al., "Delving Deep into Rectifiers" (ICCV 2015), eq. 10 (kaiming_*: variance 2/fan_in); Glorot and Bengio,
  * "Understanding the difficulty of training deep feedforward neural networks" (AISTATS 2010), eq. 12 (xavier_*: variance
  * 2/(fan_in + fan_out)); Ramanujan et al., "What's Hidden in a Randomly Weighted Neural Network?" (CVPR 2020)
@@ -102,7 +102,7 @@ export function uniformBetween(seed: number, stateName: string, n: number, from:
 
 /**
  * The fans of a weight [out, in, …kernel]: fan_in = in·kernel and fan_out = out·kernel, as PyTorch's nn.init counts them.
- * Throws {@link UserError} for fewer than two dimensions, or one that is not a positive integer.
+ * @throws {UserError} for fewer than two dimensions, or one that is not a positive integer.
  */
 export function fanOf(shape: readonly number[]): Fan {
   const [outputs, inputs, ...kernel] = shape;

@@ -48,7 +48,7 @@ export function wantsCuda(config: LaunchConfig): boolean {
  * What the settings ask for, and where they are silent the environment of torchrun, Slurm or Kubernetes.
  * `cudaDevices` counts those of this machine, and matters only where training is on CUDA.
  *
- * Throws UserError for settings that contradict each other or lack one.
+ * @throws {UserError} for settings that contradict each other or lack one.
  */
 export function launchPlan(config: LaunchConfig, env: Environment, cudaDevices: number): LaunchPlan {
   const { nprocPerNode, multiprocessing, maxRestarts, backend } = config.distributed;

@@ -5,7 +5,7 @@ import type { Io } from "../console/io.js";
 import { type Environment, TOKEN } from "./environment.js";
 import { type RankPlan, wantsCuda } from "./plan.js";
 
-/** Meets the other ranks. Throws UserError for what keeps the job from starting, DistributedError when a rank is lost. */
+/** Meets the other ranks. @throws {UserError} for what keeps the job from starting, DistributedError when a rank is lost. */
 export function joinGroup(plan: RankPlan, env: Environment): Promise<distributed.ProcessGroup> {
   const { rank, worldSize, backend, initMethod, timeoutMs, startTimeoutMs } = plan;
   const token = env[TOKEN] ?? "";

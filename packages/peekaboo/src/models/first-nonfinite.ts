@@ -38,7 +38,7 @@ export function nameOfNonfinite(tensors: Iterable<readonly [string, Tensor]>): s
   return all.find((_, i) => finite[i] === 0)?.[0];
 }
 
-/** Throws UserError for weights or statistics of `file` that aren't finite: whatever a network says with them is noise. */
+/** @throws {UserError} for weights or statistics of `file` that aren't finite: whatever a network says with them is noise. */
 export function refuseNonfinite(state: Iterable<readonly [string, Tensor]>, operation: string, file: string): void {
   const name = nameOfNonfinite(state);
   if (name === undefined) return;

@@ -29,7 +29,7 @@ export interface NetworkSize {
   prunable: number;
 }
 
-/** Counts a network's parameters, multiply-accumulates and prunable weights. Throws UserError as Network does. */
+/** Counts a network's parameters, multiply-accumulates and prunable weights. @throws {UserError} as Network does. */
 export function measureNetwork(options: NetworkOptions): NetworkSize {
   const network = new Network(options);
   try {

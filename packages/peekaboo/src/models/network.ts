@@ -42,7 +42,7 @@ export class Network {
   readonly module: nn.Module;
   readonly #isTwin: boolean;
 
-  /** Builds the network with zero weights. Throws UserError for an unknown architecture or options that don't suit it. */
+  /** Builds the network with zero weights. @throws {UserError} for an unknown architecture or options that don't suit it. */
   constructor(options: NetworkOptions, { twin = false } = {}) {
     const { arch, numClasses, width = 1, dropout = 0 } = options;
     const { architecture, variant } = options.architecture

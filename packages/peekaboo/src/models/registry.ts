@@ -27,7 +27,7 @@ function variantsOf(architecture: Architecture): [string, NamedNetwork][] {
 /** Every network that can be built: the plain ones, and their variants by prefix. */
 export const architectureNames: readonly string[] = [...networks.keys()];
 
-/** That variant of a description that is called `name`. Throws UserError when it has none. */
+/** That variant of a description that is called `name`. @throws {UserError} when it has none. */
 export function variantCalled(name: string, architecture: Architecture): NamedNetwork {
   const variants = new Map(variantsOf(architecture));
   const found = variants.get(name);
@@ -40,7 +40,7 @@ export function variantCalled(name: string, architecture: Architecture): NamedNe
   });
 }
 
-/** The network called `name`. Throws UserError with the nearest name when there is none. */
+/** The network called `name`. @throws {UserError} with the nearest name when there is none. */
 export function findNetwork(name: string): NamedNetwork {
   const found = networks.get(name);
   if (found !== undefined) return found;

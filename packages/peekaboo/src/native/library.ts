@@ -8,7 +8,7 @@ const path = fileURLToPath(new URL("../../build/Release/peekaboo.node", import.m
 
 let loaded = false;
 
-/** Peek-a-Boo's own operators, their library loaded at the first call. Throws UserError when it isn't built. */
+/** Peek-a-Boo's own operators, their library loaded at the first call. @throws {UserError} when it isn't built. */
 export function pabOps(): typeof generated {
   if (!loaded) {
     if (!existsSync(path)) {

@@ -28,7 +28,7 @@ export class Bop2 extends SignOptimizer<Kind> {
   readonly eps: number;
   readonly biasCorrection: boolean;
 
-  /** Throws UserError for γ or σ outside (0, 1), τ below 0, ε not above 0, or a value of an unknown parameter. */
+  /** @throws {UserError} for γ or σ outside (0, 1), τ below 0, ε not above 0, or a value of an unknown parameter. */
   constructor(parameters: ReadonlyMap<string, Tensor>, options: Bop2Options) {
     super(parameters, options);
     this.sigma = this.checkedRate("sigma", options.sigma);

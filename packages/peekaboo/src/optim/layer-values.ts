@@ -26,7 +26,7 @@ export function matches(pattern: string, name: string): boolean {
 /**
  * The values of single layers, by name: of the patterns that match a name, the last decides.
  *
- * Throws UserError for a pattern that matches none; `flag` names the setting.
+ * @throws {UserError} for a pattern that matches none; `flag` names the setting.
  */
 export function valuesByLayer(
   flag: string,

@@ -42,7 +42,7 @@ export abstract class SignOptimizer<Kind extends string = string> {
   /** Whose state the latest step has made. */
   #begun: string[] = [];
 
-  /** Throws UserError for γ outside (0, 1), τ below 0, or a value of an unknown parameter. */
+  /** @throws {UserError} for γ outside (0, 1), τ below 0, or a value of an unknown parameter. */
   constructor(parameters: ReadonlyMap<string, Tensor>, options: SignOptions) {
     const { ar, tau, layerAr = new Map<string, number>(), layerTau = new Map<string, number>() } = options;
     this.parameters = parameters;
@@ -150,7 +150,7 @@ export abstract class SignOptimizer<Kind extends string = string> {
   /**
    * Takes copies of a saved state over.
    *
-   * Throws UserError, with nothing changed, for an unknown name, a part that is missing or unknown, another shape or dtype.
+   * @throws {UserError}, with nothing changed, for an unknown name, a part that is missing or unknown, another shape or dtype.
    */
   loadStateDict(state: ReadonlyMap<string, Readonly<Record<string, Tensor>>>): void {
     for (const [name, saved] of state) this.#checkState(name, saved);

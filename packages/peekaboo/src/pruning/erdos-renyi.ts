@@ -3,7 +3,8 @@ import { numel } from "@peekaboo/files/safetensors";
 /**
  * Erdős–Rényi-kernel: how many of `kept` weights each layer keeps when its density is proportional to (Σ of its dimensions) / (their product),
  * layers that would need more than they have being dense (Evci et al. 2020, "Rigging the Lottery", §3 (1)). The counts
- * add up to `kept`: what rounding down leaves goes to the largest fractions. Throws RangeError when `kept` is not an
+ * add up to `kept`: what rounding down leaves goes to the largest fractions.
+ * @throws {RangeError} when `kept` is not an
  * integer from 0 to the number of weights.
  */
 export function erdosRenyiKernelCounts(shapes: readonly (readonly number[])[], kept: number): number[] {

@@ -55,7 +55,7 @@ export interface PruneReport {
  * Prunes in rounds of scoring and masking (docs/algorithm.md §2), in float64 and evaluation mode on a plain copy of the network,
  * and sets the network's masks.
  *
- * Throws UserError when nothing is left, when a score is not finite, when the layers' minima are more than what is kept, or
+ * @throws {UserError} when nothing is left, when a score is not finite, when the layers' minima are more than what is kept, or
  * when the kept count is off by 5 or more for a reason other than ties.
  */
 export async function prune(network: Network, options: PruneOptions): Promise<PruneReport> {
@@ -115,7 +115,7 @@ function pruneOnce(pruner: Pruner, context: ScoreContext, { network, how, floor,
   return tied;
 }
 
-/** Throws UserError when the network's layers can't each keep so much at a density. */
+/** @throws {UserError} when the network's layers can't each keep so much at a density. */
 export function refuseMinimum(network: Network, least: MinKept | null, density: number): void {
   const sizes = [...network.prunable().values()].map(({ weight }) => weight.numel);
   if (least !== null) refuseLargeMinimum(least, sizes, density);

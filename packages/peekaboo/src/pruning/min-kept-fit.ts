@@ -3,7 +3,7 @@ import { setting } from "../setting.js";
 import { leastOf, type MinKept, minKeptInWords } from "./min-kept.js";
 import { keptOf } from "./selection.js";
 
-/** Throws UserError, telling what does fit, when layers of these sizes can't each keep the minimum at a density. */
+/** @throws {UserError}, telling what does fit, when layers of these sizes can't each keep the minimum at a density. */
 export function refuseLargeMinimum(least: MinKept, sizes: readonly number[], density: number): void {
   const total = sizes.reduce((sum, size) => sum + size, 0);
   const budget = keptOf(density, total);

@@ -44,7 +44,7 @@ export function keptOf(density: number, total: number): number {
  * the smallest scores, with the other scopes each in proportion to what it keeps beyond its own minimum. The minima must fit
  * in what is kept. Where no tensor falls below its minimum, the masks are those without a floor.
  *
- * Throws UserError when a score is not a number.
+ * @throws {UserError} when a score is not a number.
  */
 export function selectMasks(
   scores: ReadonlyMap<string, Tensor>,
@@ -116,7 +116,8 @@ export interface Cut extends Budgeted {
 }
 
 /**
- * The thresholds of {@link selectMasks} without a floor. Throws UserError when a score is not a number.
+ * The thresholds of {@link selectMasks} without a floor.
+ * @throws {UserError} when a score is not a number.
  *
  * @param kth the k-th smallest of a group's scores, where its tensors aren't the scores themselves
  */

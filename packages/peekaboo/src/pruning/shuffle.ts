@@ -12,7 +12,7 @@ const CHUNK = 4096;
  *
  * The positions are ordered by word i of the Philox stream `prune/shuffle/NAME`, equal words by position (for two
  * positions, one chance in 2^32), and the first `kept` of that order stay. Time is linear, memory the mask itself.
- * Throws RangeError when `kept` is not an integer from 0 to the product of `shape`, UserError for an invalid seed.
+ * @throws {RangeError} when `kept` is not an integer from 0 to the product of `shape`, UserError for an invalid seed.
  * Source: the random shuffling within layers of Frankle, Dziugaite, Roy and Carbin, "Pruning Neural Networks at
  * Initialization: Why Are We Missing the Mark?" (ICLR 2021).
  */

@@ -141,7 +141,7 @@ class WordReader {
 /**
  * A random order of the integers 0 … n - 1, or its first `count`: every order is equally likely, and a shorter `count`
  * gives a prefix of the longer. Reads the stream from its start.
- * Throws a RangeError unless 0 ≤ count ≤ n < 2^31.
+ * @throws {RangeError} unless 0 ≤ count ≤ n < 2^31.
  * Source: Fisher and Yates' shuffle as of Durstenfeld, "Algorithm 235: Random Permutation" (CACM 7, 1964), run upwards.
  */
 export function permutation(stream: RandomStream, n: number, count = n): Int32Array {

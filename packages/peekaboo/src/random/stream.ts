@@ -11,7 +11,7 @@ const TWO_32 = 0x1_0000_0000;
  *
  * The seed is Philox's key; the counter's lower half is the block i / 4 and its upper half the FNV-1a hash of the UTF-8
  * name. That is cuRAND's and PyTorch's (seed, offset, subsequence). One name never gives two seeds a common block.
- * Throws {@link UserError} if the seed is not an integer from 0 to 2^53 - 1.
+ * @throws {UserError} if the seed is not an integer from 0 to 2^53 - 1.
  */
 export class RandomStream {
   readonly #key = new Uint32Array(2);

@@ -31,7 +31,7 @@ interface Images {
 const LISTED = 4;
 
 /**
- * Throws UserError unless images are of the classes, in number, names and order, and of the shape that a network was trained
+ * @throws {UserError} unless images are of the classes, in number, names and order, and of the shape that a network was trained
  * on. A network that is only pruned is not yet for certain classes or sizes: of it the number and the channels count.
  */
 export function refuseOtherImages(

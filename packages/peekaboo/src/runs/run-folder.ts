@@ -35,7 +35,8 @@ export function runFolder({ savedir, expName }: Config<"savedir" | "expName">): 
 }
 
 /**
- * Makes `<savedir>/<exp-name>`. Throws UserError when that can't be done or written to, and when something else than a file
+ * Makes `<savedir>/<exp-name>`.
+ * @throws {UserError} when that can't be done or written to, and when something else than a file
  * is where the run will write one: it would be found only then.
  */
 export function openRunFolder(config: Config<"savedir" | "expName">): RunFolder {

@@ -12,7 +12,7 @@ export interface RunLockOptions {
   signal?: AbortSignal;
 }
 
-/** Takes a run folder's lock at `path`. Throws UserError naming the process that holds it, or why it can't be taken. */
+/** Takes a run folder's lock at `path`. @throws {UserError} naming the process that holds it, or why it can't be taken. */
 export async function lockRun(path: string, { folder, onWait, signal }: RunLockOptions): Promise<FileLock> {
   const onHeld = (holder: LockHolder | null) => {
     throw refusal(path, holder, folder);

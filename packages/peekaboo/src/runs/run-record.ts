@@ -31,7 +31,7 @@ const earlierSchema = z.array(
   }),
 );
 
-/** Reads a `config.json`, old ones too. Throws UserError for what is none. */
+/** Reads a `config.json`, old ones too. @throws {UserError} for what is none. */
 export function readRecord(path: string): RunRecord {
   const text = Buffer.from(readWhole(OPERATION, path, MAX_CONFIG_BYTES)).toString("utf8");
   const json = parseJson(text, (received) => damaged(path, "JSON", received));

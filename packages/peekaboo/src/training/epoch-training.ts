@@ -26,7 +26,10 @@ type Parts = Pick<SessionParts, "network" | "train" | "guard" | "reporter" | "ra
   batchShare: number;
 };
 
-/** Trains what is left of the state's epoch. Throws Interrupted after a signal, and UserError for what the user can mend. */
+/**
+ * Trains what is left of the state's epoch.
+ * @throws {Interrupted} after a signal, and UserError for what the user can mend.
+ */
 export async function trainEpoch(parts: Parts): Promise<void> {
   const { config, network, train, guard, reporter, state, checkpoints, batchShare } = parts;
   const order = orderLeft(parts);
@@ -100,7 +103,7 @@ function reported(
   return { epoch, epochStep, epochSteps, means, result, seconds };
 }
 
-/** Counts a step that left the network as it was. Throws UserError when there were too many. */
+/** Counts a step that left the network as it was. @throws {UserError} when there were too many. */
 function countSkipped({ config, metrics, state }: Parts, skipped: NonfiniteError): void {
   const { what, where } = skipped;
   state.skip();

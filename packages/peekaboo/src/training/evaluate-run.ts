@@ -33,7 +33,7 @@ export function testBatchSize(trainingBatch: number, [, height, width]: ImageSha
  * Tests the network in the midst of a run, with a bar; all ranks with the BatchNorm statistics of rank 0. In smaller
  * batches where memory is short: a training batch that fits may be smaller than those of the test.
  *
- * Throws NonfiniteError when the loss is not finite, and Interrupted after a signal.
+ * @throws {NonfiniteError} when the loss is not finite, and Interrupted after a signal.
  */
 export async function evaluateRun(parts: RunParts): Promise<Evaluation> {
   const { test, ranks, batchShare, state, config } = parts;

@@ -27,7 +27,10 @@ export interface PruneShot {
   onRound(): Promise<void>;
 }
 
-/** Prunes a network once and reports what it kept; returns that and the seconds it took. Throws UserError as `prune` does. */
+/**
+ * Prunes a network once and reports what it kept; returns that and the seconds it took.
+ * @throws {UserError} as `prune` does.
+ */
 export async function pruneShot(shot: PruneShot): Promise<{ report: PruneReport; seconds: number }> {
   const { pruning, density, network, source, seed, reporter, onRound } = shot;
   const { pruner: name, iterations, schedule, scope, minKept, maskShuffle } = pruning;

@@ -17,7 +17,7 @@ type Parts = Pick<SessionParts, "network" | "train" | "reporter" | "ranks" | "gu
   checkpoints: Pick<RunCheckpoints, "saveCopy">;
 };
 
-/** Takes the shots of pruning that are due before the epoch's first step. Throws Interrupted after a signal. */
+/** Takes the shots of pruning that are due before the epoch's first step. @throws {Interrupted} after a signal. */
 export async function pruneBeforeEpoch(parts: Parts): Promise<void> {
   const { config, network, ranks, folder, state, checkpoints } = parts;
   const { pruning } = config;

@@ -18,7 +18,7 @@ export interface Ranks {
   anyOf(flag: Tensor): Tensor;
   /** Gives every rank the tensors of rank 0. */
   share(tensors: NamedTensors): Promise<void>;
-  /** Throws UserError on every rank, naming those whose tensors are not rank 0's. */
+  /** @throws {UserError} on every rank, naming those whose tensors are not rank 0's. */
   prove(tensors: NamedTensors): Promise<void>;
   /** What averages these parameters' gradients over the ranks while a backward pass computes them. */
   averaging(parameters: NamedTensors): Averaging;
@@ -43,7 +43,7 @@ export const alone: Ranks = {
   averaging: () => ({ average: (backward) => backward(), dispose: () => {} }),
 };
 
-/** How many images of a batch each of so many ranks takes. Throws UserError when they can't share it evenly. */
+/** How many images of a batch each of so many ranks takes. @throws {UserError} when they can't share it evenly. */
 export function shareOfBatch(batchSize: number, ranks: number): number {
   if (batchSize % ranks === 0) return batchSize / ranks;
   throw new UserError({

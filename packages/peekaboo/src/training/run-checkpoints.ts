@@ -41,7 +41,7 @@ export class RunCheckpoints {
     await this.#save(() => writeCheckpoint(path, trainer, config, this.#progress()));
   }
 
-  /** Throws UserError on every rank unless all hold the network of rank 0. */
+  /** @throws {UserError} on every rank unless all hold the network of rank 0. */
   async prove(): Promise<void> {
     await this.#parts.ranks.prove(learned(this.#parts.network));
   }

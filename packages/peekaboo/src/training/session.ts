@@ -49,7 +49,7 @@ export class TrainingSession {
     this.#parts = { ...parts, trainer, state, checkpoints: this.#checkpoints, batchShare };
   }
 
-  /** Runs to the end. Throws Interrupted, with a checkpoint written, after a signal. */
+  /** Runs to the end. @throws {Interrupted}, with a checkpoint written, after a signal. */
   async run(): Promise<Outcome> {
     const { network, ranks, reporter } = this.#parts;
     const state = this.#state;
@@ -131,7 +131,7 @@ export class TrainingSession {
  * What trains a network and where its run stands, at the beginning or at a checkpoint.
  *
  * @param planned the steps at which to test amid an epoch
- * Throws UserError when a setting doesn't fit the network or the ranks. With several ranks, blocks until all are here.
+ * @throws {UserError} when a setting doesn't fit the network or the ranks. With several ranks, blocks until all are here.
  */
 export function prepare(
   {

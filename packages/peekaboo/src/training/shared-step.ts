@@ -27,7 +27,7 @@ export class SharedStep {
   /**
    * Takes the step on this rank's batch, which it uses up; the figures are those of all ranks together.
    *
-   * Throws NonfiniteError where such batches aren't skipped.
+   * @throws {NonfiniteError} where such batches aren't skipped.
    */
   async take(batch: Batch, position: Position): Promise<Stepped> {
     const { ranks, guard, checkpoints } = this.#parts;

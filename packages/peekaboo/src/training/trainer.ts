@@ -44,7 +44,9 @@ export class Trainer {
   /** Of all parameters, in the order in which the backward pass comes by them. */
   readonly #backwards: readonly (readonly [string, Tensor])[];
 
-  /** Throws UserError when a setting for single layers names none. With several `ranks`, blocks until all have a Trainer. */
+  /**
+   * @throws {UserError} when a setting for single layers names none. With several `ranks`, blocks until all have a Trainer.
+   */
   constructor(network: Network, config: TrainerConfig, ranks: Ranks = alone) {
     this.network = network;
     this.#config = config;
@@ -59,7 +61,7 @@ export class Trainer {
   /**
    * One optimiser step on a batch.
    *
-   * Throws NonfiniteError when the loss or a gradient is not finite. Nothing has changed then but the BatchNorm statistics,
+   * @throws {NonfiniteError} when the loss or a gradient is not finite. Nothing has changed then but the BatchNorm statistics,
    * and where such batches are skipped not even those. All ranks throw.
    */
   step({ input, target }: Batch, position: Position): StepResult {

@@ -21,7 +21,7 @@ const FREE_ARGUMENTS = 2 ** 20;
 export interface Surroundings {
   /** The classes and functions that may be named, by "module.name". */
   readonly globals: ReadonlyMap<string, PickleGlobal>;
-  /** What a persistent id stands for; without it, any is refused. Throws PickleFault for one that it doesn't know. */
+  /** What a persistent id stands for; without it, any is refused. @throws {PickleFault} for one that it doesn't know. */
   readonly persistentLoad?: (id: PickleValue) => PickleValue;
   /** What Python 2's `str` becomes, "text" if left out: latin-1 text, or its bytes. */
   readonly python2Strings?: "text" | "bytes";

@@ -26,7 +26,7 @@ export class NumpyDtype extends PickleObject {
   readonly bytes: number;
   bigEndian: boolean;
 
-  /** Throws PickleFault unless it is one of plain data. */
+  /** @throws {PickleFault} unless it is one of plain data. */
   constructor(written: string) {
     super();
     const [, order = "", code = ""] = /^([<>=|]?)(.*)$/s.exec(written) ?? [];

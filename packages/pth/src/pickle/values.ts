@@ -25,7 +25,7 @@ export class OrderedDict extends Map<PickleValue, PickleValue> {}
 /** A class or function that a pickle may name. Nothing of Python's stands behind it: `call` is ours. */
 export class PickleGlobal {
   readonly name: string;
-  /** What calling it gives; null where a pickle may only mention it. Throws PickleFault for wrong arguments. */
+  /** What calling it gives; null where a pickle may only mention it. @throws {PickleFault} for wrong arguments. */
   readonly call: ((args: readonly PickleValue[]) => PickleValue) | null;
 
   constructor(name: string, call: PickleGlobal["call"] = null) {
@@ -36,7 +36,7 @@ export class PickleGlobal {
 
 /** An object that a {@link PickleGlobal} or a persistent id made. */
 export abstract class PickleObject {
-  /** Takes the state that follows the object in the pickle. Throws PickleFault, unless overridden. */
+  /** Takes the state that follows the object in the pickle. @throws {PickleFault}, unless overridden. */
   setState(_state: PickleValue): void {
     throw new PickleFault("no state for this object", `one for ${this.constructor.name}`);
   }

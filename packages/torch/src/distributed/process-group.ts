@@ -77,7 +77,7 @@ export class ProcessGroup {
   /**
    * A barrier through the store, which tells every rank that came which ones did not.
    *
-   * @throws DistributedError with the ranks that did not come within the time.
+   * @throws {DistributedError} with the ranks that did not come within the time.
    */
   async monitoredBarrier(timeoutMs = this.timeoutMs): Promise<void> {
     const prefix = `barrier/${this.#barriers++}`;
@@ -116,7 +116,7 @@ export class ProcessGroup {
     return JSON.parse(ranks) as number[];
   }
 
-  /** Throws UserError unless there is such a rank. */
+  /** @throws {UserError} unless there is such a rank. */
   checkRank(rank: number, operation: string): void {
     if (Number.isInteger(rank) && rank >= 0 && rank < this.size) return;
     throw new UserError({

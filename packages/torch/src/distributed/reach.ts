@@ -18,7 +18,7 @@ export function isLoopback(host: string): boolean {
     : LOOPBACK.check(host.replace(/%.*/, ""), family === 4 ? "ipv4" : "ipv6");
 }
 
-/** The addresses of a host. Throws UserError when it has none, or the name service does not answer in time. */
+/** The addresses of a host. @throws {UserError} when it has none, or the name service does not answer in time. */
 export async function addressesOf(host: string, timeoutMs: number): Promise<string[]> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -51,7 +51,7 @@ export function listeningHosts(host: string, addresses: readonly string[]): read
 
 export type MeetingPoint = StoreOptions & { host: string };
 
-/** Serves the store. Throws UserError when the port can't be listened on. */
+/** Serves the store. @throws {UserError} when the port can't be listened on. */
 export async function serveStore(options: MeetingPoint): Promise<Store> {
   try {
     return await Store.open(options);
@@ -69,7 +69,7 @@ export async function serveStore(options: MeetingPoint): Promise<Store> {
   }
 }
 
-/** Connects to the store of rank 0, or of the launcher. Throws UserError when it is not there in time. */
+/** Connects to the store of rank 0, or of the launcher. @throws {UserError} when it is not there in time. */
 export async function reachStore(options: MeetingPoint): Promise<Store> {
   try {
     return await Store.open(options);

@@ -51,7 +51,7 @@ export class GradientReducer {
     this.#number = native().reducerCreate(group.number, handles, bucketBytes);
   }
 
-  /** From here on, what backward accumulates is sent. Throws TorchError when the last buckets are still under way. */
+  /** From here on, what backward accumulates is sent. @throws {TorchError} when the last buckets are still under way. */
   prepare(): void {
     native().reducerPrepare(this.#number);
   }
@@ -59,7 +59,7 @@ export class GradientReducer {
   /**
    * Sends what is left, blocks until all is there, and writes the averages into the gradients.
    *
-   * @throws DistributedError when a rank is lost, TorchError without `prepare` or when backward ran again after a bucket
+   * @throws {DistributedError} when a rank is lost, TorchError without `prepare` or when backward ran again after a bucket
    *   was sent.
    */
   finish(): void {

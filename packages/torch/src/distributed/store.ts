@@ -33,7 +33,7 @@ export class Store {
     this.timeoutMs = timeoutMs;
   }
 
-  /** Serves the store, or connects to it. Throws DistributedError when that does not succeed in time. */
+  /** Serves the store, or connects to it. @throws {DistributedError} when that does not succeed in time. */
   static async open(options: StoreOptions): Promise<Store> {
     const { hosts, port, serve, timeoutMs, token = "", foreign = false } = options;
     const secret = createHash("sha256").update(token).digest("hex");
@@ -71,7 +71,7 @@ export class Store {
     return this.#answer(native().storeDelete(this.number, key), "store delete");
   }
 
-  /** Waits until every key is there. Throws DistributedError with those that are missing when the time is up. */
+  /** Waits until every key is there. @throws {DistributedError} with those that are missing when the time is up. */
   async wait(keys: readonly string[], { timeoutMs = this.timeoutMs } = {}): Promise<void> {
     const missing = await this.missing(keys, { timeoutMs });
     if (missing.length === 0) return;

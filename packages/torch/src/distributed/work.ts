@@ -40,7 +40,7 @@ export class Work<Result> implements PromiseLike<Result> {
     return this.#result;
   }
 
-  /** Blocks this thread until the collective is over, and returns its result. Throws DistributedError. */
+  /** Blocks this thread until the collective is over, and returns its result. @throws {DistributedError} when it fails. */
   wait(): Result {
     if (this.#failure !== undefined) throw this.#failure.error;
     if (this.#done) return this.#result;

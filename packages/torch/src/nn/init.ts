@@ -4,7 +4,7 @@ import { noGrad } from "../autograd.js";
 import * as ops from "../generated/ops.js";
 import type { Tensor } from "../tensor.js";
 
-/** The inputs and outputs of one unit: of a [out, in, …kernel] or [out, in] weight. Throws UserError for others. */
+/** The inputs and outputs of one unit: of a [out, in, …kernel] or [out, in] weight. @throws {UserError} for others. */
 export function fans(weight: Tensor): { fanIn: number; fanOut: number } {
   const [out, inputs, ...kernel] = weight.shape;
   if (out === undefined || inputs === undefined) {

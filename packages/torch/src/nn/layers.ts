@@ -19,7 +19,8 @@ export interface Conv2dOptions {
 
 /**
  * A 2-D convolution with a square kernel: [N, inChannels, H, W] → [N, outChannels, H', W']; PyTorch's default
- * initialisation. Throws UserError when `groups` does not divide both numbers of channels.
+ * initialisation.
+ * @throws {UserError} when `groups` does not divide both numbers of channels.
  */
 export class Conv2d extends Module {
   readonly options: Required<Conv2dOptions>;

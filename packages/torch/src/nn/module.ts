@@ -152,7 +152,7 @@ export abstract class Module {
   /**
    * Copies a state into the module and returns what did not fit.
    *
-   * Throws UserError listing the first few differences, with nothing copied, unless `strict` is false: then what
+   * @throws {UserError} listing the first few differences, with nothing copied, unless `strict` is false: then what
    * fits is copied.
    */
   loadStateDict(state: ReadonlyMap<string, Tensor>, { strict = true } = {}): StateDifference {
@@ -217,7 +217,7 @@ function join(prefix: string, name: string): string {
   return prefix === "" ? name : `${prefix}.${name}`;
 }
 
-/** Throws UserError naming the first few differences, when there are any. */
+/** @throws {UserError} naming the first few differences, when there are any. */
 export function refuseDifference({ missing, unexpected, misshaped }: StateDifference, operation = "load state"): void {
   const few = (names: string[]) =>
     `${names

@@ -19,8 +19,8 @@ export interface AdamOptions {
 const STEPS = "steps.";
 
 /**
- * Adam (Kingma & Ba 2015): m, v ← moving means of g, g²; w ← w - lr·m̂/(√v̂ + ε), with bias correction. Throws UserError
- * for negative rates and for betas from 1.
+ * Adam (Kingma & Ba 2015): m, v ← moving means of g, g²; w ← w - lr·m̂/(√v̂ + ε), with bias correction.
+ * @throws {UserError} for negative rates and for betas from 1.
  */
 export class Adam extends Optimizer {
   readonly beta1: number;

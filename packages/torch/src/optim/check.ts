@@ -1,6 +1,6 @@
 import { UserError } from "@peekaboo/files/errors";
 
-/** Throws UserError for the first value that is not a finite number from 0 (and below `below`, where it is given). */
+/** @throws {UserError} for the first value that is not a finite number from 0 (and below `below`, where it is given). */
 export function checkRates(
   operation: string,
   rates: Readonly<Record<string, number>>,

@@ -18,7 +18,7 @@ export abstract class Optimizer {
   lr: number;
   protected readonly tensors = new Map<string, Tensor>();
 
-  /** Throws UserError for two parameters of one name and for a learning rate that is none. */
+  /** @throws {UserError} for two parameters of one name and for a learning rate that is none. */
   constructor(parameters: Iterable<readonly [string, Tensor]>, lr: number) {
     const own = new Map<string, Tensor>();
     for (const [name, parameter] of parameters) {
@@ -40,7 +40,7 @@ export abstract class Optimizer {
     return { lr: this.lr };
   }
 
-  /** Takes over saved numbers, or throws UserError with nothing changed. */
+  /** Takes over saved numbers. @throws {UserError} with nothing changed. */
   protected loadNumbers(numbers: Readonly<Record<string, number>>): void {
     const { lr = this.lr } = numbers;
     checkRates(`load the state of ${this.constructor.name}`, { lr });

@@ -17,7 +17,8 @@ export interface SgdOptions {
 
 /**
  * Stochastic gradient descent: g ← g + λw; v ← μv + g (v = g at first); w ← w - lr·v, or - lr·(g + μv) with
- * Nesterov's (Sutskever et al. 2013, in PyTorch's form). Throws UserError for negative rates.
+ * Nesterov's (Sutskever et al. 2013, in PyTorch's form).
+ * @throws {UserError} for negative rates.
  */
 export class SGD extends Optimizer {
   readonly momentum: number;

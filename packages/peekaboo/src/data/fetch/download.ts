@@ -27,7 +27,7 @@ const PAUSE = 200;
  * is taken up again, also where it brought nothing: Node may drop what a broken connection had still brought. A file
  * whose checksum is wrong is removed.
  *
- * Throws {@link SourceUnavailable} when the file can't be had, and the signal's reason on abort (`path` is kept).
+ * @throws {SourceUnavailable} when the file can't be had, and the signal's reason on abort (`path` is kept).
  */
 export async function download(remote: RemoteFile, path: string, context: FetchContext): Promise<void> {
   for (let attempt = 1, fruitless = 0; ; attempt++) {

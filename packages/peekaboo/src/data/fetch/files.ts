@@ -13,7 +13,7 @@ type Limits = Readonly<Record<string, number>>;
  * The wanted files of a tar archive or of a folder, read into memory and keyed by name. A wanted file may also be there
  * gzipped, as NAME.gz. `limits` gives each wanted file's most bytes, unzipped.
  *
- * Throws UserError when the archive, or one of the files, is damaged, unreadable or over its limit. Files that are missing
+ * @throws {UserError} when the archive, or one of the files, is damaged, unreadable or over its limit. Files that are missing
  * are simply not in the result.
  */
 export async function readFiles(path: string, limits: Limits): Promise<Files> {

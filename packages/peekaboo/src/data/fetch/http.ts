@@ -12,7 +12,7 @@ type Limits = Pick<FetchContext, "signal" | "connectTimeout" | "stallTimeout">;
  * GETs a URL, follows redirects and resolves when the response begins. Unlike `fetch`, the body's bytes are never
  * decompressed, so that checksums and ranges mean the file's own bytes.
  *
- * Throws {@link SourceUnavailable} when no connection stands or no byte comes in time, and the signal's reason on abort.
+ * @throws {SourceUnavailable} when no connection stands or no byte comes in time, and the signal's reason on abort.
  */
 export async function openUrl(url: string, headers: Record<string, string>, limits: Limits): Promise<IncomingMessage> {
   let target = parseUrl(url);

@@ -25,7 +25,7 @@ export function npmArchiveName({ package: name, version }: NpmPackage): string {
 /**
  * Lets npm itself put a package's archive into the folder, with all its settings: proxies, certificates, tokens.
  *
- * Throws {@link SourceUnavailable} with npm's own words when it fails.
+ * @throws {SourceUnavailable} with npm's own words when it fails.
  */
 export async function npmPack({ package: name, version }: NpmPackage, context: FetchContext): Promise<void> {
   const { folder, signal, connectTimeout } = context;

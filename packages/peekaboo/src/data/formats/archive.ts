@@ -17,7 +17,7 @@ const EXTRA_BYTES = 2 ** 26;
  * The wanted regular files of a tar archive (gzipped or not), read into memory and keyed by base name. Nothing is written,
  * so names like "../../x" and links do no harm. `limits` gives each wanted file's most bytes.
  *
- * Throws UserError when the archive is damaged, or holds a wanted name twice, as a link, or larger than its limit.
+ * @throws {UserError} when the archive is damaged, or holds a wanted name twice, as a link, or larger than its limit.
  * Files that are missing are simply not in the result.
  */
 export async function readArchive(file: string, limits: Readonly<Record<string, number>>): Promise<Files> {

@@ -13,7 +13,7 @@ export interface CifarBinaryLayout {
 /**
  * Reads the official binary batches (https://www.cs.toronto.edu/~kriz/cifar.html) into [N, H, W, C].
  *
- * Throws UserError when a batch is missing or is no whole number of records.
+ * @throws {UserError} when a batch is missing or is no whole number of records.
  */
 export async function decodeCifarBinary(files: Files, layout: CifarBinaryLayout): Promise<DatasetArrays> {
   return {

@@ -26,7 +26,7 @@ const REMEDY = "the file is damaged or not CIFAR's: get it again";
 /**
  * Reads the official python batches (https://www.cs.toronto.edu/~kriz/cifar.html) into [N, H, W, C], executing nothing.
  *
- * Throws UserError when a batch is missing, is no such pickle or names a class other than numpy's array.
+ * @throws {UserError} when a batch is missing, is no such pickle or names a class other than numpy's array.
  */
 export async function decodeCifarPython(files: Files, layout: CifarPythonLayout): Promise<DatasetArrays> {
   return {

@@ -35,7 +35,7 @@ export function idxSizes({ image, files }: IdxLayout, counts: Record<SplitName, 
 /**
  * Reads IDX files (the format of LeCun, Cortes and Burges' MNIST page) into [N, H, W, 1]; the arrays are views.
  *
- * Throws UserError when a file is missing, no IDX file of unsigned bytes, of another shape, or has not the bytes that its
+ * @throws {UserError} when a file is missing, no IDX file of unsigned bytes, of another shape, or has not the bytes that its
  * header announces.
  */
 export async function decodeIdx(files: Files, { image, files: names }: IdxLayout): Promise<DatasetArrays> {

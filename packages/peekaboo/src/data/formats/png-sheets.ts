@@ -12,7 +12,7 @@ const MAX_ROWS = 100_000;
 /**
  * Decodes the sheets into [N, H, W, C].
  *
- * Throws UserError when a file is missing, no 8-bit PNG of the right width, or no list of labels in 0…255.
+ * @throws {UserError} when a file is missing, no 8-bit PNG of the right width, or no list of labels in 0…255.
  */
 export async function decodePngSheets(files: Files, layout: PngSheetLayout): Promise<DatasetArrays> {
   return {

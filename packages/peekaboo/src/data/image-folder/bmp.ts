@@ -40,7 +40,8 @@ const MOST_EXPANSION = 1024;
 /**
  * Decodes a BMP file to RGB; a colour's alpha is dropped.
  *
- * Memory stays in proportion to the file. Throws Error with the reason when it is damaged or has more than `maxPixels`.
+ * Memory stays in proportion to the file.
+ * @throws {Error} with the reason when it is damaged or has more than `maxPixels`.
  */
 export function decodeBmp(content: Buffer, maxPixels: number): Pixels {
   if (content.length < FILE_HEADER + OLD_HEADER) throw truncated();

@@ -42,7 +42,7 @@ sharp.cache(false);
  * Of several images or frames in a file, the first is taken. A drawing has the size that it tells.
  *
  * @param index chooses the random crop
- * @throws Error with the reason when the file isn't a whole image of a known format, of at most 89 megapixels
+ * @throws {Error} with the reason when the file isn't a whole image of a known format, of at most 89 megapixels
  */
 export async function decodeImage(
   file: string,

@@ -30,7 +30,7 @@ const NODE_THREADS = 4;
 /**
  * Opens a folder of images laid out as torchvision's ImageFolder has ImageNet, with `train/CLASS/` and `val/CLASS/`.
  *
- * Throws UserError for an option out of range, and where {@link scanImageFolder} does.
+ * @throws {UserError} for an option out of range, and where {@link scanImageFolder} does.
  */
 export async function openImageFolder(folder: string, options: ImageFolderOptions = {}): Promise<ImageFolder> {
   const { imageSize = 224, onBadImage = "fail", onWarning = () => {}, device = "cpu", prefetch = 2 } = options;

@@ -31,7 +31,8 @@ const KINDS: Readonly<Record<string, Kind>> = {
  * Decodes the first image of a PBM, PGM or PPM file, in bytes or in digits, to RGB (Netpbm's pbm(5), pgm(5) and ppm(5));
  * its largest value becomes 255.
  *
- * Memory stays in proportion to the file. Throws Error with the reason when it is damaged or has more than `maxPixels`.
+ * Memory stays in proportion to the file.
+ * @throws {Error} with the reason when it is damaged or has more than `maxPixels`.
  */
 export function decodeNetpbm(content: Buffer, maxPixels: number): Pixels {
   const kind = KINDS[content.toString("latin1", 0, 2)];

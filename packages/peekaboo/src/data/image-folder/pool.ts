@@ -63,7 +63,7 @@ export class DecoderPool {
     return done;
   }
 
-  /** Memory for a batch of `bytes` bytes: a slot given back before, or a new one. Throws UserError when there is none. */
+  /** Memory for a batch of `bytes` bytes: a slot given back before, or a new one. @throws {UserError} when there is none. */
   acquire(bytes: number): Slot {
     const large = this.#slots.findIndex(({ pixels }) => pixels.byteLength >= bytes);
     const [slot] = large < 0 ? [] : this.#slots.splice(large, 1);

@@ -42,7 +42,7 @@ const CONCURRENCY = 16;
  * Links are followed. However many lead to a folder, a class has its images once: by their real path if it is below the
  * class, else by the link that comes first. A link to a folder that the class itself is in leads nowhere.
  *
- * Throws UserError when a folder is missing or unreadable, and when a class has no image or is in one split only.
+ * @throws {UserError} when a folder is missing or unreadable, and when a class has no image or is in one split only.
  */
 export async function scanImageFolder(folder: string): Promise<ImageFolderScan> {
   const passedOver = new Map<string, number>();

@@ -8,7 +8,7 @@ const pruners: readonly Pruner[] = Object.values(all);
 /** What `--pruner` can name. */
 export const prunerNames: readonly string[] = pruners.map(({ name }) => name);
 
-/** The pruner of that name. Throws UserError with the nearest name when there is none. */
+/** The pruner of that name. @throws {UserError} with the nearest name when there is none. */
 export function findPruner(name: string): Pruner {
   const found = pruners.find((pruner) => pruner.name === name);
   if (found !== undefined) return found;
