@@ -1,20 +1,14 @@
 import { fileURLToPath } from "node:url";
 import { liveTensorCount, loadLibrary, ops, scope, torchVersion } from "@peekaboo/torch";
 import { HIDDEN_ACTS, type HiddenAct } from "#peekaboo/layers/latent-score";
+import { THE_PAPERS } from "#peekaboo/layers/psg-conv2d";
 import type { Variant } from "#peekaboo/models/architecture";
 import { Network } from "#peekaboo/models/network";
 import { architectureNames, findNetwork } from "#peekaboo/models/registry";
 import { pabOps } from "#peekaboo/native/library";
 import type { Report } from "./report.js";
 
-const psg = {
-  backward: true,
-  msbBits: 8,
-  msbBitsGrad: 16,
-  threshold: { mode: "relative", value: 1e-7 },
-  sparsify: false,
-  takeSign: false,
-} as const;
+const psg = { ...THE_PAPERS, sparsify: false };
 
 /** A forward and a backward pass of every network on libtorch's meta device, which has shapes and no memory. */
 export function meta(report: Report): void {

@@ -1,6 +1,8 @@
 import { liveTensorCount, ops, type Tensor, useDevice } from "@peekaboo/torch";
+import { parseConfig } from "#peekaboo/config/config";
 import { epochOrder } from "#peekaboo/data/order";
 import { Batches } from "#peekaboo/data/resident-batches";
+import { type PsgOptions, THE_PAPERS } from "#peekaboo/layers/psg-conv2d";
 import { Network } from "#peekaboo/models/network";
 import { prune } from "#peekaboo/pruning/loop";
 import { magnitude } from "#peekaboo/pruning/pruners/magnitude";
@@ -20,30 +22,13 @@ const LATER_LOSS = 1e-2;
 /** Signs flip where an average passes the threshold, which a last bit can bring about. */
 const SIGNS = 1e-2;
 
-const settings = {
-  sgd: { lr: 0.05, momentum: 0.9, weightDecay: 5e-4, lrSchedule: "step", milestones: [80], lrFinal: 0 },
-  bop: {
-    ar: 1e-2,
-    tau: 1e-5,
-    arSchedule: "step",
-    arDecayFreq: 100,
-    arDecayRatio: 0.1,
-    arDecayWhen: "after",
-    arFinal: 0,
-    arLayers: [],
-    tauLayers: [],
-  },
-  bop2: { sigma: 1e-2, eps: 1e-10, biasCorrection: true },
-} as const;
+const settings = parseConfig({
+  sgd: { lr: 0.05 },
+  bop: { ar: 1e-2, tau: 1e-5 },
+  bop2: { sigma: 1e-2, biasCorrection: true },
+});
 // Not sparsified: then the weight's full gradient takes part, too.
-const psg = {
-  backward: true,
-  msbBits: 8,
-  msbBitsGrad: 16,
-  threshold: { mode: "relative", value: 1e-3 },
-  sparsify: false,
-  takeSign: false,
-} as const;
+const psg: PsgOptions = { ...THE_PAPERS, threshold: { mode: "relative", value: 1e-3 }, sparsify: false };
 const split = {
   height: 16,
   width: 16,

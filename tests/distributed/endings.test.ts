@@ -1,31 +1,20 @@
 // A job ends whatever strangers and its own ranks do.
 import { writeFileSync } from "node:fs";
-import { afterEach, expect } from "vitest";
+import { expect } from "vitest";
 import { connected, listenersOf, memoryOf } from "../faults/sockets.js";
-import { it } from "../support/folder.js";
-import { isAlive, noted, Supervisor, type SupervisorRun } from "../support/launch.js";
-
-const started: Supervisor[] = [];
-
-afterEach(async () => {
-  for (const { child } of started) if (child.exitCode === null) child.kill("SIGKILL");
-  await Promise.all(started.splice(0).map(({ ended }) => ended));
-});
-
-function start(folder: string, body: string, options: Partial<SupervisorRun> = {}): Supervisor {
-  const supervisor = new Supervisor({ body, folder, ...options });
-  started.push(supervisor);
-  return supervisor;
-}
+import { isAlive, it, noted } from "../support/launch.js";
 
 const REDUCE = "const sum = (await group.allReduce(Tensor.of([rank + 1]))).item();";
 const SAVES = `const guard = new InterruptGuard();
   note("ready", "x");
   for (;;) { try { await guard.check(); } catch (error) { note("saved", error.signal); throw error; } await sleep(5); }`;
 
-it("a job ends while strangers hold its ports, which are of the loopback interface alone", async ({ folder }) => {
+it("a job ends while strangers hold its ports, which are of the loopback interface alone", async ({
+  folder,
+  start,
+}) => {
   const body = `${REDUCE} note("sum", sum); while (!existsSync(folder + "/go")) await sleep(5); await group.barrier(); return 0;`;
-  const job = start(folder, body, { env: { GLOO_SOCKET_IFNAME: "no-such-interface" } });
+  const job = start(body, { env: { GLOO_SOCKET_IFNAME: "no-such-interface" } });
   await Promise.all([0, 1].map((rank) => noted(folder, `sum-${rank}`)));
   const pids = [Number(await noted(folder, "pid-0")), Number(await noted(folder, "pid-1"))];
   const listeners = pids.flatMap(listenersOf);
@@ -48,19 +37,22 @@ it("a job ends while strangers hold its ports, which are of the loopback interfa
 it.for([
   ["follows SIGTERM", ""],
   ["has to be killed", `process.on("SIGTERM", () => {});`],
-])("a rank that stays when another has come to its end, and %s, fails the job", async ([_, ignore], { folder }) => {
-  const job = start(folder, `${REDUCE} if (rank === 0) { ${ignore} await forever(); } return 0;`, { saveMs: 500 });
-  const { status, stderr } = await job.ended;
-  expect([status, stderr]).toEqual([
-    1,
-    "train: rank 0 did not end when another rank had, and had to be stopped; no process of this machine is left.\n",
-  ]);
-  expect(isAlive(Number(await noted(folder, "pid-0")))).toBe(false);
-});
+])(
+  "a rank that stays when another has come to its end, and %s, fails the job",
+  async ([_, ignore], { folder, start }) => {
+    const job = start(`${REDUCE} if (rank === 0) { ${ignore} await forever(); } return 0;`, { saveMs: 500 });
+    const { status, stderr } = await job.ended;
+    expect([status, stderr]).toEqual([
+      1,
+      "train: rank 0 did not end when another rank had, and had to be stopped; no process of this machine is left.\n",
+    ]);
+    expect(isAlive(Number(await noted(folder, "pid-0")))).toBe(false);
+  },
+);
 
-it("a rank that does not follow SIGTERM is killed, and the others may save", async ({ folder }) => {
+it("a rank that does not follow SIGTERM is killed, and the others may save", async ({ folder, start }) => {
   const stays = `process.on("SIGTERM", () => {}); note("ready", "x"); await forever();`;
-  const job = start(folder, `if (rank === 1) { ${stays} } ${SAVES}`, { saveMs: 1000 });
+  const job = start(`if (rank === 1) { ${stays} } ${SAVES}`, { saveMs: 1000 });
   await Promise.all([0, 1].map((rank) => noted(folder, `ready-${rank}`)));
   job.child.kill("SIGTERM");
   const stderr = "train: rank 1 did not stop and had to be killed.\n";

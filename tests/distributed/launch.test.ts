@@ -2,42 +2,28 @@
 import { spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { afterEach, describe, expect } from "vitest";
+import { describe, expect } from "vitest";
 import { bin } from "../support/cli.js";
-import { it } from "../support/folder.js";
-import { isAlive, noted, Supervisor, type SupervisorRun, until } from "../support/launch.js";
+import { isAlive, it, noted, until } from "../support/launch.js";
 import { freePort } from "../support/ranks.js";
-
-const started: Supervisor[] = [];
-
-afterEach(async () => {
-  for (const { child } of started) if (child.exitCode === null) child.kill("SIGKILL");
-  await Promise.all(started.splice(0).map(({ ended }) => ended));
-});
-
-function start(folder: string, body: string, options: Partial<SupervisorRun> = {}): Supervisor {
-  const supervisor = new Supervisor({ body, folder, ...options });
-  started.push(supervisor);
-  return supervisor;
-}
 
 const REDUCE = "const sum = (await group.allReduce(Tensor.of([rank + 1]))).item();";
 const LOOP = `for (;;) { ${REDUCE} note("sum", sum); await sleep(5); }`;
 
 describe("ranks that come to their end", () => {
-  it("compute together, and rank 0 alone writes", async ({ folder }) => {
+  it("compute together, and rank 0 alone writes", async ({ folder, start }) => {
     const body = `${REDUCE} io.stdout.write(rank + ": " + sum + "\\n"); io.stderr.write("busy\\n");
       note("sum", sum); note("threads", config.threads); return 0;`;
-    const { status, stdout, stderr } = await start(folder, body, { processes: 3 }).ended;
+    const { status, stdout, stderr } = await start(body, { processes: 3 }).ended;
     expect([status, stdout, stderr]).toEqual([0, "0: 6\n", "busy\n"]);
     for (const rank of [0, 1, 2]) expect(readFileSync(`${folder}/sum-${rank}`, "utf8")).toBe("6");
   });
 
   it("show on the supervisor's stderr what a rank says apart from its run, once where all say it", async ({
-    folder,
+    start,
   }) => {
     const body = `process.stderr.write("[W] odd\\n"); process.stdout.write("dropped\\n"); return 0;`;
-    const { status, stdout, stderr } = await start(folder, body, { processes: 3 }).ended;
+    const { status, stdout, stderr } = await start(body, { processes: 3 }).ended;
     expect([status, stdout]).toEqual([0, "dropped\n"]);
     expect(
       stderr
@@ -49,10 +35,10 @@ describe("ranks that come to their end", () => {
 });
 
 describe("a rank that fails ends the job", () => {
-  it("with status 2 when it met a mistake of the user's", async ({ folder }) => {
+  it("with status 2 when it met a mistake of the user's", async ({ start }) => {
     const body = `${REDUCE} if (rank === 0) { ${LOOP} }
       throw new UserError({ operation: "read", argument: "file", expected: "one", received: "none" });`;
-    const { status, stderr } = await start(folder, body).ended;
+    const { status, stderr } = await start(body).ended;
     const lines = stderr.trim().split("\n");
     expect(status).toBe(2);
     expect(lines[0]).toBe("[rank 1] read: expected one for file, received none.");
@@ -60,8 +46,8 @@ describe("a rank that fails ends the job", () => {
     expect(stderr.match(/ended with/g)).toHaveLength(1);
   });
 
-  it("with status 1 and the name of the rank when it was killed", async ({ folder }) => {
-    const job = start(folder, LOOP, { processes: 3 });
+  it("with status 1 and the name of the rank when it was killed", async ({ folder, start }) => {
+    const job = start(LOOP, { processes: 3 });
     await Promise.all([0, 1, 2].map((rank) => noted(folder, `sum-${rank}`)));
     process.kill(Number(await noted(folder, "pid-1")), "SIGKILL");
     const { status, stdout, stderr } = await job.ended;
@@ -74,8 +60,8 @@ describe("a rank that fails ends the job", () => {
     for (const rank of [0, 1, 2]) expect(isAlive(Number(await noted(folder, `pid-${rank}`)))).toBe(false);
   });
 
-  it("when it hangs, after --dist-timeout", async ({ folder }) => {
-    const job = start(folder, LOOP, { timeout: 2 });
+  it("when it hangs, after --dist-timeout", async ({ folder, start }) => {
+    const job = start(LOOP, { timeout: 2 });
     await Promise.all([0, 1].map((rank) => noted(folder, `sum-${rank}`)));
     const hanging = Number(await noted(folder, "pid-1"));
     process.kill(hanging, "SIGSTOP");
@@ -88,9 +74,9 @@ describe("a rank that fails ends the job", () => {
     expect(isAlive(hanging)).toBe(false);
   });
 
-  it("with a stack and status 1 when the fault is ours", async ({ folder }) => {
+  it("with a stack and status 1 when the fault is ours", async ({ start }) => {
     const body = `${REDUCE} if (rank === 1) throw new TypeError("x is no function"); ${LOOP}`;
-    const { status, stderr } = await start(folder, body).ended;
+    const { status, stderr } = await start(body).ended;
     expect(status).toBe(1);
     expect(stderr).toContain("[rank 1] TypeError: x is no function\n[rank 1]     at ");
     expect(stderr).toMatch(/\ntrain: rank 1 ended with exit status 1; no process of this machine is left\.\n$/);
@@ -98,42 +84,40 @@ describe("a rank that fails ends the job", () => {
 });
 
 describe("a job that can't start says why", () => {
-  it("when a rank never comes", async ({ folder }) => {
+  it("when a rank never comes", async ({ start }) => {
     const address = { host: "127.0.0.1", port: await freePort() };
     const options = { processes: 1, machines: 3, address, startTimeout: 4 };
-    const jobs = [0, 1].map((machine) => start(folder, "return 0;", { ...options, machine }));
+    const jobs = [0, 1].map((machine) => start("return 0;", { ...options, machine }));
     for (const { status, stderr } of await Promise.all(jobs.map(({ ended }) => ended))) {
       expect(stderr).toContain("expected 3 processes within 4000 ms for the world size, received 2 (without rank 2);");
       expect(status).toBe(2);
     }
   });
 
-  it("when the machines disagree on how many they are", async ({ folder }) => {
+  it("when the machines disagree on how many they are", async ({ start }) => {
     const address = { host: "127.0.0.1", port: await freePort() };
-    const jobs = [2, 3].map((machines, machine) =>
-      start(folder, "return 0;", { processes: 1, machines, machine, address }),
-    );
+    const jobs = [2, 3].map((machines, machine) => start("return 0;", { processes: 1, machines, machine, address }));
     for (const { status, stderr } of await Promise.all(jobs.map(({ ended }) => ended))) {
       expect(stderr).toContain("expected 2, as rank 0 has it for the world size, received 3 at rank 1;");
       expect(status).toBe(2);
     }
   });
 
-  it("when the port is taken", async ({ folder }) => {
+  it("when the port is taken", async ({ start }) => {
     const server = createServer((socket) => socket.destroy());
     await new Promise<void>((resolve) => server.listen(0, resolve));
     const bound = server.address();
     const port = typeof bound === "object" && bound !== null ? bound.port : 0;
     const address = { host: "127.0.0.1", port };
-    const { status, stderr } = await start(folder, "return 0;", { processes: 1, machines: 2, address }).ended;
+    const { status, stderr } = await start("return 0;", { processes: 1, machines: 2, address }).ended;
     server.close();
     expect(stderr).toContain(`for port ${port}, received one that another process listens on; take another one`);
     expect(status).toBe(2);
   });
 
-  it("when the host does not resolve", async ({ folder }) => {
+  it("when the host does not resolve", async ({ start }) => {
     const address = { host: "no-such-host.invalid", port: 2222 };
-    const { status, stderr } = await start(folder, "return 0;", { address }).ended;
+    const { status, stderr } = await start("return 0;", { address }).ended;
     expect(stderr).toContain('for host "no-such-host.invalid", received E');
     expect(status).toBe(2);
   });
@@ -142,12 +126,12 @@ describe("a job that can't start says why", () => {
 describe("--max-restarts", () => {
   const DIES = `note("start" + (existsSync(folder + "/start1-" + rank) ? 2 : 1), "x"); ${REDUCE}`;
 
-  it("starts all ranks again after one was lost", async ({ folder }) => {
+  it("starts all ranks again after one was lost", async ({ folder, start }) => {
     const body = `${DIES} if (rank === 1 && !existsSync(folder + "/start2-1")) process.kill(process.pid, "SIGKILL");
       if (rank === 0) io.stdout.write((await group.allReduce(Tensor.of([rank + 1]))).item() + "\\n");
       else await group.allReduce(Tensor.of([rank + 1]));
       return 0;`;
-    const { status, stdout, stderr } = await start(folder, body, { maxRestarts: 1 }).ended;
+    const { status, stdout, stderr } = await start(body, { maxRestarts: 1 }).ended;
     expect(stderr).toContain(
       "train: rank 1 was killed by SIGKILL, as happens when memory runs out; starting all ranks again from the last checkpoint (1 of 1).\n",
     );
@@ -155,17 +139,17 @@ describe("--max-restarts", () => {
     expect(await noted(folder, "start2-0")).toBe("x");
   });
 
-  it("gives up after so many", async ({ folder }) => {
+  it("gives up after so many", async ({ start }) => {
     const body = `${REDUCE} process.kill(process.pid, "SIGKILL"); await forever();`;
-    const { status, stderr } = await start(folder, body, { maxRestarts: 2 }).ended;
+    const { status, stderr } = await start(body, { maxRestarts: 2 }).ended;
     expect(status).toBe(1);
     expect(stderr.match(/\((\d of 2)\)/g)).toEqual(["(1 of 2)", "(2 of 2)"]);
     expect(stderr).toMatch(/; no process of this machine is left\.\n$/);
   });
 
-  it("leaves a mistake of the user's alone", async ({ folder }) => {
+  it("leaves a mistake of the user's alone", async ({ start }) => {
     const body = `throw new UserError({ operation: "read", argument: "file", expected: "one", received: "none" });`;
-    const { status, stderr } = await start(folder, body, { maxRestarts: 2 }).ended;
+    const { status, stderr } = await start(body, { maxRestarts: 2 }).ended;
     expect(status).toBe(2);
     expect(stderr).not.toContain("again");
   });
@@ -179,8 +163,8 @@ describe("a signal to the supervisor", () => {
   it.for([
     ["SIGINT", 130],
     ["SIGTERM", 143],
-  ] as const)("%s lets each rank save, and is the exit status", async ([signal, expected], { folder }) => {
-    const job = start(folder, SAVES);
+  ] as const)("%s lets each rank save, and is the exit status", async ([signal, expected], { folder, start }) => {
+    const job = start(SAVES);
     await Promise.all([0, 1].map((rank) => noted(folder, `ready-${rank}`)));
     job.child.kill(signal);
     const { status, stdout, stderr } = await job.ended;
@@ -188,9 +172,9 @@ describe("a signal to the supervisor", () => {
     for (const rank of [0, 1]) expect(await noted(folder, `saved-${rank}`)).toBe(signal);
   });
 
-  it("kills the ranks when it comes twice", { retry: 1 }, async ({ folder }) => {
+  it("kills the ranks when it comes twice", { retry: 1 }, async ({ folder, start }) => {
     const body = `process.on("SIGTERM", () => note("heard", "x")); note("ready", "x"); await forever();`;
-    const job = start(folder, body);
+    const job = start(body);
     await Promise.all([0, 1].map((rank) => noted(folder, `ready-${rank}`)));
     job.child.kill("SIGTERM");
     await Promise.all([0, 1].map((rank) => noted(folder, `heard-${rank}`)));
@@ -198,9 +182,9 @@ describe("a signal to the supervisor", () => {
     expect(await job.ended).toMatchObject({ status: 143, stderr: "" });
   });
 
-  it("SIGKILL ends the ranks, too, be they blocked or not, and lets them save", async ({ folder }) => {
+  it("SIGKILL ends the ranks, too, be they blocked or not, and lets them save", async ({ folder, start }) => {
     const blocked = `note("ready", "x"); Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);`;
-    const job = start(folder, `if (rank === 1) { ${blocked} } ${SAVES}`);
+    const job = start(`if (rank === 1) { ${blocked} } ${SAVES}`);
     await Promise.all([0, 1].map((rank) => noted(folder, `ready-${rank}`)));
     const pids = [Number(await noted(folder, "pid-0")), Number(await noted(folder, "pid-1"))];
     expect(pids.map(isAlive)).toEqual([true, true]);

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { it as inFolder } from "./folder.js";
 
 const PEEKABOO = new URL("../../packages/peekaboo/dist/", import.meta.url).href;
 const TORCH = new URL("../../packages/torch/dist/index.js", import.meta.url).href;
@@ -58,6 +59,20 @@ export class Supervisor {
     return this.#stderr;
   }
 }
+
+/** `it` with a folder, and with `start` for a Supervisor in it, which is killed at the end of the test if it still runs. */
+export const it = inFolder.extend(
+  "start",
+  ({ folder, onTestFinished }) =>
+    (body: string, options: Partial<SupervisorRun> = {}) => {
+      const supervisor = new Supervisor({ body, folder, ...options });
+      onTestFinished(async () => {
+        if (supervisor.child.exitCode === null) supervisor.child.kill("SIGKILL");
+        await supervisor.ended;
+      });
+      return supervisor;
+    },
+);
 
 function supervisorScript(run: Omit<SupervisorRun, "env" | "through">): string {
   const { processes = 2, machine = 0, machines = 1, address = null, maxRestarts = 0, saveMs = 60_000 } = run;

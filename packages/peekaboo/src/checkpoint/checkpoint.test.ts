@@ -32,14 +32,7 @@ it.beforeEach(async ({ folder }) => {
   const { arch, width, psg } = config;
   const network = new Network({ arch, width, psg, numClasses: 10 });
   network.initialise("kaiming_normal", 4);
-  await prune(network, {
-    pruner: magnitude,
-    density: 0.5,
-    iterations: 1,
-    schedule: "exponential",
-    scope: "global",
-    imageShape: [3, 16, 16],
-  });
+  await prune(network, { pruner: magnitude, density: 0.5, imageShape: [3, 16, 16] });
   trainer = new Trainer(network, config);
   input = ops.randn([4, 3, 16, 16]);
   const target = Tensor.from(BigInt64Array.of(0n, 1n, 2n, 3n));

@@ -113,6 +113,8 @@ describe("parseConfig", () => {
   it("reads back every configuration it wrote", () => {
     const config = parseConfig({ arch: "PsgResNet20", pruning: synflow, maxSteps: 7, sgd: { milestones: [3] } });
     expect(config.pruning).toEqual(synflow);
+    const { pruner, density, iterations, batchSize } = synflow;
+    expect(parseConfig({ pruning: { pruner, density, iterations, batchSize } }).pruning).toEqual(synflow);
     expect(parseConfig(JSON.parse(JSON.stringify(config)))).toEqual(config);
     expect(parseConfig(JSON.parse(JSON.stringify(defaults)))).toEqual(defaults);
   });

@@ -1,26 +1,8 @@
 import { describe, expect, it } from "vitest";
-import type { BopConfig, SgdConfig } from "../config/config.js";
+import { parseConfig } from "../config/config.js";
 import { adaptivityRate, learningRate } from "./rates.js";
 
-const sgd: SgdConfig = {
-  lr: 0.1,
-  momentum: 0.9,
-  weightDecay: 5e-4,
-  lrSchedule: "step",
-  milestones: [80, 120],
-  lrFinal: 0,
-};
-const bop: BopConfig = {
-  ar: 1e-3,
-  tau: 1e-6,
-  arSchedule: "step",
-  arDecayFreq: 45,
-  arDecayRatio: 0.15,
-  arDecayWhen: "after",
-  arFinal: 0,
-  arLayers: [],
-  tauLayers: [],
-};
+const { sgd, bop } = parseConfig({ bop: { arDecayFreq: 45, arDecayRatio: 0.15 } });
 const at = (epoch: number, step = 0) => ({ epoch, step, totalSteps: 100 });
 
 describe("the learning rate", () => {

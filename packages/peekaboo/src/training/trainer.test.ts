@@ -1,5 +1,7 @@
 import { liveTensorCount, noGrad, ops, scope, Tensor, UserError } from "@peekaboo/torch";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { parseConfig } from "../config/config.js";
+import { THE_PAPERS } from "../layers/psg-conv2d.js";
 import { Network } from "../models/network.js";
 import { prune } from "../pruning/loop.js";
 import { magnitude } from "../pruning/pruners/magnitude.js";
@@ -7,29 +9,7 @@ import { NonfiniteError } from "./nonfinite-error.js";
 import { alone } from "./ranks.js";
 import { Trainer, type TrainerConfig } from "./trainer.js";
 
-const settings = {
-  sgd: { lr: 0.1, momentum: 0.9, weightDecay: 5e-4, lrSchedule: "step", milestones: [80], lrFinal: 0 },
-  bop: {
-    ar: 1e-2,
-    tau: 1e-5,
-    arSchedule: "step",
-    arDecayFreq: 100,
-    arDecayRatio: 0.1,
-    arDecayWhen: "after",
-    arFinal: 0,
-    arLayers: [],
-    tauLayers: [],
-  },
-  bop2: { sigma: 1e-2, eps: 1e-10, biasCorrection: false },
-} as const;
-const psg = {
-  backward: true,
-  msbBits: 8,
-  msbBitsGrad: 16,
-  threshold: { mode: "relative", value: 1e-7 },
-  sparsify: true,
-  takeSign: false,
-} as const;
+const settings = parseConfig({ bop: { ar: 1e-2, tau: 1e-5 }, bop2: { sigma: 1e-2 } });
 const position = { epoch: 0, step: 0, totalSteps: 10 };
 
 const open: { dispose(): void }[] = [];
@@ -40,7 +20,7 @@ afterEach(() => {
 type Bop = TrainerConfig["bop"];
 
 function makeNetwork(arch = "PsgResNet20", seed = 3): Network {
-  const network = new Network({ arch, numClasses: 10, width: 0.25, psg });
+  const network = new Network({ arch, numClasses: 10, width: 0.25, psg: THE_PAPERS });
   network.initialise("kaiming_normal", seed);
   open.push(network);
   return network;
@@ -70,14 +50,7 @@ describe("a training step", () => {
   it("changes no magnitude of a convolution weight under Bop, and brings no pruned weight back", async () => {
     const trainer = makeTrainer("BOP");
     const { network } = trainer;
-    await prune(network, {
-      pruner: magnitude,
-      density: 0.5,
-      iterations: 1,
-      schedule: "exponential",
-      scope: "global",
-      imageShape: [3, 16, 16],
-    });
+    await prune(network, { pruner: magnitude, density: 0.5, imageShape: [3, 16, 16] });
     const before = new Map([...network.prunable()].map(([name, { weight }]) => [name, weight.toFloat32Array()]));
     const images = batch();
     let flips = 0;
