@@ -66,7 +66,7 @@ export class CheckpointStore {
   readonly #operations: BackgroundFileOperations;
   /** Of the latest file, where it is whole and of this run. */
   #step: number | null = null;
-  /** Verifying the latest, then removing checkpoints beyond --keep. */
+  /** Verifying the latest, then removing checkpoints beyond those to keep. */
   #afterwards: Promise<void> = Promise.resolve();
 
   constructor(folder: Files, keep: number, operations: BackgroundFileOperations = nodeBackgroundOperations) {
@@ -122,7 +122,7 @@ export class CheckpointStore {
   }
 
   /**
-   * Resolves when the latest is verified and checkpoints beyond --keep are removed.
+   * Resolves when the latest is verified and checkpoints beyond those to keep are removed.
    * @throws {UserError} when it is damaged.
    */
   async settle(): Promise<void> {
@@ -146,7 +146,7 @@ export class CheckpointStore {
     }
   }
 
-  /** The files of later steps, and those beyond --keep. */
+  /** The files of later steps, and those beyond those to keep. */
   #superfluous(step: number): string[] {
     const [before, after] = [[] as string[], [] as string[]];
     for (const earlier of earlierCheckpoints(this.#folder)) (earlier.step < step ? before : after).push(earlier.path);

@@ -2,13 +2,13 @@ import { devices, setThreads, useDevice } from "@peekaboo/torch";
 import { cores, memoryLimits } from "@peekaboo/torch/cores";
 import { type Config, wantedDevice } from "../config/config.js";
 import { pabOps } from "../native/library.js";
-import type { Threads } from "../runs/environment.js";
+import { THREADS_SETTING, type Threads } from "../runs/environment.js";
 import type { Reporter } from "../training/reporter.js";
 
 /** Sets the thread count: what --threads says, else a share for each of `processes` of this machine. */
 export function chooseThreads({ threads }: Config<"threads">, reporter: Reporter, processes = 1): Threads {
   const { count, why, ignored } =
-    threads === null ? cores(processes) : { count: threads, why: "as asked for", ignored: [] };
+    threads === null ? cores(processes) : { count: threads, why: THREADS_SETTING, ignored: [] };
   for (const text of ignored) reporter.note?.(`${text}.`);
   setThreads(count);
   return { count, why };

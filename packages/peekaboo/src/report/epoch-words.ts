@@ -5,7 +5,7 @@ import type { StepResult } from "../training/trainer.js";
 /** Below so many classes top-5 accuracy says little. */
 const CLASSES_FOR_FIVE = 100;
 
-/** What --print-freq prints after the step `epochStep` of an epoch (from 0) that has `epochSteps`. */
+/** What is told, where a line every so many steps is asked for, after the step `epochStep` of an epoch (from 0) that has `epochSteps`. */
 export function stepInWords(
   { epoch, epochStep, epochSteps }: { epoch: number; epochStep: number; epochSteps: number },
   { loss, correct, images, flips }: Pick<StepResult, "loss" | "correct" | "images" | "flips">,

@@ -33,6 +33,9 @@ export const environmentSchema = z
   })
   .partial();
 
+/** Why there are so many threads where the settings say how many: what config.json has always had there. */
+export const THREADS_SETTING = "--threads";
+
 /** What a process computes with. */
 export interface Threads {
   count: number;
