@@ -3,11 +3,11 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { RandomStream } from "@peekaboo/seed";
 import sharp from "sharp";
 import { drawCrop } from "#peekaboo/data/image-folder/crop";
 import { type ImageFolder, openImageFolder } from "#peekaboo/data/image-folder/image-folder";
 import { pabOps } from "#peekaboo/native/library";
-import { RandomStream } from "#peekaboo/random/stream";
 import { machine, median, spread } from "./statistics.js";
 
 const [workers = "2", rounds = "9", memoryImages = "10000"] = process.argv.slice(2);

@@ -54,10 +54,23 @@ function packagesOf(files: readonly string[]): string[] {
   return [...new Set(names.map(String))].sort();
 }
 
+/** Files that only Node can load or run. */
+function nodesOwn(files: readonly string[]): string[] {
+  const globals = /\b(?:Buffer|process|require|setImmediate)\b *[.(]/;
+  const nodes = (file: string) => file.startsWith(join(sourceOf("files"), "node"));
+  return files.filter((file) => nodes(file) || globals.test(readFileSync(file, "utf8")));
+}
+
 describe("the packages", () => {
   it("of files and of PyTorch's files reach neither libtorch nor what stands on it", () => {
     expect(packagesOf(reached(filesOf("files")))).toEqual(["files", "node"]);
     expect(packagesOf(reached(filesOf("pth")))).toEqual(["files", "node", "pth", "yauzl", "yazl"]);
+  });
+
+  it("of the seed reaches nothing of Node", () => {
+    const files = reached(filesOf("seed"));
+    expect(packagesOf(files)).toEqual(["files", "seed"]);
+    expect(nodesOwn(files)).toEqual([]);
   });
 
   it("of libtorch reaches nothing of pruning", () => {
@@ -68,9 +81,7 @@ describe("the packages", () => {
     const files = reached(["@peekaboo/files/errors", "@peekaboo/files/safetensors"].map((name) => resolve("", name)));
     expect(files.length).toBeGreaterThan(6);
     expect(packagesOf(files)).toEqual(["files"]);
-    expect(files.filter((file) => file.startsWith(join(sourceOf("files"), "node")))).toEqual([]);
-    const globals = /\b(?:Buffer|process|require|setImmediate)\b *[.(]/;
-    expect(files.filter((file) => globals.test(readFileSync(file, "utf8")))).toEqual([]);
+    expect(nodesOwn(files)).toEqual([]);
   });
 });
 

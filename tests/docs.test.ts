@@ -13,6 +13,7 @@ const pages = [
   "README.md",
   "packages/files/README.md",
   "packages/pth/README.md",
+  "packages/seed/README.md",
   "packages/torch/README.md",
   ...readdirSync(join(root, "docs")).map((name) => `docs/${name}`),
 ];
@@ -25,9 +26,12 @@ describe("the documentation", () => {
   });
 
   it("maps the paper to files that exist", () => {
-    const paths = [...text("docs/paper-map.md").matchAll(/`((?:src|native)\/[\w./-]+)`/g)].map(([, path = ""]) => path);
+    const named = text("docs/paper-map.md").matchAll(/`((?:src|native|packages)\/[\w./-]+)`/g);
+    const paths = [...named].map(([, path = ""]) =>
+      path.startsWith("packages/") ? path : `packages/peekaboo/${path}`,
+    );
     expect(paths.length).toBeGreaterThan(40);
-    expect(paths.filter((path) => !existsSync(join(root, "packages/peekaboo", path)))).toEqual([]);
+    expect(paths.filter((path) => !existsSync(join(root, path)))).toEqual([]);
   });
 
   it("names no flag that doesn't exist", () => {

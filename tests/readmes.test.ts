@@ -37,3 +37,7 @@ it("packages/pth/README.md", () => {
   expect([...tensors.keys()]).toEqual(lines.map((line) => line.split(" ")[0]));
   expect(readFileSync(join(folder, "copy.pth")).subarray(0, 2).toString()).toBe("PK");
 });
+
+it("packages/seed/README.md", () => {
+  expect(run("seed")).toBe("108 -0.06366348266601562\n2600582864\n");
+});

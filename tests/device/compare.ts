@@ -1,6 +1,6 @@
 import { numel } from "@peekaboo/files/safetensors";
+import { RandomStream } from "@peekaboo/seed";
 import { Tensor } from "@peekaboo/torch";
-import { RandomStream } from "#peekaboo/random/stream";
 
 /** Seeded values in (-1, 1), a fifth of them zero as after a ReLU, on the CPU. */
 export function random(name: string, shape: readonly number[], dtype: "float32" | "float64" = "float32"): Tensor {

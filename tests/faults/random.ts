@@ -1,4 +1,4 @@
-import { RandomStream } from "#peekaboo/random/stream";
+import { RandomStream } from "@peekaboo/seed";
 
 /** Integers in [0, below). */
 export type Random = (below: number) => number;

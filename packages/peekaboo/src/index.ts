@@ -14,6 +14,7 @@
  * @packageDocumentation
  */
 
+export { INIT_METHODS, type InitMethod, initialiseWeight } from "@peekaboo/seed";
 // Files of the command line
 export { type LoadedNetwork, loadNetwork } from "./checkpoint/checkpoint.js";
 export { type InspectReport, inspectFile } from "./checkpoint/inspect.js";
@@ -24,7 +25,6 @@ export type { Batch, ImageShape } from "./data/batch.js";
 export type { BatchSource } from "./data/batch-source.js";
 export { type Dataset, type OpenOptions, openDataset, type Split } from "./data/dataset.js";
 export { type Images, type ImagesOptions, imagesOf } from "./data/images.js";
-export { INIT_METHODS, type InitMethod, initialiseWeight } from "./init/weights.js";
 export type { LayerFactory } from "./layers/factory.js";
 export type { MaskedConv2dOptions } from "./layers/masked-conv2d.js";
 export type { MaskedLayer } from "./layers/masked-layer.js";

@@ -1,6 +1,49 @@
+import { readFileSync } from "node:fs";
 import { UserError } from "@peekaboo/files/errors";
+import { fnv1a64 } from "@peekaboo/seed";
 import { describe, expect, it } from "vitest";
 import { augmentation, epochOrder, sampleWithoutReplacement } from "./order.js";
+
+interface Vectors {
+  epochOrder: { seed: number; epoch: number; n: number; first: number[]; checksum: string };
+  augmentation: { seed: number; epoch: number; indices: number[]; dy: number[]; dx: number[]; flip: number[] };
+}
+
+const vectors: Vectors = JSON.parse(readFileSync(new URL("./order-vectors.json", import.meta.url), "utf8"));
+
+function checksum(values: Int32Array): string {
+  const hexadecimal = (word: number) => word.toString(16).padStart(8, "0");
+  const [low, high] = fnv1a64(new Uint8Array(values.buffer));
+  return hexadecimal(high) + hexadecimal(low);
+}
+
+describe("the committed vectors", () => {
+  it("fix the order of an epoch", () => {
+    const { seed, epoch, n, first, checksum: expected } = vectors.epochOrder;
+    const order = epochOrder(seed, epoch, n);
+    expect([...order.slice(0, first.length)]).toEqual(first);
+    expect(checksum(order)).toBe(expected);
+  });
+
+  it("fix the augmentation", () => {
+    const { seed, epoch, indices, dy, dx, flip } = vectors.augmentation;
+    expect(augmentation(seed, epoch, indices)).toEqual({
+      dy: Int32Array.from(dy),
+      dx: Int32Array.from(dx),
+      flip: Uint8Array.from(flip),
+    });
+  });
+});
+
+describe("the order's source", () => {
+  // ECMAScript leaves the results of other functions to the engine.
+  it("uses only arithmetic that IEEE 754 fixes", () => {
+    const code = readFileSync(new URL("./order.ts", import.meta.url), "utf8").replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, "");
+    const exact = ["Math.sqrt", "Math.abs", "Math.floor", "Math.min", "Math.imul"];
+    expect((code.match(/Math\.\w+/g) ?? []).filter((f) => !exact.includes(f))).toEqual([]);
+    expect(code).not.toMatch(/\*\*/);
+  });
+});
 
 describe("epochOrder", () => {
   it("visits every image once", () => {

@@ -1,7 +1,5 @@
 import { UserError } from "@peekaboo/files/errors";
-import { assertInteger } from "../random/check.js";
-import { permutation } from "../random/distributions.js";
-import { RandomStream } from "../random/stream.js";
+import { assertInteger, permutation, RandomStream } from "@peekaboo/seed";
 
 const TWO_32 = 0x1_0000_0000;
 

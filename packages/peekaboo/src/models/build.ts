@@ -1,5 +1,5 @@
+import type { InitMethod } from "@peekaboo/seed";
 import type { ImageShape } from "../data/batch.js";
-import type { InitMethod } from "../init/weights.js";
 import { type PsgOptions, THE_PAPERS } from "../layers/psg-conv2d.js";
 import { type Architecture, forCifar, type Variant } from "./architecture.js";
 import { Network, type NetworkOptions } from "./network.js";

@@ -1,6 +1,6 @@
+import { type InitMethod, initialiseUniformBias, initialiseWeight, uniformBetween } from "@peekaboo/seed";
 import { nn, ops, scope, Tensor, UserError } from "@peekaboo/torch";
 import type { ImageShape } from "../data/batch.js";
-import { type InitMethod, initialiseUniformBias, initialiseWeight, uniformBetween } from "../init/weights.js";
 import { maskedLayers, variantLayers } from "../layers/factory.js";
 import { type HiddenAct, type LatentOptions, SCORE_BOUNDS } from "../layers/latent-score.js";
 import { MaskedConv2d } from "../layers/masked-conv2d.js";

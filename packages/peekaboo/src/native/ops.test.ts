@@ -2,10 +2,10 @@
 
 import { readFileSync } from "node:fs";
 import { numel } from "@peekaboo/files/safetensors";
+import { RandomStream } from "@peekaboo/seed";
 import { grad, ops, scope, Tensor, TorchError } from "@peekaboo/torch";
 import { generateWrappers, liveSchemas } from "@peekaboo/torch/generate";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { RandomStream } from "../random/stream.js";
 import { pabOps } from "./library.js";
 import { PAB_HEADER, PAB_OPERATORS } from "./operators.js";
 

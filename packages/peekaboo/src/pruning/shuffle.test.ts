@@ -1,6 +1,6 @@
 import { UserError } from "@peekaboo/files/errors";
+import { RandomStream } from "@peekaboo/seed";
 import { describe, expect, it } from "vitest";
-import { RandomStream } from "../random/stream.js";
 import { shuffledMask } from "./shuffle.js";
 
 const SHAPE = [8, 16, 3, 3];

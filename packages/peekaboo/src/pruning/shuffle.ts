@@ -1,6 +1,5 @@
 import { numel } from "@peekaboo/files/safetensors";
-import { assertInteger } from "../random/check.js";
-import { RandomStream } from "../random/stream.js";
+import { assertInteger, RandomStream } from "@peekaboo/seed";
 
 /** Leading bits of a key that the first pass counts by. */
 const BUCKET_BITS = 16;

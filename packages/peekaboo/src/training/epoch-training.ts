@@ -1,9 +1,9 @@
+import { RandomStream } from "@peekaboo/seed";
 import { manualSeed } from "@peekaboo/torch";
 import type { Config } from "../config/config.js";
 import { Interrupted } from "../console/interrupt.js";
 import { epochOrder } from "../data/order.js";
 import { isOutOfMemory } from "../native/memory.js";
-import { RandomStream } from "../random/stream.js";
 import { type NonfiniteError, tooManySkipped } from "./nonfinite-error.js";
 import type { ReportedStep } from "./reporter.js";
 import type { RunCheckpoints } from "./run-checkpoints.js";

@@ -1,4 +1,4 @@
-import { INIT_METHODS } from "../../init/weights.js";
+import { INIT_METHODS } from "@peekaboo/seed";
 import { HIDDEN_ACTS } from "../../layers/latent-score.js";
 import { choice, flag, integer, number, optional, text } from "../kinds.js";
 import { option } from "../table.js";

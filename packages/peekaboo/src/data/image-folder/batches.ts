@@ -1,7 +1,7 @@
 import { quoted, UserError } from "@peekaboo/files/errors";
+import { assertInteger } from "@peekaboo/seed";
 import { keep, scope, Tensor } from "@peekaboo/torch";
 import { pabOps } from "../../native/library.js";
-import { assertInteger } from "../../random/check.js";
 import { setting } from "../../setting.js";
 import type { Batch, ImageShape } from "../batch.js";
 import type { BatchSource } from "../batch-source.js";

@@ -1,4 +1,4 @@
-import { RandomStream } from "../../random/stream.js";
+import { RandomStream } from "@peekaboo/seed";
 
 /** A rectangle of pixels. */
 export interface Box {

@@ -1,11 +1,11 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { RandomStream } from "@peekaboo/seed";
 import sharp, { type Sharp } from "sharp";
 import { describe, expect, it } from "vitest";
 import { sharedFolder } from "../../../../../tests/support/folder.js";
 import { bmpOf, orientedJpeg, painted, type Rgb, solid, writeFiles } from "../../../../../tests/support/images.js";
-import { RandomStream } from "../../random/stream.js";
 import { drawCrop, roundHalfEven } from "./crop.js";
 import { decodeImage, type Transform } from "./decode.js";
 

@@ -1,8 +1,7 @@
+import { openUniform01, RandomStream } from "@peekaboo/seed";
 import { scope } from "@peekaboo/torch";
 import { afterEach, describe, expect, it } from "vitest";
 import { Network } from "../../models/network.js";
-import { openUniform01 } from "../../random/distributions.js";
-import { RandomStream } from "../../random/stream.js";
 import { erdosRenyiKernelCounts } from "../erdos-renyi.js";
 import { prune } from "../loop.js";
 import { keptOf } from "../selection.js";

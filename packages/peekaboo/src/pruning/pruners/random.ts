@@ -1,6 +1,5 @@
+import { fillByInversion, RandomStream } from "@peekaboo/seed";
 import { Tensor } from "@peekaboo/torch";
-import { fillByInversion } from "../../random/distributions.js";
-import { RandomStream } from "../../random/stream.js";
 import type { Pruner } from "../pruner.js";
 
 /** Uniform random scores that follow from the seed and the state name alone: later rounds remove more of the same order. */

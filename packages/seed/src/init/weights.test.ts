@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
 import { UserError } from "@peekaboo/files/errors";
 import { describe, expect, it } from "vitest";
-import { augmentation, epochOrder } from "../data/order.js";
 import { fnv1a64 } from "../random/hash.js";
 import { fanOf, INIT_METHODS, type InitMethod, initialiseUniformBias, initialiseWeight } from "./weights.js";
 
@@ -16,8 +15,6 @@ interface Vectors {
     largeChecksum: string;
   }[];
   bias: { seed: number; name: string; fanIn: number; n: number; values: string[] };
-  epochOrder: { seed: number; epoch: number; n: number; first: number[]; checksum: string };
-  augmentation: { seed: number; epoch: number; indices: number[]; dy: number[]; dx: number[]; flip: number[] };
 }
 
 const vectors: Vectors = JSON.parse(readFileSync(new URL("./vectors.json", import.meta.url), "utf8"));
@@ -25,7 +22,7 @@ const vectors: Vectors = JSON.parse(readFileSync(new URL("./vectors.json", impor
 const hexadecimal = (word: number) => word.toString(16).padStart(8, "0");
 const patterns = (values: Float32Array) => Array.from(new Uint32Array(values.buffer), hexadecimal);
 
-function checksum(values: Float32Array | Int32Array): string {
+function checksum(values: Float32Array): string {
   const [low, high] = fnv1a64(new Uint8Array(values.buffer));
   return hexadecimal(high) + hexadecimal(low);
 }
@@ -43,22 +40,6 @@ describe("the committed vectors", () => {
   it("fix every bit of a bias", () => {
     const { seed, name, fanIn, n, values } = vectors.bias;
     expect(patterns(initialiseUniformBias(seed, name, fanIn, n))).toEqual(values);
-  });
-
-  it("fix the order of an epoch", () => {
-    const { seed, epoch, n, first, checksum: expected } = vectors.epochOrder;
-    const order = epochOrder(seed, epoch, n);
-    expect([...order.slice(0, first.length)]).toEqual(first);
-    expect(checksum(order)).toBe(expected);
-  });
-
-  it("fix the augmentation", () => {
-    const { seed, epoch, indices, dy, dx, flip } = vectors.augmentation;
-    expect(augmentation(seed, epoch, indices)).toEqual({
-      dy: Int32Array.from(dy),
-      dx: Int32Array.from(dx),
-      flip: Uint8Array.from(flip),
-    });
   });
 });
 
@@ -144,7 +125,6 @@ describe("the portable sources", () => {
   // ECMAScript leaves the results of these to the engine, and a browser has neither node: nor libtorch.
   it.each([
     ["../random", ["check", "hash", "philox", "stream", "log", "distributions"]],
-    ["../data", ["order"]],
     [".", ["weights"]],
   ])("in %s use only arithmetic that IEEE 754 fixes, and import nothing of Node or libtorch", (folder, names) => {
     for (const name of names) {
