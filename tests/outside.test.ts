@@ -42,7 +42,8 @@ beforeAll(() => {
   };
   writeFileSync(join(folder, "package.json"), JSON.stringify({ private: true, type: "module", dependencies }));
   // Without install scripts: the native libraries take minutes to compile, and are those of this repository.
-  run("npm", ["install", "--offline", "--ignore-scripts", "--no-audit", "--no-fund"]);
+  // npm 9 would pack what a link leads to, and build it for that.
+  run("npm", ["install", "--offline", "--ignore-scripts", "--install-links=false", "--no-audit", "--no-fund"]);
   for (const [name, place] of [
     ["torch", "@peekaboo/torch"],
     ["peekaboo", "peekaboo"],
