@@ -1,3 +1,19 @@
+export type {
+  AddNode,
+  AffineNode,
+  Conv2dNode,
+  Graph,
+  GraphNode,
+  GraphTensor,
+  LinearNode,
+  Pair,
+  PoolNode,
+  ReluNode,
+  ReshapeNode,
+  Shape,
+  SubsampleNode,
+} from "./graph/graph.js";
+export { shapesOf } from "./graph/shapes.js";
 export {
   INIT_METHODS,
   type InitMethod,
