@@ -1,8 +1,9 @@
 // The packages as npm would publish them, installed into a folder that knows nothing of this repository, and used there.
 import { spawnSync } from "node:child_process";
-import { cpSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { extract } from "tar";
 import { beforeAll, describe, expect, it } from "vitest";
 import { sharedFolder } from "./support/folder.js";
 
@@ -12,6 +13,7 @@ const PACKAGES = ["files", "pth", "seed", "torch", "peekaboo"];
 
 interface Manifest {
   name: string;
+  bin?: Record<string, string>;
   dependencies?: Record<string, string>;
 }
 
@@ -24,26 +26,30 @@ function run(command: string, args: readonly string[], cwd = folder): string {
 const manifestOf = (name: string): Manifest =>
   JSON.parse(readFileSync(join(root, "packages", name, "package.json"), "utf8")) as Manifest;
 
-/** Packs every package; their file names by package. */
-function packed(): Record<string, string> {
+/** Unpacks every package, as npm would publish it, where npm would install it. */
+function installPacked(): void {
   const told = run("npm", ["pack", "--workspaces", "--json", "--pack-destination", folder], root);
-  const entries = Object.values(JSON.parse(told) as Record<string, { name: string; filename: string }>);
-  return Object.fromEntries(entries.map(({ name, filename }) => [name, `file:${filename}`]));
+  for (const { name, filename } of Object.values(
+    JSON.parse(told) as Record<string, { name: string; filename: string }>,
+  )) {
+    const place = join(folder, "node_modules", name);
+    mkdirSync(place, { recursive: true });
+    extract({ file: join(folder, filename), cwd: place, strip: 1, sync: true });
+  }
 }
 
 beforeAll(() => {
-  // What they depend on is taken from here, by a link each, so that npm needs no network; what they don't declare isn't there.
-  const others = PACKAGES.flatMap((name) => Object.keys(manifestOf(name).dependencies ?? {}))
-    .concat("@types/node")
-    .filter((name) => !name.startsWith("@peekaboo/"));
-  const dependencies = {
-    ...Object.fromEntries(others.map((name) => [name, `file:${join(root, "node_modules", name)}`])),
-    ...packed(),
-  };
-  writeFileSync(join(folder, "package.json"), JSON.stringify({ private: true, type: "module", dependencies }));
-  // Without install scripts: the native libraries take minutes to compile, and are those of this repository.
-  // npm 9 would pack what a link leads to, and build it for that.
-  run("npm", ["install", "--offline", "--ignore-scripts", "--install-links=false", "--no-audit", "--no-fund"]);
+  installPacked();
+  // What they depend on is taken from here, by a link each; what they don't declare isn't there. Not by npm, whose version 9
+  // would build what a link leads to.
+  const others = PACKAGES.flatMap((name) => Object.keys(manifestOf(name).dependencies ?? {}));
+  for (const name of new Set([...others, "@types/node"])) {
+    if (name.startsWith("@peekaboo/")) continue;
+    mkdirSync(dirname(join(folder, "node_modules", name)), { recursive: true });
+    symlinkSync(join(root, "node_modules", name), join(folder, "node_modules", name));
+  }
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ private: true, type: "module" }));
+  // The native libraries take minutes to compile, and are those of this repository.
   for (const [name, place] of [
     ["torch", "@peekaboo/torch"],
     ["peekaboo", "peekaboo"],
@@ -72,7 +78,8 @@ describe("outside the repository", () => {
   });
 
   it("has the command line, and nothing beside what the packages export", () => {
-    expect(run("node_modules/.bin/peekaboo", ["models", "ResNet20"])).toContain("ResNet20: 3×32×32 images, 10 classes");
+    const command = join("node_modules/peekaboo", manifestOf("peekaboo").bin?.peekaboo ?? "");
+    expect(run(process.execPath, [command, "models", "ResNet20"])).toContain("ResNet20: 3×32×32 images, 10 classes");
     const { status, stderr } = spawnSync(
       process.execPath,
       ["--input-type=module", "-e", 'import "peekaboo/dist/cli/main.js"'],
