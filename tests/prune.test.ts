@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { readSafetensors } from "@peekaboo/files";
 import { describe, expect, it } from "vitest";
 import { keptOf } from "../packages/peekaboo/src/pruning/selection.js";
-import { shuffledMask } from "../packages/peekaboo/src/pruning/shuffle.js";
+import { shuffledMask } from "@peekaboo/seed";
 import { peekaboo } from "./support/cli.js";
 import { sharedFolder } from "./support/folder.js";
 

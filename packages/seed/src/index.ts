@@ -21,7 +21,13 @@ export {
   initialiseWeight,
   uniformBetween,
 } from "./init/weights.js";
+export { isPab, type PartSizes } from "./pab/container.js";
+export { decodePab, decodingSteps, describePab } from "./pab/decode.js";
+export type { Description, MaskedBy, Provenance, StoredAs, TensorDescription, TestResult } from "./pab/description.js";
+export { encodePab, growsFromSeed } from "./pab/encode.js";
+export type { PabNetwork, PabTensor } from "./pab/network.js";
 export { assertInteger, checkSeed } from "./random/check.js";
 export { fillByInversion, openUniform01, permutation } from "./random/distributions.js";
 export { fnv1a64 } from "./random/hash.js";
+export { randomMask, shuffledMask } from "./random/shuffled-mask.js";
 export { RandomStream } from "./random/stream.js";

@@ -5,7 +5,7 @@ export type { Dtype, TypedArray } from "./dtype.js";
 export { DistributedError, TorchError, type TorchErrorKind } from "./errors.js";
 export * as ops from "./generated/ops.js";
 export type { MemoryFormat } from "./memory-format.js";
-export { type Handle, Operator } from "./native.js";
+export { type CallWatch, type Handle, Operator, shapeOfHandle, watchCalls } from "./native.js";
 export * as nn from "./nn/index.js";
 export * as optim from "./optim/index.js";
 export {

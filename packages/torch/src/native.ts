@@ -171,6 +171,29 @@ export class Operator {
    * @throws {TorchError} naming the operator, and the argument that does not fit its schema.
    */
   call(...args: readonly unknown[]): unknown {
-    return native().call(this.handle, ...args);
+    const result = native().call(this.handle, ...args);
+    watch?.(this.name, args, result);
+    return result;
+  }
+}
+
+/** Hears of every operator's call: its name, its arguments and its result, handles in place of tensors. */
+export type CallWatch = (name: string, args: readonly unknown[], result: unknown) => void;
+
+let watch: CallWatch | null = null;
+
+/** The shape of a tensor by its handle. */
+export function shapeOfHandle(handle: Handle): number[] {
+  return native().shape(handle);
+}
+
+/** Runs something with a watch on the operators that it calls itself; what backward passes call isn't heard of. */
+export function watchCalls<T>(heard: CallWatch, run: () => T): T {
+  const before = watch;
+  watch = heard;
+  try {
+    return run();
+  } finally {
+    watch = before;
   }
 }

@@ -1,3 +1,4 @@
+import { shuffledMask } from "@peekaboo/seed";
 import { Tensor, UserError } from "@peekaboo/torch";
 import { afterEach, describe, expect, it } from "vitest";
 import { Network } from "../models/network.js";
@@ -9,7 +10,6 @@ import { magnitude } from "./pruners/magnitude.js";
 import { random } from "./pruners/random.js";
 import { synFlow } from "./pruners/synflow.js";
 import { keptOf } from "./selection.js";
-import { shuffledMask } from "./shuffle.js";
 
 const pruners: readonly Pruner[] = Object.values(all);
 const networks: Network[] = [];

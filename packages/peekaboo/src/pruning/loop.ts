@@ -1,3 +1,4 @@
+import { shuffledMask } from "@peekaboo/seed";
 import { noGrad, scope, Tensor, UserError } from "@peekaboo/torch";
 import type { Batch } from "../data/batch.js";
 import type { Network } from "../models/network.js";
@@ -8,7 +9,6 @@ import { refuseLargeMinimum } from "./min-kept-fit.js";
 import type { Pruner, ScoreContext } from "./pruner.js";
 import { densityOfRound, type PruneSchedule } from "./schedule.js";
 import { type Floor, findCuts, type Group, type PruneScope, type Selected, selectMasks } from "./selection.js";
-import { shuffledMask } from "./shuffle.js";
 
 export interface PruneOptions {
   pruner: Pruner;

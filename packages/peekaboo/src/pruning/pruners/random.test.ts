@@ -1,11 +1,10 @@
-import { openUniform01, RandomStream } from "@peekaboo/seed";
+import { openUniform01, RandomStream, shuffledMask } from "@peekaboo/seed";
 import { scope } from "@peekaboo/torch";
 import { afterEach, describe, expect, it } from "vitest";
 import { Network } from "../../models/network.js";
 import { erdosRenyiKernelCounts } from "../erdos-renyi.js";
 import { prune } from "../loop.js";
 import { keptOf } from "../selection.js";
-import { shuffledMask } from "../shuffle.js";
 import { erk } from "./erk.js";
 import { random } from "./random.js";
 

@@ -1,7 +1,7 @@
 import { UserError } from "@peekaboo/files/errors";
-import { RandomStream } from "@peekaboo/seed";
 import { describe, expect, it } from "vitest";
-import { shuffledMask } from "./shuffle.js";
+import { shuffledMask } from "./shuffled-mask.js";
+import { RandomStream } from "./stream.js";
 
 const SHAPE = [8, 16, 3, 3];
 const TOTAL = 1152;
