@@ -21,7 +21,7 @@ export {
   initialiseWeight,
   uniformBetween,
 } from "./init/weights.js";
-export { isPab, type PartSizes } from "./pab/container.js";
+export { isPab, type PartSizes, pabPartSizes } from "./pab/container.js";
 export { decodePab, decodingSteps, describePab } from "./pab/decode.js";
 export type { Description, MaskedBy, Provenance, StoredAs, TensorDescription, TestResult } from "./pab/description.js";
 export { encodePab, growsFromSeed } from "./pab/encode.js";

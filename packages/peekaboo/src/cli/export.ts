@@ -1,28 +1,63 @@
 import { printable, quoted } from "@peekaboo/files/errors";
 import type { Command } from "commander";
 import type { Exported, ExportOptions } from "../commands/export-file.js";
+import type { ExportedPab, ExportPabOptions } from "../commands/export-pab.js";
 import { exportOptions } from "../config/options.js";
 import { valuesFromFlags } from "../config/table.js";
 import { formatBytes, formatCount } from "../console/format.js";
 import { InterruptGuard } from "../console/interrupt.js";
 import type { Io } from "../console/io.js";
+import { partsInWords } from "../report/summary.js";
+import { TerminalReporter } from "../report/terminal-reporter.js";
 import { addFlags, givenFlags } from "./flags.js";
+import { inWords } from "./in-words.js";
 import { subcommand } from "./subcommand.js";
 
 /** Adds `peekaboo export FILE`. */
 export function addExport(program: Command, io: Io): void {
-  const command = subcommand(program, "export <file>", "Write a checkpoint's network for PyTorch");
+  const command = subcommand(program, "export <file>", "Write a network as a .pab file, or for PyTorch");
   addFlags(command, exportOptions);
   command.action(async (file: string) => {
     const chosen = valuesFromFlags(exportOptions, givenFlags(command, exportOptions));
-    const { exportFile } = await import("../commands/export-file.js");
+    const { format, ...options } = chosen;
     using guard = new InterruptGuard();
-    const exported = await exportFile(file, chosen, guard);
-    const { nonfinite } = exported;
-    if (nonfinite !== undefined)
-      io.stderr.write(`Warning: ${nonfinite} holds NaN or infinity, and was written as it is.\n`);
-    io.stdout.write(formatExport(exported, chosen));
+    if (format === "pab") await writePab(file, options, guard, io);
+    else await writeState(file, { ...options, format }, guard, io);
   });
+}
+
+async function writeState(file: string, chosen: ExportOptions, guard: InterruptGuard, io: Io): Promise<void> {
+  const { exportFile } = await import("../commands/export-file.js");
+  const exported = await exportFile(file, chosen, guard);
+  const { nonfinite } = exported;
+  if (nonfinite !== undefined)
+    io.stderr.write(`Warning: ${nonfinite} holds NaN or infinity, and was written as it is.\n`);
+  io.stdout.write(formatExport(exported, chosen));
+}
+
+async function writePab(file: string, options: ExportPabOptions, guard: InterruptGuard, io: Io): Promise<void> {
+  const { exportPab } = await import("../commands/export-pab.js");
+  const reporter = new TerminalReporter(io.stderr, { words: inWords });
+  const exported = await exportPab(file, options, { reporter, guard });
+  io.stdout.write(formatPab(exported));
+}
+
+/** What was written, of what it consists, and what rounding cost. */
+function formatPab({ output, bytes, sizes, stored, tests }: ExportedPab): string {
+  const lines = [`Wrote ${printable(output)}: ${formatBytes(bytes)} = ${partsInWords(sizes)}.`];
+  if (stored.length > 0)
+    lines.push(
+      `${formatCount(stored.length)} convolutions don't follow from the seed, first ${printable(stored[0] ?? "")}: their weights are stored.`,
+    );
+  if (tests === null) lines.push("The test images aren't on this machine: the file wasn't tested.");
+  else {
+    const { checkpoint, file } = tests;
+    const told = (value: number) => `${value.toFixed(2)} %`;
+    lines.push(
+      `On ${formatCount(file.images)} test images: accuracy ${told(file.accuracy)}, the checkpoint's ${told(checkpoint.accuracy)}; loss ${file.loss.toFixed(4)}, ${checkpoint.loss.toFixed(4)}.`,
+    );
+  }
+  return `${lines.join("\n")}\n`;
 }
 
 /** Linux takes no longer one. */

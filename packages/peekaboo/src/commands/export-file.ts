@@ -1,15 +1,15 @@
-import { existsSync, realpathSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { dirname, join, parse } from "node:path";
 import { refuseUnwritable, writeSafetensors } from "@peekaboo/files";
-import { quoted, UserError } from "@peekaboo/files/errors";
 import type { TensorEntry } from "@peekaboo/files/safetensors";
 import { writePth } from "@peekaboo/pth";
 import { entryOf, scope } from "@peekaboo/torch";
-import { loadNetwork, namedMasks } from "../checkpoint/checkpoint.js";
+import { namedMasks } from "../checkpoint/checkpoint.js";
 import type { Guard } from "../console/interrupt.js";
 import { nameOfNonfinite } from "../models/first-nonfinite.js";
 import type { Network } from "../models/network.js";
-import { setting } from "../setting.js";
+import { openNetwork } from "../pab/open-network.js";
+import { refuseOverwriting } from "./output.js";
 
 /** What other programs read: PyTorch's own files, or safetensors. */
 const EXPORT_FORMATS = ["pth", "safetensors"] as const;
@@ -54,9 +54,9 @@ export async function exportFile(
 ): Promise<Exported> {
   const { format, raw } = options;
   const output = options.output ?? defaultOutput(file, options);
-  refuseOverwriting(file, output, options.force);
+  refuseOverwriting("export", file, output, options.force);
   refuseUnwritable("export", output);
-  const { network, progress } = loadNetwork(file);
+  const { network, progress } = openNetwork("export", file);
   try {
     const entries = withBatchCounts(raw ? rawState(network) : effectiveState(network), progress.step);
     const nonfinite = nameOfNonfinite(network.module.stateDict());
@@ -79,21 +79,6 @@ export async function exportFile(
 
 function defaultOutput(file: string, { format, raw }: ExportOptions): string {
   return join(dirname(file), `${parse(file).name}.${raw ? "raw" : "effective"}.${format}`);
-}
-
-function refuseOverwriting(file: string, output: string, force: boolean): void {
-  if (!existsSync(output)) return;
-  const itself = existsSync(file) && realpathSync(file) === realpathSync(output);
-  if (force && !itself) return;
-  throw new UserError({
-    operation: "export",
-    argument: setting("output"),
-    expected: itself ? "another file than the checkpoint" : "a new file",
-    received: `${quoted(output)}, which is there already`,
-    remedy: itself
-      ? `choose another ${setting("output")}`
-      : `choose another ${setting("output")}, or give ${setting("force")} to replace it`,
-  });
 }
 
 /** The state with each masked weight as it takes effect. */

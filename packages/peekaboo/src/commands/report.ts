@@ -4,6 +4,7 @@ import type { Config } from "../config/config.js";
 import { writeRunPicture } from "../report/picture.js";
 import { summariseRun } from "../report/summary.js";
 import { thinLayersInWords } from "../runs/thin-layers.js";
+import type { WrittenPab } from "./best-pab.js";
 import type { FinishedRun } from "./train.js";
 
 /** What is told at a run's end: for programs, and for people. */
@@ -16,6 +17,7 @@ export interface RunReport {
 export function reportRun(
   config: Config<"arch" | "width" | "dataset" | "seed">,
   run: Omit<FinishedRun, "report">,
+  pab: WrittenPab | null,
 ): RunReport {
   const { title, folder, outcome, unchanged } = run;
   const { picture } = folder;
@@ -49,8 +51,9 @@ export function reportRun(
     best: folder.best,
     metrics: folder.metrics,
     picture,
+    ...(pab === null ? {} : { pab: pab.path, pabBytes: pab.bytes }),
   };
   const { pruning } = settings;
   const thin = pruning === null ? null : thinLayersInWords(layers, pruning.minKept);
-  return { summary, lines: summariseRun({ ...summary, dataset: title, idealSize, thin }) };
+  return { summary, lines: summariseRun({ ...summary, dataset: title, idealSize, thin, pab }) };
 }

@@ -52,10 +52,15 @@ export class LatentScore {
 
   /** a(t) ⊙ scale ⊙ w, differentiable by the parameters. */
   applyTo(weight: Tensor): Tensor {
-    const activation = this.#activation();
     const scale = this.parameters.get("scale");
-    const active = activation === null ? weight : ops.mul(activation, weight);
+    const active = this.unscaled(weight);
     return scale === undefined ? active : ops.mul(active, scale);
+  }
+
+  /** a(t) ⊙ w, differentiable by the parameters. */
+  unscaled(weight: Tensor): Tensor {
+    const activation = this.#activation();
+    return activation === null ? weight : ops.mul(activation, weight);
   }
 
   /** a(t); null where it is 1 everywhere. */

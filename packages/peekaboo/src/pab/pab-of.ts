@@ -1,6 +1,8 @@
 import { quoted, UserError } from "@peekaboo/files/errors";
 import {
   type Description,
+  type Graph,
+  type GraphNode,
   growsFromSeed,
   type InitMethod,
   initialiseWeight,
@@ -9,7 +11,7 @@ import {
   type StoredAs,
   type TensorDescription,
 } from "@peekaboo/seed";
-import { entryOf, scope, type Tensor } from "@peekaboo/torch";
+import { entryOf, ops, scope, type Tensor } from "@peekaboo/torch";
 import { MaskedConv2d } from "../layers/masked-conv2d.js";
 import type { Network } from "../models/network.js";
 import { setting } from "../setting.js";
@@ -41,12 +43,12 @@ export interface PabContents extends Pick<Description, "graph" | "tensors" | "se
 export function pabOf(network: Network, options: PabOptions): PabContents {
   const twin = network.plainTwin();
   try {
-    const { graph, norms } = graphOf(twin.module, network.imageShape);
+    const traced = graphOf(twin.module, network.imageShape);
+    const { norms } = traced;
+    const graph = withInputScales(traced.graph, scaledLayers(network));
     const values = scope(() => effectiveValues(network, norms));
     const named = new Set(graph.nodes.flatMap(namesIn));
-    const described = [...values]
-      .filter(([name]) => named.has(name))
-      .map((entry) => describe(entry, network, options));
+    const described = [...values].filter(([name]) => named.has(name)).map((entry) => describe(entry, network, options));
     const stored = described
       .filter(({ shape, stored: as }) => shape.length === 4 && as !== "signs")
       .map(({ name }) => name);
@@ -54,6 +56,35 @@ export function pabOf(network: Network, options: PabOptions): PabContents {
   } finally {
     twin.dispose();
   }
+}
+
+/** The layers of a Seed network whose input channels have a learned factor, by the state name of their weight. */
+export function scaledLayers(network: Network): Map<string, MaskedConv2d> {
+  const layers = new Map<string, MaskedConv2d>();
+  for (const [name, layer] of network.prunable())
+    if (layer instanceof MaskedConv2d && layer.latent?.options.scalingInput === true) layers.set(name, layer);
+  return layers;
+}
+
+/** The name of such factors. */
+export function inputScale(weight: string): string {
+  return weight.replace(/weight$/, "scale");
+}
+
+/** The graph with a node before each of these convolutions that multiplies its input channels. */
+export function withInputScales({ input, nodes }: Graph, scaled: ReadonlyMap<string, unknown>): Graph {
+  const renamed = [0];
+  const all: GraphNode[] = [];
+  for (const node of nodes) {
+    const inputs = node.inputs.map((value) => renamed[value] ?? 0);
+    if (node.op === "conv2d" && scaled.has(node.weight)) {
+      all.push({ op: "affine", inputs: [inputs[0] ?? 0], scale: inputScale(node.weight) });
+      inputs[0] = all.length;
+    }
+    all.push({ ...node, inputs } as unknown as GraphNode);
+    renamed.push(all.length);
+  }
+  return { input, nodes: all };
 }
 
 function namesIn(node: object): string[] {
@@ -67,6 +98,14 @@ function effectiveValues(network: Network, norms: readonly FoldedNorm[]): Map<st
   const masks = network.masks();
   const floats = (name: string) => toArray(state.get(name), name);
   const values = new Map<string, PabTensor>();
+  for (const [name, { latent, weight, mask }] of scaledLayers(network)) {
+    if (latent === null) continue;
+    const unscaled = latent.unscaled(weight).detach();
+    state.set(name, mask === null ? unscaled : ops.mul(unscaled, mask));
+    const scale = latent.parameters.get("scale");
+    const data = toArray(scale, name);
+    values.set(inputScale(name), { shape: [data.length], data, mask: null });
+  }
   for (const [name, tensor] of state) {
     const norm = norms.find(({ prefix }) => name === `${prefix}weight`);
     if (norm !== undefined) {

@@ -1,4 +1,5 @@
 import { printable } from "@peekaboo/files/errors";
+import type { PartSizes } from "@peekaboo/seed";
 import type { IdealSize } from "../checkpoint/inspect.js";
 import { formatBytes, formatCount, formatDuration, formatPercent } from "../console/format.js";
 import { aligned } from "../console/table.js";
@@ -24,8 +25,10 @@ export interface RunSummary {
   flips: number;
   /** Bytes of the network as dense float32. */
   denseBytes: number;
-  /** Bytes of the parts into which the trained network can be coded. */
+  /** Bytes of the parts into which the trained network can be coded, at best. */
   idealSize: IdealSize;
+  /** The file that the best network was coded into; null where its weights don't follow from a seed. */
+  pab?: { readonly path: string; readonly bytes: number; readonly sizes: PartSizes } | null;
   checkpointBytes: number;
   /** Paths of the run's files. */
   best: string;
@@ -69,7 +72,27 @@ function share(part: number, whole: number): number {
   return whole === 0 ? 0 : part / whole;
 }
 
-function sizes({ denseBytes, idealSize, checkpointBytes }: RunSummary): string[][] {
+/** "description 1.0 kB + masks 2.9 kB + …" */
+export function partsInWords({ container, description, masks, signs, numbers }: PartSizes): string {
+  const parts = [
+    ["description", description + container],
+    ["masks", masks],
+    ["signs", signs],
+    ["other numbers", numbers],
+  ] as const;
+  return parts.flatMap(([name, bytes]) => (bytes > 0 ? [`${name} ${formatBytes(bytes)}`] : [])).join(" + ");
+}
+
+function sizes({ denseBytes, idealSize, checkpointBytes, pab = null }: RunSummary): string[][] {
+  const dense = (bytes: number) => {
+    const ratio = share(denseBytes, bytes);
+    const gain = ratio < 1.05 ? "" : `, ${ratio.toFixed(ratio < 9.95 ? 1 : 0)} times as much`;
+    return ["", `${formatBytes(denseBytes)} as dense float32${gain}`];
+  };
+  const checkpoint = ["", `${formatBytes(checkpointBytes)} as the checkpoint, which also holds the optimisers`];
+  if (pab !== null)
+    return [["size", `${formatBytes(pab.bytes)}: ${partsInWords(pab.sizes)}`], dense(pab.bytes), checkpoint];
+
   const { seed, masks, signs, floats, total } = idealSize;
   const parts = [
     { name: "seed", bytes: seed },
@@ -78,18 +101,13 @@ function sizes({ denseBytes, idealSize, checkpointBytes }: RunSummary): string[]
     { name: signs > 0 ? "other parameters" : "weights", bytes: floats },
   ].filter(({ bytes }) => bytes > 0);
   const listed = parts.map(({ name, bytes }) => `${name} ${formatBytes(bytes)}`).join(" + ");
-  const ratio = share(denseBytes, total);
-  const gain = ratio < 1.05 ? "" : `, ${ratio.toFixed(ratio < 9.95 ? 1 : 0)} times as much`;
-  return [
-    ["size", `${formatBytes(total)} at best: ${listed}`],
-    ["", `${formatBytes(denseBytes)} as dense float32${gain}`],
-    ["", `${formatBytes(checkpointBytes)} as the checkpoint, which also holds the optimisers`],
-  ];
+  return [["size", `${formatBytes(total)} at best: ${listed}`], dense(total), checkpoint];
 }
 
-function files({ picture, best, checkpoint, metrics }: RunSummary): string[][] {
+function files({ picture, best, checkpoint, metrics, pab = null }: RunSummary): string[][] {
   return [
     ["picture", picture],
+    ...(pab === null ? [] : [["network", pab.path]]),
     ["best", best],
     ["checkpoint", checkpoint],
     ["metrics", metrics],

@@ -95,14 +95,29 @@ function remedyOfShape([channels, height]: ImageShape, [there]: ImageShape): str
  * @param remedy what to do where there is none
  * @throws {UserError} that names the places
  */
-export function findImageFolder(
-  {
-    path,
-    config,
-    folder,
-  }: Pick<RecordedImages, "path" | "folder"> & { config: Config<"data" | "savedir" | "expName"> },
-  remedy: string,
-): string {
+export function findImageFolder(recorded: RecordedFolder, remedy: string): string {
+  const { data, places } = placesOf(recorded);
+  const found = existingFolder(recorded);
+  if (found !== null) return found;
+  throw new UserError({
+    operation: "open image folder",
+    argument: quoted(data),
+    expected: `a folder at ${places.map((place) => quoted(place)).join(" or ")}`,
+    received: "none",
+    remedy,
+  });
+}
+
+type RecordedFolder = Pick<RecordedImages, "path" | "folder"> & { config: Config<"data" | "savedir" | "expName"> };
+
+/** The same; null where there is none. */
+export function existingFolder(recorded: RecordedFolder): string | null {
+  const { data, places } = placesOf(recorded);
+  const found = places.find(isFolder);
+  return found === resolve(data) ? data : (found ?? null);
+}
+
+function placesOf({ path, config, folder }: RecordedFolder): { data: string; places: string[] } {
   const { data } = config;
   if (data === null) throw new TypeError("findImageFolder: expected the configuration of an image folder");
   const beside = dirname(resolve(path));
@@ -112,15 +127,7 @@ export function findImageFolder(
     .map(() => "..");
   const around = [join(beside, ...start), beside, dirname(beside)].map((place) => resolve(place, data));
   const places = [...new Set([resolve(data), ...around, ...(folder === null ? [] : [folder])])];
-  const found = places.find(isFolder);
-  if (found !== undefined) return found === resolve(data) ? data : found;
-  throw new UserError({
-    operation: "open image folder",
-    argument: quoted(data),
-    expected: `a folder at ${places.map((place) => quoted(place)).join(" or ")}`,
-    received: "none",
-    remedy,
-  });
+  return { data, places };
 }
 
 function isFolder(path: string): boolean {

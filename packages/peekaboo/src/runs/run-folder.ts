@@ -12,6 +12,8 @@ export interface RunFolder {
   readonly metrics: string;
   readonly checkpoint: string;
   readonly best: string;
+  /** The best network as a seed, masks and signs. */
+  readonly bestPab: string;
   readonly pruned: string;
   readonly picture: string;
   /** Held while a run uses the folder. */
@@ -28,6 +30,7 @@ export function runFolder({ savedir, expName }: Config<"savedir" | "expName">): 
     metrics: file("metrics.jsonl"),
     checkpoint: file("checkpoint.safetensors"),
     best: file("best.safetensors"),
+    bestPab: file("best.pab"),
     pruned: file("pruned.safetensors"),
     picture: file("run.svg"),
     lock: file("run.lock"),
@@ -43,9 +46,9 @@ export function openRunFolder(config: Config<"savedir" | "expName">): RunFolder 
   const folder = runFolder(config);
   try {
     makeFolder("train", folder.path);
-    const { config: settings, metrics, checkpoint, best, pruned, picture } = folder;
+    const { config: settings, metrics, checkpoint, best, bestPab, pruned, picture } = folder;
     const earlier = earlierCheckpoints(folder).map(({ path }) => path);
-    for (const file of [settings, metrics, checkpoint, best, pruned, picture, ...earlier])
+    for (const file of [settings, metrics, checkpoint, best, bestPab, pruned, picture, ...earlier])
       refuseUnwritable("train", file);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
@@ -79,11 +82,11 @@ export function earlierCheckpoints({ path }: Pick<RunFolder, "path">): EarlierCh
  * @param except what the run begins from, which stays
  */
 export function removeEarlier(folder: RunFolder, except: readonly (string | null | undefined)[] = []): boolean {
-  const { path, checkpoint, best, pruned } = folder;
+  const { path, checkpoint, best, bestPab, pruned } = folder;
   const earlier = earlierCheckpoints(folder).map((one) => one.path);
   const used = earlier.length > 0 || filesOf(path).includes(basename(checkpoint));
   const kept = except.flatMap((file) => (typeof file === "string" ? [resolve(file)] : []));
-  for (const file of [...earlier, checkpoint, best, pruned]) {
+  for (const file of [...earlier, checkpoint, best, bestPab, pruned]) {
     if (!kept.includes(resolve(file))) rmSync(file, { force: true });
   }
   return used;

@@ -1,5 +1,7 @@
 /** Logarithms are counted in 1024ths of a factor of two. */
 const OCTAVE = 1024;
+/** Weights lie within these powers of two, or count as lying there: products with logarithms stay whole numbers of 32 bits. */
+const MOST = 40 * OCTAVE;
 
 // 2^(1/1024) and 2^(1/2048) with 63 bits of fraction.
 const STEP = 0x8016302f17467628n;
@@ -26,15 +28,15 @@ function fractions(): Int16Array {
 }
 
 /**
- * 1024 log2 |x| to the nearest whole number, by the bits of each float32 alone; zero and numbers below 2^-126 count as near
- * 2^-127. Look-ups and integers, because what Math.log2 gives is each engine's own.
+ * 1024 log2 |x| to the nearest whole number, from -40,960 to 40,960, by the bits of each float32 alone. Look-ups and integers, because what Math.log2 gives is each engine's own.
  */
 export function magnitudeLogs(values: Float32Array): Int32Array {
   const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
   const logs = new Int32Array(values.length);
   for (let i = 0; i < logs.length; i++) {
     const magnitude = (bits[i] ?? 0) & 0x7fffffff;
-    logs[i] = ((magnitude >> 23) - 127) * OCTAVE + (FRACTIONS[(magnitude >> 13) & 1023] ?? 0);
+    const log = ((magnitude >> 23) - 127) * OCTAVE + (FRACTIONS[(magnitude >> 13) & 1023] ?? 0);
+    logs[i] = log < -MOST ? -MOST : log > MOST ? MOST : log;
   }
   return logs;
 }

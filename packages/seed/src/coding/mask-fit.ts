@@ -1,5 +1,5 @@
 import { NAT } from "./logistic.js";
-import { MAX_ROW, MAX_SLOPE, type MaskParameters, type MaskShape, ROW_UNIT } from "./mask-model.js";
+import { MAX_BIAS, MAX_ROW, MAX_SLOPE, type MaskParameters, type MaskShape, ROW_UNIT } from "./mask-model.js";
 
 /** Weights looked at while the fit is still rough. */
 const SAMPLE = 200_000;
@@ -9,6 +9,9 @@ const CERTAIN = 14;
 const PENALTY = 0.001;
 const ROUGH_ROUNDS = 25;
 const FINE_ROUNDS = 12;
+/** Slopes are stored in 64ths and biases in 16ths of a nat. */
+const SLOPES = 64;
+const BIASES = 16;
 
 /** Weights [count] with what they are fitted by. */
 interface Sample {
@@ -157,7 +160,7 @@ class Fit {
     const bias = bounded((h11 * g0 - h01 * g1) / determinant, 4);
     const steeper = bounded((h00 * g1 - h01 * g0) / determinant, Math.max(1, 0.5 * this.#slope));
     const before = this.#slope;
-    this.#slope = Math.max(0.05, Math.min(MAX_SLOPE / 16, before + steeper));
+    this.#slope = Math.max(1 / SLOPES, Math.min(MAX_SLOPE / SLOPES, before + steeper));
     this.#threshold -= bias / this.#slope;
     if (stored) for (const { shift } of [this.#rows, this.#columns, this.#kernel]) rescale(shift, before / this.#slope);
   }
@@ -207,8 +210,10 @@ class Fit {
     const stored = [this.#rows, this.#columns, this.#kernel].map((group) => this.#roundGroup(group));
     const [rows = new Int32Array(), columns = new Int32Array(), kernel = new Int32Array()] = stored;
     for (let round = 0; round < 4; round++) this.#improveLine(sample, true);
-    const slope = Math.max(1, Math.min(MAX_SLOPE, Math.round(16 * this.#slope)));
-    return { slope, threshold: Math.round(1024 * this.#threshold), rows, columns, kernel };
+    const slope = Math.round(SLOPES * this.#slope);
+    // By the rounded slope, so that the odds at the threshold stay.
+    const bias = bounded(Math.round((-BIASES * slope * this.#threshold) / SLOPES), MAX_BIAS);
+    return { slope, bias, rows, columns, kernel };
   }
 
   #roundGroup({ shift }: Group): Int32Array {

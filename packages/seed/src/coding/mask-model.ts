@@ -4,13 +4,13 @@ import type { BitCoder } from "./range-coder.js";
 
 /**
  * What the mask of a weight [out, in, kernel…] is expected from: the odds of keeping w[o, i, k] are
- * e^(slope·(log2|w| - threshold) + rows[o] + columns[i] + kernel[k]).
+ * e^(slope·log2|w| + bias + rows[o] + columns[i] + kernel[k]).
  */
 export interface MaskParameters {
-  /** 16ths of a nat for a factor of two. */
+  /** 64ths of a nat for a factor of two. */
   slope: number;
-  /** 1024ths of a factor of two. */
-  threshold: number;
+  /** 16ths of a nat. */
+  bias: number;
   /** Half nats. Empty stands for zeros. */
   rows: Int32Array;
   columns: Int32Array;
@@ -20,7 +20,7 @@ export interface MaskParameters {
 /** What a decoder hands in. */
 export const NO_PARAMETERS: MaskParameters = {
   slope: 0,
-  threshold: 0,
+  bias: 0,
   rows: new Int32Array(),
   columns: new Int32Array(),
   kernel: new Int32Array(),
@@ -29,22 +29,25 @@ export const NO_PARAMETERS: MaskParameters = {
 /** [out, in, size of the kernel] of a weight. */
 export type MaskShape = readonly [outputs: number, inputs: number, kernel: number];
 
-/** The bits after the point of slope · log: 16ths · 1024ths of a nat to 256ths. */
-const PRODUCT_BITS = 6;
+/** From slope · log, 64ths · 1024ths of a nat, to 256ths. */
+const PRODUCT_BITS = 8;
+/** The bias' unit in 256ths of a nat. */
+const BIAS_UNIT = NAT / 16;
 /** A row's unit in 256ths of a nat. */
 export const ROW_UNIT = NAT / 2;
-export const MAX_SLOPE = 4095;
-export const MAX_THRESHOLD = 128 * 1024;
+/** Times the greatest logarithm it is below 2^31. */
+export const MAX_SLOPE = 32767;
+export const MAX_BIAS = 2 ** 20;
 export const MAX_ROW = 8191;
 
 /** Whether the numbers are small enough for exact log-odds, as an encoder's always are. */
-export function isStorable({ slope, threshold, rows, columns, kernel }: MaskParameters): boolean {
+export function isStorable({ slope, bias, rows, columns, kernel }: MaskParameters): boolean {
   const small = (values: Int32Array) => values.every((value) => Math.abs(value) <= MAX_ROW);
-  return slope <= MAX_SLOPE && Math.abs(threshold) <= MAX_THRESHOLD && [rows, columns, kernel].every(small);
+  return slope <= MAX_SLOPE && Math.abs(bias) <= MAX_BIAS && [rows, columns, kernel].every(small);
 }
 
 /** What each number is: numbers of a kind learn together. */
-const KIND = { slope: 0, threshold: 1, rows: 2, columns: 3, kernel: 4, given: 5 } as const;
+const KIND = { slope: 0, bias: 1, rows: 2, columns: 3, kernel: 4, given: 5 } as const;
 const KINDS = 6;
 
 /** Codes the masks of a network's tensors one after the other. */
@@ -64,10 +67,10 @@ export class MaskCoder {
   /** Codes the parameters of one mask; a decoder returns those that it reads. */
   parameters(given: MaskParameters, [outputs, inputs, kernel]: MaskShape): MaskParameters {
     const slope = this.#integers.unsigned(this.#coder, given.slope, KIND.slope);
-    const threshold = this.#integers.signed(this.#coder, given.threshold, KIND.threshold);
+    const bias = this.#integers.signed(this.#coder, given.bias, KIND.bias);
     const rows = this.#row(given.rows, outputs, KIND.rows);
     const columns = this.#row(given.columns, inputs, KIND.columns);
-    return { slope, threshold, rows, columns, kernel: this.#row(given.kernel, kernel, KIND.kernel) };
+    return { slope, bias, rows, columns, kernel: this.#row(given.kernel, kernel, KIND.kernel) };
   }
 
   #row(values: Int32Array, length: number, kind: number): Int32Array {
@@ -82,15 +85,15 @@ export class MaskCoder {
    * @param logs `magnitudeLogs` of the weights
    */
   mask(mask: Uint8Array, logs: Int32Array, parameters: MaskParameters, [outputs, inputs, size]: MaskShape): void {
-    const { slope, threshold, rows, columns, kernel } = parameters;
+    const { slope, bias, rows, columns, kernel } = parameters;
     const coder = this.#coder;
     const places = new Int32Array(inputs * size);
     for (let i = 0; i < inputs; i++)
       for (let k = 0; k < size; k++) places[i * size + k] = ROW_UNIT * ((columns[i] ?? 0) + (kernel[k] ?? 0));
     for (let o = 0, n = 0; o < outputs; o++) {
-      const row = ROW_UNIT * (rows[o] ?? 0);
+      const row = ROW_UNIT * (rows[o] ?? 0) + BIAS_UNIT * bias;
       for (let place = 0; place < places.length; place++, n++) {
-        const byMagnitude = (slope * ((logs[n] ?? 0) - threshold)) >> PRODUCT_BITS;
+        const byMagnitude = (slope * (logs[n] ?? 0)) >> PRODUCT_BITS;
         mask[n] = coder.code(mask[n] ?? 0, squash(byMagnitude + row + (places[place] ?? 0)));
       }
     }

@@ -29,6 +29,11 @@ export function partSizes(sections: Sections): PartSizes {
   return { container, description: description ?? 0, masks: masks ?? 0, signs: signs ?? 0, numbers: numbers ?? 0 };
 }
 
+/** How the bytes of a file are divided. @throws {UserError} when they are none. */
+export function pabPartSizes(bytes: Uint8Array): PartSizes {
+  return partSizes(unpackSections(bytes));
+}
+
 /** The bytes of a file: magic, version, table, sections, and a checksum over all before it. All numbers are little-endian. */
 export function packSections(sections: Sections): Uint8Array {
   const start = HEADER + ROW * SECTIONS.length;

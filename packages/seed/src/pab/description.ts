@@ -41,6 +41,8 @@ export interface Description {
   /** What each channel's values from 0 to 1 are reduced by and divided by before the network sees them. */
   readonly mean: readonly number[];
   readonly std: readonly number[];
+  /** The fraction of an image's shorter side that the square which the network sees takes up. */
+  readonly crop: number;
   readonly classes: readonly string[];
   readonly seed: number;
   readonly init: InitMethod;
@@ -56,12 +58,13 @@ const SQUARE = ["kernel", "stride", "padding", "dilation"];
 
 /** The description as JSON; what is as usual isn't told. */
 export function formatDescription(description: Description): string {
-  const { network, mean, std, classes, seed, init, graph, tensors, test, provenance } = description;
+  const { network, mean, std, crop, classes, seed, init, graph, tensors, test, provenance } = description;
   return JSON.stringify({
     network,
     input: graph.input,
     mean,
     std,
+    ...(crop === 1 ? {} : { crop }),
     classes,
     init,
     seed,
@@ -114,6 +117,7 @@ export function parseDescription(text: string): Description {
     network: text_(json.get("network"), "network"),
     mean: numbers(json.get("mean"), "mean", channels),
     std: numbers(json.get("std"), "std", channels),
+    crop: cropOf(json.get("crop") ?? 1),
     classes: list(json.get("classes"), "classes", MAX_CLASSES).map((name) => text_(name, "classes")),
     seed: whole(json.get("seed"), "seed", Number.MAX_SAFE_INTEGER),
     init,
@@ -183,6 +187,12 @@ function nodeOf(row: unknown): GraphNode {
     default:
       throw damaged("an operation", "one that this version knows", typeof op === "string" ? quoted(op) : "none");
   }
+}
+
+function cropOf(value: unknown): number {
+  const crop = finite(value, "crop");
+  if (crop > 0 && crop <= 1) return crop;
+  throw wrong("crop", "a fraction of the shorter side");
 }
 
 function testOf(value: unknown): TestResult | null {

@@ -4,7 +4,7 @@ import { FloatCoder } from "../coding/float-model.js";
 import { toFloat16Bits } from "../coding/float16.js";
 import { magnitudeLogs } from "../coding/magnitude-log.js";
 import { fitMask } from "../coding/mask-fit.js";
-import { MAX_SLOPE, MAX_THRESHOLD, MaskCoder, NO_PARAMETERS } from "../coding/mask-model.js";
+import { MAX_BIAS, MaskCoder, NO_PARAMETERS } from "../coding/mask-model.js";
 import { type BitCoder, RangeEncoder } from "../coding/range-coder.js";
 import { SignCoder } from "../coding/sign-model.js";
 import { codeText } from "../coding/text-model.js";
@@ -104,7 +104,6 @@ class TensorWriter {
       const logs = magnitudeLogs(initial ?? new Float32Array(mask.length));
       const kept = mask.reduce((sum, bit) => sum + bit, 0);
       const one = kept === 0 || kept === mask.length;
-      // At the bounds no bit costs anything.
       const parameters = one ? sure(kept > 0) : fitMask(mask, logs, maskShape(shape));
       this.#masks.parameters(parameters, maskShape(shape));
       this.#masks.mask(Uint8Array.from(mask), logs, parameters, maskShape(shape));
@@ -126,9 +125,9 @@ class TensorWriter {
   }
 }
 
-/** Parameters by which every weight is kept, or none. */
+/** Parameters by which every weight is kept, or none: at the bounds no bit costs anything. */
 function sure(kept: boolean) {
-  return { ...NO_PARAMETERS, slope: MAX_SLOPE, threshold: kept ? -MAX_THRESHOLD : MAX_THRESHOLD };
+  return { ...NO_PARAMETERS, bias: kept ? MAX_BIAS : -MAX_BIAS };
 }
 
 function refused(argument: string, expected: string, received: string, remedy?: string): UserError {

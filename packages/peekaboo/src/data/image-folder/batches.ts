@@ -5,6 +5,7 @@ import { pabOps } from "../../native/library.js";
 import { setting } from "../../setting.js";
 import type { Batch, ImageShape } from "../batch.js";
 import type { BatchSource } from "../batch-source.js";
+import { IMAGENET } from "../normalisation.js";
 import type { Transform } from "./decode.js";
 import { abandon, type Failure, type Slot } from "./job.js";
 import type { DecoderPool } from "./pool.js";
@@ -25,9 +26,6 @@ export interface ImageFolderBatchesOptions {
   prefetch: number;
 }
 
-/** The statistics of ImageNet's training images, by which pixels scaled to [0, 1] are normalised. */
-const MEAN = [0.485, 0.456, 0.406];
-const STD = [0.229, 0.224, 0.225];
 const CHANNELS = 3;
 
 /** A batch on its way. */
@@ -153,7 +151,7 @@ export class ImageFolderBatches implements BatchSource {
       const pixels = new Uint8Array(slot.pixels, 0, indices.length * size * size * CHANNELS);
       const images = Tensor.from(pixels, { shape: [indices.length, size, size, CHANNELS], share: true });
       const index = Tensor.from(rows);
-      const input = pabOps().augment(images, index, { mean: MEAN, std: STD, channelsLast: true });
+      const input = pabOps().augment(images, index, { ...IMAGENET, channelsLast: true });
       const target = BigInt64Array.from(rows, (row) => BigInt(labels[indices[row] ?? -1] ?? -1));
       return { input: keep(input.to({ device })), target: keep(Tensor.from(target, { device })) };
     });

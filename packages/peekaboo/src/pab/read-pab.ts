@@ -1,0 +1,35 @@
+import { readWhole, withFile } from "@peekaboo/files";
+import { printable, quoted, UserError } from "@peekaboo/files/errors";
+import { isPab } from "@peekaboo/seed";
+
+/** More than any network's: ResNet-152 takes two megabytes. */
+const MAX_BYTES = 2 ** 30;
+const MAGIC_BYTES = 8;
+
+/** Whether a file begins as a .pab file does. @throws {UserError} when it can't be read. */
+export function isPabFile(operation: string, path: string): boolean {
+  return withFile(operation, path, ({ size, read }) => size >= MAGIC_BYTES && isPab(read(0, MAGIC_BYTES)));
+}
+
+/**
+ * What `read` makes of a .pab file's bytes.
+ * @throws {UserError} as `read` does, naming the file.
+ */
+export function readPab<T>(operation: string, path: string, read: (bytes: Uint8Array) => T): T {
+  const bytes = readWhole(operation, path, MAX_BYTES);
+  try {
+    return read(bytes);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    const { argument, expected, received, cause } = error;
+    const place = `${printable(argument)} of ${quoted(path)}`;
+    throw new UserError({
+      operation,
+      argument: place,
+      expected,
+      received,
+      remedy: "give an undamaged .pab file",
+      cause,
+    });
+  }
+}
