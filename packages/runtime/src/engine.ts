@@ -1,10 +1,10 @@
 import { UserError } from "@peekaboo/files/errors";
 import type { Graph, GraphTensor } from "@peekaboo/seed";
 import { pack, type Run, scalarCopy, scalarReshape, scalarSweep, unpack } from "./kernels/scalar.js";
-import { simdSweeps } from "./kernels/simd.js";
+import { simdRuns } from "./kernels/simd.js";
 import { writeList } from "./plan/lists.js";
 import { type Plan, planOf } from "./plan/plan.js";
-import type { Step, Sweep } from "./plan/sweep.js";
+import type { Step } from "./plan/sweep.js";
 import { type WasmMemory, webAssembly } from "./wasm/api.js";
 import { hasSimd } from "./wasm/detect.js";
 
@@ -37,9 +37,8 @@ export async function createEngine({ graph, tensors }: Network, { simd = true }:
   const memory = shared?.buffer ?? allocate(() => new ArrayBuffer(plan.bytes));
   for (const { base, geometry, fill } of plan.filled) new Float32Array(memory, base, geometry.size).fill(fill);
   for (const [source, start] of plan.lists) writeList(source, memory, start);
-  const sweeps = plan.steps.filter((step): step is Sweep => step.kind === "sum" || step.kind === "max");
-  const kernels = shared === undefined ? undefined : await compiled(shared, sweeps);
-  const runs = plan.steps.map((step) => kernels?.get(step as Sweep) ?? scalar(memory, step));
+  const kernels = shared === undefined ? undefined : await compiled(shared, plan.steps);
+  const runs = plan.steps.map((step) => kernels?.get(step) ?? scalar(memory, step));
   return new Engine(plan, memory, runs, kernels !== undefined);
 }
 
@@ -92,9 +91,9 @@ function scalar(memory: ArrayBuffer, step: Step): Run {
 }
 
 /** A page that forbids WebAssembly (by its Content-Security-Policy) still has its network, only more slowly. */
-async function compiled(memory: WasmMemory, sweeps: readonly Sweep[]) {
+async function compiled(memory: WasmMemory, steps: readonly Step[]) {
   try {
-    return await simdSweeps(memory, sweeps);
+    return await simdRuns(memory, steps);
   } catch {
     return undefined;
   }

@@ -1,182 +1,58 @@
-import { LANES } from "../plan/geometry.js";
-import { ENTRY } from "../plan/lists.js";
-import type { Sweep } from "../plan/sweep.js";
+import type { Copy, Step, Sweep } from "../plan/sweep.js";
 import { type WasmMemory, webAssembly } from "../wasm/api.js";
-import { doWhile, type Expr, i32, type Local, type Statement, v128, when } from "../wasm/code.js";
-import { FunctionBuilder, MEMORY, moduleOf } from "../wasm/module.js";
+import { type FunctionBuilder, MEMORY, moduleOf } from "../wasm/module.js";
+import { copyForm, copyFunction } from "./copy-code.js";
 import type { Run } from "./scalar.js";
+import { sweepForm, sweepFunction } from "./sweep-code.js";
 import { type Tiles, tilesOf } from "./tiles.js";
 
-/** The bytes of a vector. */
-const VECTOR = 4 * LANES;
+/** A function of a module that is yet to be made, with what it will be called with. */
+interface Call {
+  readonly number: number;
+  readonly values: readonly number[];
+}
 
-type Kernel = (input: number, output: number, residual: number, list: number, listEnd: number, count: number) => void;
+type Kernel = (...values: readonly number[]) => void;
 
-/** Sweeps in WebAssembly, with one function for each form of tile. */
-export async function simdSweeps(memory: WasmMemory, sweeps: readonly Sweep[]): Promise<Map<Sweep, Run>> {
-  const functions: FunctionBuilder[] = [];
-  const numbers = new Map<string, number>();
-  const numberOf = (sweep: Sweep, tiles: Tiles) => {
-    const key = formOf(sweep, tiles);
-    const number = numbers.get(key) ?? functions.push(tileFunction(sweep, tiles)) - 1;
-    numbers.set(key, number);
+/** Steps in WebAssembly, one function for each form of them; those that have none there are left out. */
+export async function simdRuns(memory: WasmMemory, steps: readonly Step[]): Promise<Map<Step, Run>> {
+  const kernels = new Kernels();
+  const calls = steps.flatMap((step) => (step.kind === "reshape" ? [] : [[step, kernels.callsOf(step)] as const]));
+  const module = await webAssembly?.instantiate(moduleOf(kernels.functions, 1), { [MEMORY]: { [MEMORY]: memory } });
+  return new Map(calls.map(([step, parts]) => [step, bound(parts, module?.instance.exports ?? {})]));
+}
+
+class Kernels {
+  readonly functions: FunctionBuilder[] = [];
+  readonly #numbers = new Map<string, number>();
+
+  callsOf(step: Sweep | Copy): Call[] {
+    if (step.kind !== "copy") return tilesOf(step.height, step.width).map((tiles) => this.#sweep(step, tiles));
+    const number = this.#numberOf(copyForm(step), () => copyFunction(step));
+    return [{ number, values: [step.from.base, step.to.base, step.channels] }];
+  }
+
+  #sweep(sweep: Sweep, tiles: Tiles): Call {
+    const { input, output, residual, list, listEnd } = sweep;
+    const number = this.#numberOf(sweepForm(sweep, tiles), () => sweepFunction(sweep, tiles));
+    const views = [input, output, residual ?? output];
+    const bases = views.map(({ base, row }) => base + tiles.y * row + 4 * tiles.x);
+    return { number, values: [...bases, list, listEnd, tiles.count] };
+  }
+
+  #numberOf(form: string, make: () => FunctionBuilder): number {
+    const number = this.#numbers.get(form) ?? this.functions.push(make()) - 1;
+    this.#numbers.set(form, number);
     return number;
+  }
+}
+
+function bound(calls: readonly Call[], exports: Record<string, unknown>): Run {
+  const parts = calls.map(({ number, values: [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] }) => {
+    const kernel = exports[number] as Kernel;
+    return () => kernel(a, b, c, d, e, f);
+  });
+  return () => {
+    for (const part of parts) part();
   };
-  const calls = sweeps.map((sweep) =>
-    tilesOf(sweep.height, sweep.width).map((tiles) => ({ tiles, number: numberOf(sweep, tiles) })),
-  );
-  const bytes = moduleOf(functions, 1);
-  const exports = (await webAssembly?.instantiate(bytes, { [MEMORY]: { [MEMORY]: memory } }))?.instance.exports;
-  return new Map(
-    sweeps.map((sweep, index) => {
-      const runs = (calls[index] ?? []).map(({ tiles, number }) => bound(exports?.[number] as Kernel, sweep, tiles));
-      const run = () => {
-        for (const part of runs) part();
-      };
-      return [sweep, run];
-    }),
-  );
-}
-
-/** A call of a kernel on the tiles of a sweep. */
-function bound(kernel: Kernel, { input, output, residual, list, listEnd }: Sweep, { y, x, count }: Tiles): Run {
-  const [from, to, added] = [input, output, residual ?? output].map(({ base, row }) => base + y * row + 4 * x);
-  return () => kernel(from ?? 0, to ?? 0, added ?? 0, list, listEnd, count);
-}
-
-/** What a kernel is made for: all but addresses and counts. */
-function formOf({ kind, relu, input, output, residual, unroll }: Sweep, { rows, vectors, lastLanes }: Tiles): string {
-  const strides = [input.row, output.row, output.plane, residual?.row, residual?.plane];
-  return JSON.stringify([kind, relu, unroll, rows, vectors, lastLanes, strides]);
-}
-
-/** For each tile, and in it for each output channel: the accumulators go through the list and are written. */
-function tileFunction(sweep: Sweep, tiles: Tiles): FunctionBuilder {
-  const code = new FunctionBuilder(6);
-  const [input, output, residual, list, listEnd, count] = [0, 1, 2, 3, 4, 5].map((index) => code.parameter(index)) as [
-    Local<"i32">,
-    Local<"i32">,
-    Local<"i32">,
-    Local<"i32">,
-    Local<"i32">,
-    Local<"i32">,
-  ];
-  const [term, to, added] = [code.local("i32"), code.local("i32"), code.local("i32")];
-  const step = (pointer: Local<"i32">, bytes: number) => pointer.set(i32.add(pointer, i32.const(bytes)));
-  const channel = new ChannelCode(code, sweep, tiles, { input, to, added, term });
-  code.emit(
-    doWhile(
-      [
-        term.set(list),
-        to.set(output),
-        added.set(residual),
-        doWhile(
-          [...channel.statements(), step(to, sweep.output.plane), step(added, sweep.residual?.plane ?? 0)],
-          i32.less(term, listEnd),
-        ),
-        step(input, tiles.rows * sweep.input.row),
-        step(output, tiles.rows * sweep.output.row),
-        step(residual, tiles.rows * (sweep.residual?.row ?? 0)),
-        count.set(i32.sub(count, i32.const(1))),
-      ],
-      count,
-    ),
-  );
-  return code;
-}
-
-interface Pointers {
-  readonly input: Local<"i32">;
-  readonly to: Local<"i32">;
-  readonly added: Local<"i32">;
-  readonly term: Local<"i32">;
-}
-
-/** What is done for one output channel of a tile. */
-class ChannelCode {
-  readonly #sums: readonly { sum: Local<"v128">; row: number; vector: number }[];
-  readonly #end: Local<"i32">;
-  readonly #shift: Local<"v128">;
-  readonly #sources: readonly Local<"i32">[];
-  readonly #weights: readonly Local<"v128">[];
-
-  constructor(
-    code: FunctionBuilder,
-    readonly sweep: Sweep,
-    readonly tiles: Tiles,
-    readonly at: Pointers,
-  ) {
-    this.#sums = Array.from({ length: tiles.rows * tiles.vectors }, (_, index) => ({
-      sum: code.local("v128"),
-      row: Math.floor(index / tiles.vectors),
-      vector: index % tiles.vectors,
-    }));
-    this.#end = code.local("i32");
-    this.#shift = code.local("v128");
-    this.#sources = Array.from({ length: sweep.unroll }, () => code.local("i32"));
-    this.#weights = Array.from({ length: sweep.unroll }, () => code.local("v128"));
-  }
-
-  statements(): Statement[] {
-    const { term } = this.at;
-    return [
-      this.#end.set(i32.add(i32.add(term, i32.const(ENTRY)), i32.load(term))),
-      this.#shift.set(v128.loadSplat(term, 4)),
-      term.set(i32.add(term, i32.const(ENTRY))),
-      ...this.#sums.map(({ sum, row, vector }) => sum.set(this.#first(row, vector))),
-      when(i32.less(term, this.#end), [doWhile(this.#terms(), i32.less(term, this.#end))]),
-      ...this.#sums.map(({ sum, row, vector }) =>
-        v128.store(this.at.to, this.#last(sum, vector), row * this.sweep.output.row + vector * VECTOR),
-      ),
-    ];
-  }
-
-  /** The shift, and what is added. */
-  #first(row: number, vector: number): Expr<"v128"> {
-    const { residual } = this.sweep;
-    if (residual === undefined) return this.#shift;
-    return v128.add(this.#shift, v128.load(this.at.added, row * residual.row + vector * VECTOR));
-  }
-
-  /** Takes in as many terms as are unrolled. */
-  #terms(): Statement[] {
-    const { term, input } = this.at;
-    const max = this.sweep.kind === "max";
-    const weights = max
-      ? []
-      : this.#weights.map((weight, index) => weight.set(v128.loadSplat(term, ENTRY * index + 4)));
-    return [
-      ...this.#sources.map((source, index) => source.set(i32.add(input, i32.load(term, ENTRY * index)))),
-      ...weights,
-      ...this.#sums.map(({ sum, row, vector }) => {
-        const offset = row * this.sweep.input.row + vector * VECTOR;
-        const loads = this.#sources.map((source) => v128.load(source, offset));
-        if (max) return sum.set(v128.max(sum, tree(loads, v128.max)));
-        const products = loads.map((load, index) => v128.mul(load, this.#weights[index] ?? load));
-        return sum.set(v128.add(sum, tree(products, v128.add)));
-      }),
-      term.set(i32.add(term, i32.const(ENTRY * this.sweep.unroll))),
-    ];
-  }
-
-  /** What is written: rectified, and 0 beyond the row, where margins are. */
-  #last(sum: Expr<"v128">, vector: number): Expr<"v128"> {
-    const { vectors, lastLanes } = this.tiles;
-    const rectified = this.sweep.relu ? v128.max(sum, v128.splat(0)) : sum;
-    if (lastLanes === LANES || vector !== vectors - 1) return rectified;
-    return v128.and(rectified, v128.const([0, 1, 2, 3].map((lane) => (lane < lastLanes ? 0xffffffff : 0))));
-  }
-}
-
-/** The terms, reduced in pairs, so that few wait for each other. */
-function tree(
-  terms: readonly Expr<"v128">[],
-  reduce: (a: Expr<"v128">, b: Expr<"v128">) => Expr<"v128">,
-): Expr<"v128"> {
-  const [first, second, ...rest] = terms;
-  if (first === undefined) throw new RangeError("nothing to reduce");
-  if (second === undefined) return first;
-  if (rest.length === 0) return reduce(first, second);
-  const half = terms.length >> 1;
-  return reduce(tree(terms.slice(0, half), reduce), tree(terms.slice(half), reduce));
 }

@@ -82,7 +82,7 @@ class Planner {
     return buffer;
   }
 
-  #copy(value: Buffer, to: Buffer, { stride, phases }: Source, index: number): Copy {
+  #copy(value: Buffer, to: Buffer, { stride, phases, fill }: Source, index: number): Copy {
     const [y, x] = phases[index] ?? [0, 0];
     const { channels, height, width, ...all } = regionOf(value);
     const target = regionOf(to);
@@ -94,6 +94,7 @@ class Planner {
       from: { base: all.base + y * all.row + 4 * x, row: stride[0] * all.row, plane: all.plane },
       step: 4 * stride[1],
       to: { base: target.base + index * channels * target.plane, row: target.row, plane: target.plane },
+      fill,
     };
   }
 

@@ -34,6 +34,8 @@ export interface Copy {
   /** Bytes from one pixel that is taken to the next. */
   readonly step: number;
   readonly to: View;
+  /** What lies around the image there. */
+  readonly fill: number;
 }
 
 /** All numbers of a value, in order, as another shape. */

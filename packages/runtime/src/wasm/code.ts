@@ -36,7 +36,6 @@ export function local<T extends ValueType>(type: T, index: number): Local<T> {
 export const i32 = {
   const: (value: number) => expr("i32", 0x41, signed(value)),
   add: (a: Expr<"i32">, b: Expr<"i32">) => expr("i32", a.code, b.code, 0x6a),
-  sub: (a: Expr<"i32">, b: Expr<"i32">) => expr("i32", a.code, b.code, 0x6b),
   /** a < b, both unsigned. */
   less: (a: Expr<"i32">, b: Expr<"i32">) => expr("i32", a.code, b.code, 0x49),
   load: (address: Expr<"i32">, offset = 0) => expr("i32", address.code, 0x28, FLOAT, unsigned(offset)),
@@ -61,12 +60,30 @@ export const v128 = {
     FLOAT,
     ...unsigned(offset),
   ],
+  /** The vector with one lane loaded anew. */
+  loadLane: (address: Expr<"i32">, vector: Expr<"v128">, lane: number, offset = 0) =>
+    expr("v128", address.code, vector.code, SIMD, 0x56, FLOAT, unsigned(offset), lane),
+  /** a's floats 0 and 2, then b's. */
+  even: (a: Expr<"v128">, b: Expr<"v128">) =>
+    expr(
+      "v128",
+      a.code,
+      b.code,
+      SIMD,
+      0x0d,
+      [0, 8, 16, 24].flatMap((byte) => [byte, byte + 1, byte + 2, byte + 3]),
+    ),
   and: (a: Expr<"v128">, b: Expr<"v128">) => expr("v128", a.code, b.code, SIMD, 0x4e),
   add: (a: Expr<"v128">, b: Expr<"v128">) => expr("v128", a.code, b.code, SIMD, unsigned(0xe4)),
   mul: (a: Expr<"v128">, b: Expr<"v128">) => expr("v128", a.code, b.code, SIMD, unsigned(0xe6)),
   /** a < b ? b : a: one instruction of the processor, where `max` with its rules for NaN takes several. */
   max: (a: Expr<"v128">, b: Expr<"v128">) => expr("v128", a.code, b.code, SIMD, unsigned(0xeb)),
 };
+
+/** Adds to a variable. */
+export function step(variable: Local<"i32">, by: number): Statement {
+  return variable.set(i32.add(variable, i32.const(by)));
+}
 
 /** Runs the body, and again for as long as the condition then holds. */
 export function doWhile(body: readonly Statement[], condition: Expr<"i32">): Statement {
