@@ -34,7 +34,7 @@ export interface WindowLayer extends Window {
 }
 
 /** The same numbers in another shape. */
-export interface ReshapeLayer {
+interface ReshapeLayer {
   readonly kind: "reshape";
   readonly input: number;
   readonly output: number;
