@@ -1,45 +1,63 @@
+import { LANES } from "../plan/geometry.js";
 import type { Copy, Region, Reshape, Sweep, View } from "../plan/sweep.js";
 
 /** Runs one step on the memory that it was made for. */
 export type Run = () => void;
 
-/** A sweep in plain TypeScript, for engines without SIMD. */
+/** A sweep in plain TypeScript, for engines without SIMD: four pixels of a row at a time. */
 export function scalarSweep(memory: ArrayBuffer, sweep: Sweep): Run {
   const [floats, ints] = [new Float32Array(memory), new Int32Array(memory)];
   const { kind, relu, height, width, input, output, residual, list, listEnd } = sweep;
-  const reduce = kind === "sum" ? addTerm : takeLarger;
-  const sums = new Float64Array(width);
-  const row = (head: number, channel: number, y: number) => {
-    const at = (view: View) => (view.base + channel * view.plane + y * view.row) >> 2;
-    const shift = floats[head + 1] ?? 0;
-    if (residual === undefined) sums.fill(shift);
-    else for (let x = 0, r = at(residual); x < width; x++) sums[x] = shift + (floats[r + x] ?? 0);
-    const from = (input.base + y * input.row) >> 2;
-    const end = head + 2 + ((ints[head] ?? 0) >> 2);
-    for (let term = head + 2; term < end; term += 2) {
-      reduce(sums, floats, from + ((ints[term] ?? 0) >> 2), floats[term + 1] ?? 0);
-    }
-    for (let x = 0, to = at(output); x < width; x++) {
-      const sum = sums[x] ?? 0;
-      floats[to + x] = relu && sum < 0 ? 0 : sum;
+  const reduce = kind === "sum" ? addTerms : takeLargest;
+  const sums = new Float64Array(LANES);
+  const group = (head: number, channel: number, y: number, x: number) => {
+    const at = (view: View) => ((view.base + channel * view.plane + y * view.row) >> 2) + x;
+    const [to, added] = [at(output), residual === undefined ? undefined : at(residual)];
+    sums.fill(floats[head + 1] ?? 0);
+    for (let lane = 0; added !== undefined && lane < LANES; lane++)
+      sums[lane] = (sums[lane] ?? 0) + (floats[added + lane] ?? 0);
+    reduce(sums, floats, ints, head, ((input.base + y * input.row) >> 2) + x);
+    for (let lane = 0; lane < Math.min(LANES, width - x); lane++) {
+      const sum = sums[lane] ?? 0;
+      floats[to + lane] = relu && sum < 0 ? 0 : sum;
     }
   };
   return () => {
     for (let head = list >> 2, channel = 0; head < listEnd >> 2; channel++) {
-      for (let y = 0; y < height; y++) row(head, channel, y);
+      for (let y = 0; y < height; y++) for (let x = 0; x < width; x += LANES) group(head, channel, y, x);
       head += 2 + ((ints[head] ?? 0) >> 2);
     }
   };
 }
 
-function addTerm(sums: Float64Array, from: Float32Array, at: number, weight: number): void {
-  for (let x = 0; x < sums.length; x++) sums[x] = (sums[x] ?? 0) + weight * (from[at + x] ?? 0);
+function addTerms(sums: Float64Array, floats: Float32Array, ints: Int32Array, head: number, from: number): void {
+  let a = sums[0] ?? 0;
+  let b = sums[1] ?? 0;
+  let c = sums[2] ?? 0;
+  let d = sums[3] ?? 0;
+  const end = head + 2 + ((ints[head] ?? 0) >> 2);
+  for (let term = head + 2; term < end; term += 2) {
+    const at = from + ((ints[term] ?? 0) >> 2);
+    const weight = floats[term + 1] ?? 0;
+    a += weight * (floats[at] ?? 0);
+    b += weight * (floats[at + 1] ?? 0);
+    c += weight * (floats[at + 2] ?? 0);
+    d += weight * (floats[at + 3] ?? 0);
+  }
+  sums[0] = a;
+  sums[1] = b;
+  sums[2] = c;
+  sums[3] = d;
 }
 
-function takeLarger(most: Float64Array, from: Float32Array, at: number): void {
-  for (let x = 0; x < most.length; x++) {
-    const value = from[at + x] ?? 0;
-    if ((most[x] ?? 0) < value) most[x] = value;
+function takeLargest(most: Float64Array, floats: Float32Array, ints: Int32Array, head: number, from: number): void {
+  const end = head + 2 + ((ints[head] ?? 0) >> 2);
+  for (let term = head + 2; term < end; term += 2) {
+    const at = from + ((ints[term] ?? 0) >> 2);
+    for (let lane = 0; lane < LANES; lane++) {
+      const value = floats[at + lane] ?? 0;
+      if ((most[lane] ?? 0) < value) most[lane] = value;
+    }
   }
 }
 
