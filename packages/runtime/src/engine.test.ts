@@ -87,6 +87,15 @@ describe.each([true, false])("an engine (SIMD: %s)", (simd) => {
     expect(await deviation(sketch, simd)).toBeLessThan(1e-5);
   });
 
+  it("computes a classifier of convolutions of single pixels, bias and all, on what was an image", async () => {
+    const sketch = new Sketch([3, 6, 5], new Dice(6));
+    const image = sketch.relu(sketch.conv(0, 4, [3, 3]));
+    const flat = sketch.add({ op: "reshape", inputs: [image], shape: [120, 1, 1] });
+    const hidden = sketch.relu(sketch.affine(sketch.conv(flat, 32, [1, 1], { bias: "given" })));
+    sketch.conv(hidden, 10, [1, 1], { bias: "given" });
+    expect(await deviation(sketch, simd)).toBeLessThan(1e-5);
+  });
+
   it("gives values worked out by hand", async () => {
     const tensors = new Map([
       ["w", { shape: [1, 1, 2, 2], data: Float32Array.of(1, 0, 10, 100) }],

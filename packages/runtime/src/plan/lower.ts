@@ -14,7 +14,8 @@ export interface Lowered {
  * Turns nodes into layers, and lets a layer take in what follows it: `affine`, then `add`, then `relu`, where nobody else reads
  * what lies between. `shapes` are those of all values, as `shapesOf` gives them.
  */
-export function lower({ nodes }: Graph, tensors: Tensors, shapes: readonly Shape[]): Lowered {
+export function lower(graph: Graph, tensors: Tensors, shapes: readonly Shape[]): Lowered {
+  const nodes = graph.nodes.map((node) => asLinear(node, shapes, tensors));
   const links = new Links(nodes, shapes);
   const absorbed = new Set<number>();
   const placed: { at: number; layer: Layer }[] = [];
@@ -35,6 +36,16 @@ export function lower({ nodes }: Graph, tensors: Tensors, shapes: readonly Shape
   // A layer is computed where its last node stood: by then the residual is there.
   placed.sort((a, b) => a.at - b.at);
   return { layers: placed.map(({ layer }) => layer), result: links.resolve(nodes.length) };
+}
+
+/** A convolution of 1 × 1 pixels of one, which some networks have for `linear`, as that: its input's shape doesn't matter then. */
+function asLinear(node: GraphNode, shapes: readonly Shape[], tensors: Tensors): GraphNode {
+  if (node.op !== "conv2d" || node.groups !== 1) return node;
+  const [, ...input] = shapes[node.inputs[0]] ?? [];
+  const [, , ...kernel] = tensorOf(tensors, node.weight).shape;
+  if ([...input, ...kernel].some((side) => side !== 1) || node.padding.some((side) => side !== 0)) return node;
+  const { inputs, weight, bias } = node;
+  return { op: "linear", inputs, weight, ...(bias !== undefined && { bias }) };
 }
 
 /** Who reads which value. */

@@ -59,10 +59,11 @@ describe("lower", () => {
     ]);
   });
 
-  it("moves no numbers for a reshape that only a linear layer reads", () => {
+  it.each(["linear", "conv2d"])("moves no numbers for a reshape that only a linear layer reads (%s)", (op) => {
     const sketch = new Sketch([2, 3, 3], new Dice(0));
     const flat = sketch.add({ op: "reshape", inputs: [sketch.relu(0)], shape: [18, 1, 1] });
-    sketch.linear(flat, 5);
+    if (op === "linear") sketch.linear(flat, 5);
+    else sketch.conv(flat, 5, [1, 1]);
     const { layers } = lower(sketch.graph, sketch.tensors, sketch.shapes);
     expect(layers.map(({ kind, input }) => [kind, input])).toEqual([
       ["sum", 0],
