@@ -209,6 +209,18 @@ describe("createEngine", () => {
     );
   });
 
+  it.each<[string, Shape, Pair, RegExp]>([
+    ["images", [1, 1, 2 ** 26], [1, 1], /at most 32768 pixels a side for its images, received 67108864/],
+    ["pools", [1, 1, 1], [2 ** 20, 2 ** 20], /at most 8388608 channels, times the windows of pools for its layers/],
+    ["channels", [2 ** 27, 1, 1], [1, 1], /for its layers, received 134217728/],
+  ])("refuses absurd %s at once", async (_, input, kernel, message) => {
+    const padding: Pair = [kernel[0] >> 1, kernel[1] >> 1];
+    const pool = { op: "max_pool2d", inputs: [0], kernel, stride: [1, 1], padding } as const;
+    const begun = performance.now();
+    await expect(createEngine({ graph: { input, nodes: [pool] }, tensors: new Map() })).rejects.toThrow(message);
+    expect(performance.now() - begun).toBeLessThan(500);
+  });
+
   it("refuses images and logits of another size", async () => {
     const engine = await createEngine({ graph, tensors: new Map([["s", { shape: [1], data: Float32Array.of(3) }]]) });
     expect([...engine.run(Float32Array.of(1, 2, 3, 4))]).toEqual([3, 6, 9, 12]);

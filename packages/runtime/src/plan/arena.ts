@@ -1,8 +1,5 @@
-import { UserError } from "@peekaboo/files/errors";
 import type { Geometry } from "./geometry.js";
 
-/** The most memory that a network may need: more than any that suits one image at a time. */
-const MAX_BYTES = 2 ** 31;
 /** Where a buffer begins: at a cache line. */
 const ALIGNMENT = 64;
 
@@ -58,16 +55,4 @@ function keyOf({ geometry, fill, pattern }: Buffer): string {
 /** `bytes`, up to where the next buffer may begin. */
 export function aligned(bytes: number): number {
   return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
-}
-
-/** @throws {UserError} for more memory than any network for images should need. */
-export function checkBytes(bytes: number): void {
-  if (bytes <= MAX_BYTES) return;
-  const [expected, received] = [MAX_BYTES, bytes].map((count) => `${(count / 2 ** 20).toFixed(0)} MiB`);
-  throw new UserError({
-    operation: "prepare a network",
-    argument: "its memory",
-    expected: `at most ${expected}`,
-    received: String(received),
-  });
 }

@@ -1,7 +1,8 @@
 import { type Graph, type GraphTensor, type Shape, shapesOf } from "@peekaboo/seed";
-import { aligned, type Buffer, checkBytes, place, type Use } from "./arena.js";
+import { aligned, type Buffer, place, type Use } from "./arena.js";
 import { vectorsOf } from "./geometry.js";
 import type { WindowLayer } from "./layer.js";
+import { checkBytes, checkLimits } from "./limits.js";
 import { type ListSource, listBytes } from "./lists.js";
 import { lower } from "./lower.js";
 import { geometryOf, isValue, keyOf, merged, offsetsOf, plain, type Source, sourceOf } from "./phases.js";
@@ -23,10 +24,11 @@ export interface Plan {
 
 /**
  * Plans a graph's computation for one image.
- * @throws {UserError} for a graph that `shapesOf` refuses, or one that needs more than 2 GiB.
+ * @throws {UserError} for a graph that `shapesOf` refuses, or one that is out of all proportion or needs more than 2 GiB.
  */
 export function planOf(graph: Graph, tensors: ReadonlyMap<string, GraphTensor>): Plan {
   const shapes = shapesOf(graph, tensors);
+  checkLimits(graph, shapes);
   const { layers, result } = lower(graph, tensors, shapes);
   const planner = new Planner(shapes);
   for (const layer of layers) if (layer.kind !== "reshape") planner.read(layer);
