@@ -27,6 +27,9 @@ export default {
       // Started as a thread.
       entry: ["src/node/lock-beat.ts!", "src/**/*.test.ts"],
     },
+    "packages/runtime": {
+      project: ["src/**/*.ts!", "!src/**/*.support.ts!"],
+    },
     "packages/torch": {
       entry: ["scripts/*.mjs!", "src/**/*.test.ts"],
       // Named in binding.gyp.

@@ -22,6 +22,7 @@ export default defineConfig({
       { find: "@peekaboo/pth/pickle", replacement: source("packages/pth/src/pickle/index.ts") },
       { find: "@peekaboo/pth", replacement: source("packages/pth/src/index.ts") },
       { find: "@peekaboo/seed", replacement: source("packages/seed/src/index.ts") },
+      { find: "@peekaboo/runtime", replacement: source("packages/runtime/src/index.ts") },
       { find: "@peekaboo/files", replacement: source("packages/files/src/node/index.ts") },
       { find: "@peekaboo/torch/distributed", replacement: source("packages/torch/src/distributed/index.ts") },
       { find: "@peekaboo/torch/cgroups", replacement: source("packages/torch/src/cgroups.ts") },

@@ -14,7 +14,7 @@ const IMPORT = /(?:\bfrom|\bimport|\bimport\()\s*"([^"]+)"|new URL\("(\.[^"]+)"/
 /** The product's files of a package. */
 function filesOf(name: string): string[] {
   return readdirSync(sourceOf(name), { recursive: true, encoding: "utf8" })
-    .filter((file) => file.endsWith(".ts") && !file.endsWith(".test.ts"))
+    .filter((file) => file.endsWith(".ts") && !/\.(test|support)\.ts$/.test(file))
     .map((file) => join(sourceOf(name), file));
 }
 
@@ -70,6 +70,12 @@ describe("the packages", () => {
   it("of the seed reaches nothing of Node", () => {
     const files = reached(filesOf("seed"));
     expect(packagesOf(files)).toEqual(["files", "seed"]);
+    expect(nodesOwn(files)).toEqual([]);
+  });
+
+  it("of the runtime reaches nothing of Node", () => {
+    const files = reached(filesOf("runtime"));
+    expect(packagesOf(files)).toEqual(["files", "runtime", "seed"]);
     expect(nodesOwn(files)).toEqual([]);
   });
 

@@ -13,6 +13,7 @@ const pages = [
   "README.md",
   "packages/files/README.md",
   "packages/pth/README.md",
+  "packages/runtime/README.md",
   "packages/seed/README.md",
   "packages/torch/README.md",
   ...readdirSync(join(root, "docs")).map((name) => `docs/${name}`),

@@ -9,7 +9,7 @@ import { sharedFolder } from "./support/folder.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const folder = sharedFolder();
-const PACKAGES = ["files", "pth", "seed", "torch", "peekaboo"];
+const PACKAGES = ["files", "pth", "seed", "runtime", "torch", "peekaboo"];
 
 interface Manifest {
   name: string;

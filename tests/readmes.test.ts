@@ -41,3 +41,7 @@ it("packages/pth/README.md", () => {
 it("packages/seed/README.md", () => {
   expect(run("seed")).toBe("108 -0.06366348266601562\n2600582864\n");
 });
+
+it("packages/runtime/README.md", () => {
+  expect(run("runtime")).toBe("true Float32Array(4) [ 3.125, 3.125, 3.125, 3.125 ]\n");
+});

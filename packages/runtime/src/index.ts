@@ -1,0 +1,1 @@
+export { createEngine, type Engine, type EngineOptions, type Network } from "./engine.js";

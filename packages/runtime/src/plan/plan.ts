@@ -1,0 +1,165 @@
+import { type Graph, type GraphTensor, type Shape, shapesOf } from "@peekaboo/seed";
+import { aligned, type Buffer, place, type Use } from "./arena.js";
+import { vectorsOf } from "./geometry.js";
+import type { WindowLayer } from "./layer.js";
+import { checkBytes, checkLimits } from "./limits.js";
+import { type ListSource, listBytes } from "./lists.js";
+import { lower } from "./lower.js";
+import { geometryOf, isValue, keyOf, merged, offsetsOf, plain, type Source, sourceOf } from "./phases.js";
+import type { Copy, Region, Step, View } from "./sweep.js";
+import { tapsOf } from "./taps.js";
+
+/** What is computed, in which order and where. */
+export interface Plan {
+  readonly steps: readonly Step[];
+  readonly input: Region;
+  readonly result: Region;
+  /** The memory that it takes, in bytes. */
+  readonly bytes: number;
+  /** Buffers whose margins aren't 0. */
+  readonly filled: readonly Buffer[];
+  /** What has to be in memory before the first step: each list, and the byte at which it begins. */
+  readonly lists: readonly (readonly [source: ListSource, start: number])[];
+}
+
+/**
+ * Plans a graph's computation for one image.
+ * @throws {UserError} for a graph that `shapesOf` refuses, or one that is out of all proportion or needs more than 2 GiB.
+ */
+export function planOf(graph: Graph, tensors: ReadonlyMap<string, GraphTensor>): Plan {
+  const shapes = shapesOf(graph, tensors);
+  checkLimits(graph, shapes);
+  const { layers, result } = lower(graph, tensors, shapes);
+  const planner = new Planner(shapes);
+  for (const layer of layers) if (layer.kind !== "reshape") planner.read(layer);
+  planner.use([], planner.buffer(plain(0)), () => []);
+  for (const layer of layers) {
+    if (layer.kind === "reshape") planner.reshape(layer.input, layer.output);
+    else planner.sweep(layer);
+  }
+  return planner.finish(result);
+}
+
+class Planner {
+  readonly #sources = new Map<string, Source>();
+  readonly #buffers = new Map<string, Buffer>();
+  readonly #uses: (Use & { steps: () => Step[] })[] = [];
+  readonly #lists: ListSource[] = [];
+  readonly #starts = new Map<ListSource, [start: number, end: number]>();
+
+  constructor(readonly shapes: readonly Shape[]) {}
+
+  #shape(value: number): Shape {
+    const shape = this.shapes[value];
+    if (shape === undefined) throw new RangeError(`no value ${value}`);
+    return shape;
+  }
+
+  /** Notes what a layer reads, so that the buffer will have the margins and phases for all who read it. */
+  read(layer: WindowLayer): void {
+    const source = this.#sourceOf(layer);
+    const known = this.#sources.get(keyOf(source));
+    this.#sources.set(keyOf(source), known === undefined ? source : merged(known, source));
+  }
+
+  #sourceOf(layer: WindowLayer): Source {
+    const [input, output] = [this.#shape(layer.input), this.#shape(layer.output)];
+    return sourceOf(layer, tapsOf(layer, input, output), input, output);
+  }
+
+  /** The room of a source, once all that is read is noted. */
+  buffer(source: Source): Buffer {
+    const key = keyOf(source);
+    const known = this.#buffers.get(key);
+    if (known !== undefined) return known;
+    const whole = this.#sources.get(key) ?? source;
+    const shape = this.#shape(source.value);
+    const { stride, phases, fill } = whole;
+    const buffer = { geometry: geometryOf(whole, shape), fill, pattern: String([shape, stride, phases]), base: 0 };
+    this.#buffers.set(key, buffer);
+    if (!isValue(source)) {
+      const value = this.buffer(plain(source.value));
+      this.use([value], buffer, () => phases.map((_, index) => this.#copy(value, buffer, whole, index)));
+    }
+    return buffer;
+  }
+
+  #copy(value: Buffer, to: Buffer, { stride, phases, fill }: Source, index: number): Copy {
+    const [y, x] = phases[index] ?? [0, 0];
+    const { channels, height, width, ...all } = regionOf(value);
+    const target = regionOf(to);
+    return {
+      kind: "copy",
+      channels,
+      height: Math.ceil((height - y) / stride[0]),
+      width: Math.ceil((width - x) / stride[1]),
+      from: { base: all.base + y * all.row + 4 * x, row: stride[0] * all.row, plane: all.plane },
+      step: 4 * stride[1],
+      to: { base: target.base + index * channels * target.plane, row: target.row, plane: target.plane },
+      fill,
+    };
+  }
+
+  /** Adds steps that read buffers and write one; they are made once each buffer has its place. */
+  use(reads: readonly Buffer[], writes: Buffer, steps: () => Step[]): void {
+    this.#uses.push({ reads, writes, steps });
+  }
+
+  reshape(input: number, output: number): void {
+    const [from, to] = [this.buffer(plain(input)), this.buffer(plain(output))];
+    this.use([from], to, () => [{ kind: "reshape", from: regionOf(from), to: regionOf(to) }]);
+  }
+
+  sweep(layer: WindowLayer): void {
+    const [input, output] = [this.#shape(layer.input), this.#shape(layer.output)];
+    const taps = tapsOf(layer, input, output);
+    const source = this.#sourceOf(layer);
+    const whole = this.#sources.get(keyOf(source)) ?? source;
+    const [from, to] = [this.buffer(source), this.buffer(plain(layer.output))];
+    const residual = layer.residual === undefined ? undefined : this.buffer(plain(layer.residual));
+    const offsets = offsetsOf(layer.depth, taps, whole, from.geometry, input);
+    const list = { layer, offsets, plane: 4 * from.geometry.plane, unroll: unrollOf(offsets.length, output) };
+    this.#lists.push(list);
+    this.use(residual === undefined ? [from] : [from, residual], to, () => {
+      const [start, listEnd] = this.#starts.get(list) ?? [0, 0];
+      const { kind, relu } = layer;
+      const views = { input: regionOf(from), output: regionOf(to), residual: residual && regionOf(residual) };
+      const [channels, height, width] = output;
+      return [{ kind, relu, channels, height, width, ...views, list: start, listEnd, unroll: list.unroll }];
+    });
+  }
+
+  /** Gives buffers and lists their places. */
+  finish(result: number): Plan {
+    const last = this.buffer(plain(result));
+    const { bytes: activations, places } = place(this.#uses, last);
+    checkBytes(activations);
+    let bytes = activations;
+    for (const list of this.#lists) {
+      const end = bytes + listBytes(list);
+      this.#starts.set(list, [bytes, end]);
+      bytes = aligned(end);
+      checkBytes(bytes);
+    }
+    return {
+      steps: this.#uses.flatMap(({ steps }) => steps()),
+      input: regionOf(this.buffer(plain(0))),
+      result: regionOf(last),
+      bytes,
+      filled: places.filter(({ fill }) => fill !== 0),
+      lists: [...this.#starts].map(([list, [start]]) => [list, start] as const),
+    };
+  }
+}
+
+/** How many terms are summed before they meet their accumulator, whose additions wait for each other. */
+function unrollOf(terms: number, [, height, width]: Shape): number {
+  if (terms === 1) return 1;
+  return height * vectorsOf(width) <= 4 ? 4 : 2;
+}
+
+function regionOf({ geometry: { shape, row, plane, origin }, base }: Buffer): Region {
+  const [channels, height, width] = shape;
+  const view: View = { base: base + 4 * origin, row: 4 * row, plane: 4 * plane };
+  return { channels, height, width, ...view };
+}

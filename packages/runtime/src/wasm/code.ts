@@ -1,0 +1,96 @@
+import { f32Bytes, signed, unsigned } from "./leb128.js";
+
+/** The types that our functions compute with. */
+export type ValueType = "i32" | "v128";
+
+/** Instructions that leave one value of a type on the stack. */
+export interface Expr<T extends ValueType> {
+  readonly type: T;
+  readonly code: readonly number[];
+}
+
+/** Instructions that leave nothing on the stack. */
+export type Statement = readonly number[];
+
+/** A parameter or a variable of a function. */
+export interface Local<T extends ValueType> extends Expr<T> {
+  set(value: Expr<T>): Statement;
+}
+
+const SIMD = 0xfd;
+
+/** Alignment hints, as powers of two: all that we load and store lies at whole floats. */
+const FLOAT = 2;
+
+function expr<T extends ValueType>(type: T, ...parts: readonly (number | readonly number[])[]): Expr<T> {
+  return { type, code: parts.flat() };
+}
+
+/** Local number `index` of a function. */
+export function local<T extends ValueType>(type: T, index: number): Local<T> {
+  const number = unsigned(index);
+  return { type, code: [0x20, ...number], set: (value) => [...value.code, 0x21, ...number] };
+}
+
+/** Instructions on 32-bit integers; addresses are those of bytes. */
+export const i32 = {
+  const: (value: number) => expr("i32", 0x41, signed(value)),
+  add: (a: Expr<"i32">, b: Expr<"i32">) => expr("i32", a.code, b.code, 0x6a),
+  /** a < b, both unsigned. */
+  less: (a: Expr<"i32">, b: Expr<"i32">) => expr("i32", a.code, b.code, 0x49),
+  load: (address: Expr<"i32">, offset = 0) => expr("i32", address.code, 0x28, FLOAT, unsigned(offset)),
+};
+
+/** Instructions on four 32-bit floats, or on the bits of them. */
+export const v128 = {
+  /** The four 32-bit words given. */
+  const: (words: readonly number[]) => expr("v128", SIMD, 0x0c, [...new Uint8Array(Uint32Array.from(words).buffer)]),
+  /** One float, four times. */
+  splat: (value: number) => {
+    const bytes = f32Bytes(value);
+    return expr("v128", SIMD, 0x0c, bytes, bytes, bytes, bytes);
+  },
+  load: (address: Expr<"i32">, offset = 0) => expr("v128", address.code, SIMD, 0x00, FLOAT, unsigned(offset)),
+  loadSplat: (address: Expr<"i32">, offset = 0) => expr("v128", address.code, SIMD, 0x09, FLOAT, unsigned(offset)),
+  store: (address: Expr<"i32">, value: Expr<"v128">, offset = 0): Statement => [
+    ...address.code,
+    ...value.code,
+    SIMD,
+    0x0b,
+    FLOAT,
+    ...unsigned(offset),
+  ],
+  /** The vector with one lane loaded anew. */
+  loadLane: (address: Expr<"i32">, vector: Expr<"v128">, lane: number, offset = 0) =>
+    expr("v128", address.code, vector.code, SIMD, 0x56, FLOAT, unsigned(offset), lane),
+  /** a's floats 0 and 2, then b's. */
+  even: (a: Expr<"v128">, b: Expr<"v128">) =>
+    expr(
+      "v128",
+      a.code,
+      b.code,
+      SIMD,
+      0x0d,
+      [0, 8, 16, 24].flatMap((byte) => [byte, byte + 1, byte + 2, byte + 3]),
+    ),
+  and: (a: Expr<"v128">, b: Expr<"v128">) => expr("v128", a.code, b.code, SIMD, 0x4e),
+  add: (a: Expr<"v128">, b: Expr<"v128">) => expr("v128", a.code, b.code, SIMD, unsigned(0xe4)),
+  mul: (a: Expr<"v128">, b: Expr<"v128">) => expr("v128", a.code, b.code, SIMD, unsigned(0xe6)),
+  /** a < b ? b : a: one instruction of the processor, where `max` with its rules for NaN takes several. */
+  max: (a: Expr<"v128">, b: Expr<"v128">) => expr("v128", a.code, b.code, SIMD, unsigned(0xeb)),
+};
+
+/** Adds to a variable. */
+export function step(variable: Local<"i32">, by: number): Statement {
+  return variable.set(i32.add(variable, i32.const(by)));
+}
+
+/** Runs the body, and again for as long as the condition then holds. */
+export function doWhile(body: readonly Statement[], condition: Expr<"i32">): Statement {
+  return [0x03, 0x40, ...body.flat(), ...condition.code, 0x0d, 0x00, 0x0b];
+}
+
+/** Runs the body if the condition holds. */
+export function when(condition: Expr<"i32">, body: readonly Statement[]): Statement {
+  return [...condition.code, 0x04, 0x40, ...body.flat(), 0x0b];
+}
