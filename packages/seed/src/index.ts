@@ -25,6 +25,7 @@ export { isPab, type PartSizes, pabPartSizes } from "./pab/container.js";
 export { decodePab, decodingSteps, describePab } from "./pab/decode.js";
 export type { Description, MaskedBy, Provenance, StoredAs, TensorDescription, TestResult } from "./pab/description.js";
 export { encodePab, growsFromSeed } from "./pab/encode.js";
+export { measurePab, type PabMeasure, type TensorBits } from "./pab/measure.js";
 export type { PabNetwork, PabTensor } from "./pab/network.js";
 export { assertInteger, checkSeed } from "./random/check.js";
 export { fillByInversion, openUniform01, permutation } from "./random/distributions.js";

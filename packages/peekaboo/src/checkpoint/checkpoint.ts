@@ -31,6 +31,16 @@ export async function writePruned(
   await writeFileInBackground(path, new CheckpointContents(stateOf(network), metadata));
 }
 
+/** Writes a trained network without its optimisers. */
+export async function writeNetwork(
+  path: string,
+  network: Network,
+  config: TrainConfig,
+  progress: Progress,
+): Promise<void> {
+  await writeFileInBackground(path, new CheckpointContents(stateOf(network), metadataOf(network, config, progress)));
+}
+
 /** What learns in a run. */
 export interface Learning {
   readonly network: Network;

@@ -1,4 +1,5 @@
 import { printable } from "@peekaboo/files/errors";
+import { measurePab } from "@peekaboo/seed";
 import type { Command } from "commander";
 import type { InspectReport } from "../checkpoint/inspect.js";
 import type { PruningConfig } from "../config/config.js";
@@ -6,22 +7,29 @@ import { trainOptions } from "../config/options.js";
 import { formatBytes, formatCount, formatPercent } from "../console/format.js";
 import type { Io } from "../console/io.js";
 import { aligned } from "../console/table.js";
+import { isPabFile, readPab } from "../pab/read-pab.js";
 import { minKeptInWords } from "../pruning/min-kept.js";
 import { thinLayersInWords } from "../runs/thin-layers.js";
 import { addFlags, givenFlags } from "./flags.js";
 import { inWords } from "./in-words.js";
+import { formatPabReport, pabForPrograms } from "./inspect-pab.js";
 import { subcommand } from "./subcommand.js";
 
 const options = { json: { ...trainOptions.json, help: "Prints the report as one line of JSON." } };
 
 /** Adds `peekaboo inspect FILE`. */
 export function addInspect(program: Command, io: Io): void {
-  const command = subcommand(program, "inspect <file>", "Show what a checkpoint holds");
+  const command = subcommand(program, "inspect <file>", "Show what a checkpoint or a .pab file holds");
   addFlags(command, options);
   command.action(async (file: string) => {
+    const json = givenFlags(command, options).has(options.json);
+    if (isPabFile("inspect", file)) {
+      const measure = readPab("inspect", file, measurePab);
+      io.stdout.write(json ? `${JSON.stringify(pabForPrograms(file, measure))}\n` : formatPabReport(file, measure));
+      return;
+    }
     const { inspectFile } = await import("../checkpoint/inspect.js");
     const report = inspectFile(file);
-    const json = givenFlags(command, options).has(options.json);
     io.stdout.write(json ? `${JSON.stringify(report)}\n` : formatReport(report));
   });
 }

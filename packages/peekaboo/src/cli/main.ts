@@ -7,6 +7,7 @@ import { writtenOut } from "./abbreviations.js";
 import { addData } from "./data.js";
 import { addEvaluate } from "./evaluate.js";
 import { addExport } from "./export.js";
+import { addImport } from "./import.js";
 import { addInspect } from "./inspect.js";
 import { addModels } from "./models.js";
 import { addPrune } from "./prune.js";
@@ -80,6 +81,7 @@ function createProgram(argv: () => readonly string[], io: Io, exit: (status: num
   addEvaluate(program, io);
   addInspect(program, io);
   addExport(program, io);
+  addImport(program, io);
   addModels(program, io);
   addData(program, io);
   return program;

@@ -32,6 +32,8 @@ export interface PabOptions {
 /** The parts of a description that a network itself gives, and its tensors. */
 export interface PabContents extends Pick<Description, "graph" | "tensors" | "seed" | "init"> {
   readonly values: ReadonlyMap<string, PabTensor>;
+  /** The initial weights, as far as they were drawn. */
+  readonly initial: ReadonlyMap<string, Float32Array>;
   /** The convolutions whose weights don't follow from the seed: they were stored. */
   readonly stored: readonly string[];
 }
@@ -48,11 +50,13 @@ export function pabOf(network: Network, options: PabOptions): PabContents {
     const graph = withInputScales(traced.graph, scaledLayers(network));
     const values = scope(() => effectiveValues(network, norms));
     const named = new Set(graph.nodes.flatMap(namesIn));
-    const described = [...values].filter(([name]) => named.has(name)).map((entry) => describe(entry, network, options));
+    const initial = new Map<string, Float32Array>();
+    const used = [...values].filter(([name]) => named.has(name));
+    const described = used.map((entry) => describe(entry, network, options, initial));
     const stored = described
       .filter(({ shape, stored: as }) => shape.length === 4 && as !== "signs")
       .map(({ name }) => name);
-    return { graph, seed: options.seed, init: options.init, tensors: described, values, stored };
+    return { graph, seed: options.seed, init: options.init, tensors: described, values, initial, stored };
   } finally {
     twin.dispose();
   }
@@ -150,12 +154,18 @@ function toArray(tensor: Tensor | undefined, name: string): Float32Array {
   return Float32Array.from(tensor.to({ device: "cpu" }).toFloat32Array());
 }
 
-function describe([name, tensor]: [string, PabTensor], network: Network, options: PabOptions): TensorDescription {
+function describe(
+  [name, tensor]: [string, PabTensor],
+  network: Network,
+  options: PabOptions,
+  initial: Map<string, Float32Array>,
+): TensorDescription {
   const { shape, mask } = tensor;
   const layer = network.prunable().get(name);
   const isConvolution = shape.length === 4;
   const init = layer instanceof MaskedConv2d || isConvolution ? options.init : "standard";
-  const seeded = isConvolution && growsFromSeed(tensor, initialiseWeight(init, options.seed, name, shape));
+  if (isConvolution) initial.set(name, initialiseWeight(init, options.seed, name, shape));
+  const seeded = isConvolution && growsFromSeed(tensor, initial.get(name) ?? new Float32Array());
   if (isConvolution && !seeded && options.seedOnly === true) throw notFromSeed(name, options.seed);
   const masked: MaskedBy = mask === null ? "all" : (options.masks ?? "model");
   const stored: StoredAs = seeded ? "signs" : options.float32 === true ? "float32" : "float16";

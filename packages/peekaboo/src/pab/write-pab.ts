@@ -46,9 +46,9 @@ export function encodeNetwork(
     float32,
     seedOnly,
   });
-  const { values, stored, ...parts } = contents;
+  const { values, initial, stored, ...parts } = contents;
   if (stored.length > 0 && config.optimizer === "SGD") throw trainedBySgd(name, stored);
-  return { bytes: encodePab({ ...parts, ...describe(source) }, values), stored };
+  return { bytes: encodePab({ ...parts, ...describe(source) }, values, initial), stored };
 }
 
 function describe({

@@ -2,13 +2,15 @@ import { NAT } from "./logistic.js";
 import { MAX_BIAS, MAX_ROW, MAX_SLOPE, type MaskParameters, type MaskShape, ROW_UNIT } from "./mask-model.js";
 
 /** Weights looked at while the fit is still rough. */
-const SAMPLE = 200_000;
+const SAMPLE = 100_000;
 /** Log-odds beyond which a weight that is as expected teaches nothing. */
 const CERTAIN = 14;
 /** What a parameter's square costs: it holds back parameters that hardly help, since each has to be stored. */
 const PENALTY = 0.001;
 const ROUGH_ROUNDS = 25;
 const FINE_ROUNDS = 12;
+/** A round that changes less ends the fit. */
+const SETTLED = 0.003;
 /** Slopes are stored in 64ths and biases in 16ths of a nat. */
 const SLOPES = 64;
 const BIASES = 16;
@@ -34,9 +36,9 @@ export function fitMask(mask: Uint8Array, logs: Int32Array, shape: MaskShape): M
   const fit = new Fit(shape);
   const rough = sampleOf(mask, logs, shape, Math.max(1, Math.ceil(mask.length / SAMPLE)));
   fit.begin(rough);
-  for (let round = 0; round < ROUGH_ROUNDS; round++) fit.improve(rough);
+  fit.improveUntilSettled(rough, ROUGH_ROUNDS);
   const fine = fit.uncertain(mask, logs, shape);
-  for (let round = 0; round < FINE_ROUNDS; round++) fit.improve(fine);
+  fit.improveUntilSettled(fine, FINE_ROUNDS);
   return fit.rounded(fine);
 }
 
@@ -44,8 +46,7 @@ export function fitMask(mask: Uint8Array, logs: Int32Array, shape: MaskShape): M
 function sampleOf(mask: Uint8Array, logs: Int32Array, [, inputs, size]: MaskShape, step: number): Sample {
   let stride = step;
   while (stride > 1 && greatestCommonDivisor(stride, inputs * size) > 1) stride += 1;
-  const picked: number[] = [];
-  for (let n = 0; n < mask.length; n += stride) picked.push(n);
+  const picked = Int32Array.from({ length: Math.ceil(mask.length / stride) }, (_, i) => i * stride);
   return gather(mask, logs, [0, inputs, size], picked);
 }
 
@@ -53,18 +54,19 @@ function greatestCommonDivisor(a: number, b: number): number {
   return b === 0 ? a : greatestCommonDivisor(b, a % b);
 }
 
-function gather(mask: Uint8Array, logs: Int32Array, [, inputs, size]: MaskShape, picked: readonly number[]): Sample {
+function gather(mask: Uint8Array, logs: Int32Array, [, inputs, size]: MaskShape, picked: Int32Array): Sample {
   const count = picked.length;
   const [row, column, kernel] = [new Int32Array(count), new Int32Array(count), new Int32Array(count)];
   const [log, kept] = [new Float64Array(count), new Uint8Array(count)];
-  picked.forEach((n, i) => {
+  for (let i = 0; i < count; i++) {
+    const n = picked[i] ?? 0;
     const place = Math.floor(n / size);
     row[i] = Math.floor(place / inputs);
     column[i] = place % inputs;
     kernel[i] = n % size;
     log[i] = (logs[n] ?? 0) / 1024;
     kept[i] = mask[n] ?? 0;
-  });
+  }
   return { count, row, column, kernel, log, kept };
 }
 
@@ -85,6 +87,7 @@ class Group {
 class Fit {
   #slope = 1;
   #threshold = 0;
+  #buffer = new Float64Array();
   readonly #rows: Group;
   readonly #columns: Group;
   readonly #kernel: Group;
@@ -124,26 +127,43 @@ class Fit {
     ];
   }
 
-  #logOdds({ row, column, kernel, log }: Sample, n: number): number {
-    const rows = this.#rows.shift[row[n] ?? 0] ?? 0;
-    const columns = this.#columns.shift[column[n] ?? 0] ?? 0;
-    const places = this.#kernel.shift[kernel[n] ?? 0] ?? 0;
-    return this.#slope * ((log[n] ?? 0) + rows + columns + places - this.#threshold);
+  /** The log-odds of a sample's weights. */
+  #logOdds({ count, row, column, kernel, log }: Sample): Float64Array {
+    const [rows, columns, places] = [this.#rows.shift, this.#columns.shift, this.#kernel.shift];
+    const [slope, threshold] = [this.#slope, this.#threshold];
+    const out = this.#buffer.length < count ? new Float64Array(count) : this.#buffer;
+    this.#buffer = out;
+    for (let n = 0; n < count; n++) {
+      const shift = (rows[row[n] ?? 0] ?? 0) + (columns[column[n] ?? 0] ?? 0) + (places[kernel[n] ?? 0] ?? 0);
+      out[n] = slope * ((log[n] ?? 0) + shift - threshold);
+    }
+    return out;
   }
 
-  /** One of Newton's steps for the slope and the threshold, then for each group. */
-  improve(sample: Sample): void {
-    this.#improveLine(sample);
-    for (const [group, index] of this.#groups(sample)) {
-      if (group.length > 1) this.#improveGroup(sample, group, index);
+  /** Improves all, round by round, until the sum of what is uncertain hardly changes any more. */
+  improveUntilSettled(sample: Sample, rounds: number): void {
+    for (let round = 0, before = 0; round < rounds; round++) {
+      const uncertain = this.#improve(sample);
+      if (Math.abs(uncertain - before) < SETTLED * uncertain) return;
+      before = uncertain;
     }
   }
 
+  /** One of Newton's steps for the slope and the threshold, then for each group; returns the sum of all p (1 - p). */
+  #improve(sample: Sample): number {
+    const uncertain = this.#improveLine(sample);
+    for (const [group, index] of this.#groups(sample)) {
+      if (group.length > 1) this.#improveGroup(sample, group, index);
+    }
+    return uncertain;
+  }
+
   /** @param stored the groups' parts of the log-odds are fixed by now; else they grow with the slope */
-  #improveLine(sample: Sample, stored = false): void {
+  #improveLine(sample: Sample, stored = false): number {
+    const odds = this.#logOdds(sample);
     let [g0, g1, h00, h01, h11] = [0, 0, PENALTY, 0, PENALTY];
     for (let n = 0; n < sample.count; n++) {
-      const x = this.#logOdds(sample, n);
+      const x = odds[n] ?? 0;
       if (Math.abs(x) > CERTAIN && x > 0 === (sample.kept[n] === 1)) continue;
       const p = 1 / (1 + Math.exp(-x));
       const distance = stored ? (sample.log[n] ?? 0) - this.#threshold : x / this.#slope;
@@ -156,20 +176,22 @@ class Fit {
     }
     g1 -= PENALTY * this.#slope;
     const determinant = h00 * h11 - h01 * h01;
-    if (!(determinant > 1e-12)) return;
+    if (!(determinant > 1e-12)) return h00;
     const bias = bounded((h11 * g0 - h01 * g1) / determinant, 4);
     const steeper = bounded((h00 * g1 - h01 * g0) / determinant, Math.max(1, 0.5 * this.#slope));
     const before = this.#slope;
     this.#slope = Math.max(1 / SLOPES, Math.min(MAX_SLOPE / SLOPES, before + steeper));
     this.#threshold -= bias / this.#slope;
     if (stored) for (const { shift } of [this.#rows, this.#columns, this.#kernel]) rescale(shift, before / this.#slope);
+    return h00;
   }
 
   #improveGroup(sample: Sample, { shift, gradient, curvature, length }: Group, index: Int32Array): void {
+    const odds = this.#logOdds(sample);
     gradient.fill(0);
     curvature.fill(0);
     for (let n = 0; n < sample.count; n++) {
-      const x = this.#logOdds(sample, n);
+      const x = odds[n] ?? 0;
       if (Math.abs(x) > CERTAIN && x > 0 === (sample.kept[n] === 1)) continue;
       const p = 1 / (1 + Math.exp(-x));
       const i = index[n] ?? 0;
@@ -202,7 +224,7 @@ class Fit {
         }
       }
     }
-    return gather(mask, logs, shape, picked);
+    return gather(mask, logs, shape, Int32Array.from(picked));
   }
 
   /** The parameters as they are stored; the line is fitted once more to what rounding left of the others. */

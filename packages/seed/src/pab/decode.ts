@@ -30,12 +30,14 @@ export function describePab(bytes: Uint8Array): Description {
 
 /**
  * A network from the bytes of a .pab file: the same bits on every engine.
+ * @param onTensor is called before each tensor and after the last
  * @throws {UserError} when they are none, damaged, or stand for more than a file of that length can.
  */
-export function decodePab(bytes: Uint8Array, watch?: Watch): PabNetwork {
+export function decodePab(bytes: Uint8Array, watch?: Watch, onTensor?: () => void): PabNetwork {
   const steps = decodingSteps(bytes, watch);
   for (;;) {
     const { done, value } = steps.next();
+    onTensor?.();
     if (done === true) return value;
   }
 }

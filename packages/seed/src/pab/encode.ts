@@ -23,10 +23,15 @@ const MAX_FLOAT16 = 65504;
 /**
  * The bytes of a .pab file.
  * @param tensors all that the description lists: values as they take effect, zeros where a mask cuts
+ * @param initial the initial weights of tensors, as far as they are at hand: what is missing is drawn again
  * @throws {UserError} when a tensor isn't what its description says: signs of other weights than the seed gives, a mask that
  * doesn't follow from the seed, a number that float16 doesn't hold; and when the graph doesn't fit the tensors.
  */
-export function encodePab(description: Description, tensors: ReadonlyMap<string, PabTensor>): Uint8Array {
+export function encodePab(
+  description: Description,
+  tensors: ReadonlyMap<string, PabTensor>,
+  initial: ReadonlyMap<string, Float32Array> = new Map(),
+): Uint8Array {
   const shapes = new Map(description.tensors.map((tensor) => [tensor.name, tensor]));
   shapesOf(description.graph, shapes);
   const coders = {
@@ -36,7 +41,7 @@ export function encodePab(description: Description, tensors: ReadonlyMap<string,
     numbers: new RangeEncoder(),
   };
   codeText(coders.text, new TextEncoder().encode(formatDescription(description)), Number.MAX_SAFE_INTEGER);
-  const writer = new TensorWriter(description, coders);
+  const writer = new TensorWriter(description, coders, initial);
   for (const tensor of description.tensors) {
     const given = tensors.get(tensor.name);
     if (given === undefined) throw refused(tensor.name, "a tensor of the network", "none");
@@ -72,8 +77,15 @@ class TensorWriter {
   readonly #numbers: FloatCoder;
   readonly #kinds: ReadonlyMap<string, number>;
 
-  constructor(description: Description, coders: Record<"masks" | "signs" | "numbers", BitCoder>) {
+  readonly #initial: ReadonlyMap<string, Float32Array>;
+
+  constructor(
+    description: Description,
+    coders: Record<"masks" | "signs" | "numbers", BitCoder>,
+    initial: ReadonlyMap<string, Float32Array>,
+  ) {
     this.#description = description;
+    this.#initial = initial;
     this.#masks = new MaskCoder(coders.masks);
     this.#signs = new SignCoder(coders.signs);
     this.#numbers = new FloatCoder(coders.numbers, FLOAT_KINDS);
@@ -85,7 +97,8 @@ class TensorWriter {
     if (shape.join() !== given.shape.join())
       throw refused(name, `the shape [${shape.join()}]`, `[${given.shape.join()}]`);
     if ((given.mask === null) !== (tensor.mask === "all")) throw refused(name, "a mask as it is described", "another");
-    const initial = needsWeights(tensor) ? initialiseWeight(init, this.#description.seed, name, shape) : null;
+    const draw = () => this.#initial.get(name) ?? initialiseWeight(init, this.#description.seed, name, shape);
+    const initial = needsWeights(tensor) ? draw() : null;
     if (given.mask !== null) this.#writeMask(tensor, given.mask, initial);
     if (stored !== "signs") {
       this.#writeValues(tensor, given);
@@ -94,7 +107,8 @@ class TensorWriter {
     if (initial === null || !growsFromSeed(given, initial))
       throw refused(name, `the weights that seed ${this.#description.seed} gives, but for their signs`, "others");
     const kept = given.mask ?? new Uint8Array(given.data.length).fill(1);
-    const signs = Uint8Array.from(given.data, (value, i) => (kept[i] === 0 ? 0 : value < 0 ? 2 : 1));
+    const signs = new Uint8Array(kept.length);
+    for (let i = 0; i < signs.length; i++) if (kept[i] === 1) signs[i] = (given.data[i] ?? 0) < 0 ? 2 : 1;
     this.#signs.signs(signs, kept, kernelSize(shape));
   }
 

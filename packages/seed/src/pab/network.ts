@@ -15,10 +15,3 @@ export interface PabNetwork {
   readonly tensors: ReadonlyMap<string, PabTensor>;
   readonly sizes: PartSizes;
 }
-
-/** The bits that a tensor takes in a file. */
-export interface TensorBits {
-  readonly mask: number;
-  readonly signs: number;
-  readonly numbers: number;
-}

@@ -41,3 +41,38 @@ export function philox4x32(counter: Uint32Array, key: Uint32Array, out: Uint32Ar
   out[2] = c2;
   out[3] = c3;
 }
+
+/**
+ * Fills `out`, a whole number of blocks, with those of one counter after the other; the counter's lower half counts on. The same
+ * as {@link philox4x32} block by block, without a call for each.
+ */
+export function philoxFill(counter: Uint32Array, key: Uint32Array, out: Uint32Array): void {
+  const [first = 0, second = 0, third = 0, fourth = 0] = counter;
+  const [firstKey = 0, secondKey = 0] = key;
+  for (let at = 0, low = first, high = second; at < out.length; at += 4) {
+    let c0 = low | 0;
+    let c1 = high | 0;
+    let c2 = third | 0;
+    let c3 = fourth | 0;
+    let k0 = firstKey | 0;
+    let k1 = secondKey | 0;
+    for (let round = 0; round < ROUNDS; round++) {
+      const high0 = multiplyHigh(MULTIPLIER_0, c0);
+      const high1 = multiplyHigh(MULTIPLIER_1, c2);
+      const low0 = Math.imul(MULTIPLIER_0, c0);
+      const low1 = Math.imul(MULTIPLIER_1, c2);
+      c0 = high1 ^ c1 ^ k0;
+      c1 = low1;
+      c2 = high0 ^ c3 ^ k1;
+      c3 = low0;
+      k0 = (k0 + WEYL_0) | 0;
+      k1 = (k1 + WEYL_1) | 0;
+    }
+    out[at] = c0;
+    out[at + 1] = c1;
+    out[at + 2] = c2;
+    out[at + 3] = c3;
+    low = (low + 1) >>> 0;
+    if (low === 0) high = (high + 1) >>> 0;
+  }
+}

@@ -1,6 +1,6 @@
 import { assertInteger, checkSeed } from "./check.js";
 import { fnv1a64 } from "./hash.js";
-import { philox4x32 } from "./philox.js";
+import { philox4x32, philoxFill } from "./philox.js";
 
 const WORDS_PER_BLOCK = 4;
 const TWO_32 = 0x1_0000_0000;
@@ -34,7 +34,13 @@ export class RandomStream {
   /** Fills `out` with the words `from`, `from` + 1, … of the stream. */
   fillUint32(out: Uint32Array, from = 0): void {
     assertInteger("from", from);
-    for (let i = 0; i < out.length; ) {
+    let whole = 0;
+    if (from % WORDS_PER_BLOCK === 0) {
+      whole = out.length - (out.length % WORDS_PER_BLOCK);
+      this.#count(from / WORDS_PER_BLOCK);
+      philoxFill(this.#counter, this.#key, out.subarray(0, whole));
+    }
+    for (let i = whole; i < out.length; ) {
       const block = Math.floor((from + i) / WORDS_PER_BLOCK);
       this.#encrypt(block);
       for (let lane = from + i - WORDS_PER_BLOCK * block; lane < WORDS_PER_BLOCK && i < out.length; lane++, i++) {
@@ -43,9 +49,13 @@ export class RandomStream {
     }
   }
 
-  #encrypt(block: number): void {
+  #count(block: number): void {
     this.#counter[0] = block % TWO_32;
     this.#counter[1] = Math.floor(block / TWO_32);
+  }
+
+  #encrypt(block: number): void {
+    this.#count(block);
     philox4x32(this.#counter, this.#key, this.#block);
   }
 }
