@@ -50,6 +50,7 @@ export const exportOptions = {
     flags: "--license <text>",
     kind: optional(text("a licence, e.g. CC-BY-4.0")),
     default: null,
+    defaultText: "none",
     help: "The licence that a .pab file tells.",
   }),
   data: option({
