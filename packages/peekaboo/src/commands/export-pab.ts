@@ -1,6 +1,6 @@
 import { dirname, join, parse } from "node:path";
 import { refuseUnwritable, writeFileAtomic } from "@peekaboo/files";
-import { type PartSizes, pabPartSizes } from "@peekaboo/seed";
+import { decodePab, type PartSizes, pabPartSizes } from "@peekaboo/seed";
 import { type LoadedNetwork, loadNetwork } from "../checkpoint/checkpoint.js";
 import { evaluateOptions, IMAGE_FOLDER } from "../config/options.js";
 import type { Guard } from "../console/interrupt.js";
@@ -61,15 +61,16 @@ export async function exportPab(
     await using sources = await testImages(loaded, options, { reporter, guard });
     const checkpoint = sources === null ? null : await test(loaded, sources, file, { reporter, guard });
     const classes = images.classes ?? Array.from({ length: images.numClasses }, (_, i) => `class ${i}`);
-    const known = checkpoint === null || sources === null ? {} : { checksums: await sources.checksums() };
-    const { bytes, stored } = encodeNetwork(
-      { network, config, name: file, classes, test: resultOf(checkpoint), license: options.license, ...known },
-      options,
-    );
+    const known = sources === null ? {} : { checksums: await sources.checksums() };
+    const source = { network, config, name: file, classes, license: options.license, ...known };
+    const encode = (tested: Evaluation | null) => encodeNetwork({ ...source, test: resultOf(tested) }, options);
+    const first = encode(checkpoint);
+    const own = sources === null ? null : await testBytes(output, first.bytes, sources, { reporter, guard });
+    // What the file tells is its own accuracy: rounding may have cost some.
+    const { bytes, stored } = own === null ? first : encode(own);
     await guard.check();
     writeFileAtomic(output, [bytes]);
-    const again = sources === null ? null : await testFile(output, sources, { reporter, guard });
-    const tests = checkpoint === null || again === null ? null : { checkpoint, file: again };
+    const tests = checkpoint === null || own === null ? null : { checkpoint, file: own };
     return { output, bytes: bytes.length, sizes: pabPartSizes(bytes), stored, tests };
   } finally {
     network.dispose();
@@ -77,7 +78,7 @@ export async function exportPab(
 }
 
 function resultOf(tested: Evaluation | null) {
-  return tested === null ? null : { accuracy: tested.accuracy, images: tested.images, loss: tested.loss };
+  return tested === null ? null : { accuracy: tested.accuracy, images: tested.images, loss: Number(tested.loss.toFixed(4)) };
 }
 
 /** The test images, if they are on this machine. */
@@ -96,14 +97,15 @@ async function testImages(
   return openSources({ ...own, workers: null, onBadImage: "skip" }, "cpu", { reporter, signal: guard.signal });
 }
 
-async function testFile(
-  path: string,
+async function testBytes(
+  name: string,
+  bytes: Uint8Array,
   sources: Sources,
   how: { reporter: Reporter; guard: Guard },
 ): Promise<Evaluation> {
-  const loaded = networkOfPab("export", path);
+  const loaded = networkOfPab("export", name, decodePab(bytes));
   try {
-    return await test(loaded, sources, path, how);
+    return await test(loaded, sources, name, how);
   } finally {
     loaded.network.dispose();
   }
