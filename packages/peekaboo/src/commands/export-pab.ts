@@ -78,7 +78,9 @@ export async function exportPab(
 }
 
 function resultOf(tested: Evaluation | null) {
-  return tested === null ? null : { accuracy: tested.accuracy, images: tested.images, loss: Number(tested.loss.toFixed(4)) };
+  return tested === null
+    ? null
+    : { accuracy: tested.accuracy, images: tested.images, loss: Number(tested.loss.toFixed(4)) };
 }
 
 /** The test images, if they are on this machine. */

@@ -7,7 +7,7 @@ import { IMAGE_ENDINGS, isImageName } from "../data/image-folder/formats.js";
 import { isPabFile, loadPab } from "../pab/read-pab.js";
 
 /** The name of standard input among the images. */
-export const STDIN = "-";
+const STDIN = "-";
 const OPERATION = "predict";
 /** More than any image that is decoded. */
 const MAX_STDIN = 2 ** 28;

@@ -1,5 +1,5 @@
 /** Probabilities are counted in 65536ths; none is 0 or 1. */
-export const PROBABILITY_BITS = 16;
+const PROBABILITY_BITS = 16;
 export const PROBABILITY_ONE = 1 << PROBABILITY_BITS;
 
 /** Codes bits: an encoder writes the one that it is given, a decoder returns the one that it reads. So a model is written once. */

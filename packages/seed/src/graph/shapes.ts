@@ -3,9 +3,9 @@ import { numel } from "@peekaboo/files/safetensors";
 import type { Graph, GraphNode, Pair, PoolNode, Shape } from "./graph.js";
 
 /** The most numbers that one value of a graph may have: a gigabyte of them would be no image's. */
-export const MAX_VALUE = 2 ** 27;
+const MAX_VALUE = 2 ** 27;
 /** The most multiplications that one image may take: a thousand times ResNet-50's. */
-export const MAX_WORK = 2 ** 42;
+const MAX_WORK = 2 ** 42;
 
 /** What {@link shapesOf} has to know of a tensor. */
 type Named = ReadonlyMap<string, { readonly shape: readonly number[] }>;
