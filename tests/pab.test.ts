@@ -57,7 +57,7 @@ describe("best.pab", () => {
     for (const name of names)
       expect(Buffer.from(after.get(name)?.data ?? []).equals(before.get(name)?.data ?? Buffer.of(1)), name).toBe(true);
     const again = join(folder, "again.pab");
-    expect(peekaboo("export", imported, "--format", "pab", "--output", again).status).toBe(0);
+    expect(peekaboo("export", imported, "--format", "pab", "--output", again, "--test-limit", "100").status).toBe(0);
     const parts = (file: string) => measurePab(readFileSync(file)).sizes;
     expect([parts(again).masks, parts(again).signs]).toEqual([parts(best).masks, parts(best).signs]);
     const trained = peekaboo(
@@ -124,7 +124,7 @@ describe("without libtorch", () => {
     );
     const { status, stdout, stderr } = withoutLibtorch("evaluate", demo, "--test-limit", "100", "--json");
     expect(status, stderr).toBe(0);
-    expect(JSON.parse(stdout)).toMatchObject({ arch: "PsgResNet18", dataset: "cifar10", images: 100, accuracy: 66 });
+    expect(JSON.parse(stdout)).toMatchObject({ arch: "PsgResNet18", dataset: "cifar10", images: 100, accuracy: 62 });
   });
 
   it("an image that can't be read doesn't keep predict from the others, and is told", () => {
@@ -174,9 +174,9 @@ describe("export --format pab", () => {
   it("doesn't replace a file unasked", () => {
     mkdirSync(join(folder, "copy"));
     copyFileSync(join(run, "best.safetensors"), join(folder, "copy", "best.safetensors"));
-    const args = ["export", join(folder, "copy", "best.safetensors"), "--format", "pab"];
+    const args = ["export", join(folder, "copy", "best.safetensors"), "--format", "pab", "--test-limit", "200"];
     expect(peekaboo(...args).status).toBe(0);
     expect(peekaboo(...args).stderr).toContain("which is there already");
-    expect(peekaboo(...args, "--force", "--float32").stdout).toContain("On 10,000 test images: accuracy");
+    expect(peekaboo(...args, "--force", "--float32").stdout).toContain("On 200 test images: accuracy");
   });
 });

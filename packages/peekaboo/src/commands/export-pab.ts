@@ -25,6 +25,8 @@ export interface ExportPabOptions {
   license: string | null;
   data: string | null;
   dataFolder: string | null;
+  /** How many of the test images; null: all. */
+  testLimit: number | null;
   threads: number | null;
 }
 
@@ -86,7 +88,7 @@ function resultOf(tested: Evaluation | null) {
 /** The test images, if they are on this machine. */
 async function testImages(
   { config, images }: LoadedNetwork,
-  { data, dataFolder }: Pick<ExportPabOptions, "data" | "dataFolder">,
+  { data, dataFolder, testLimit }: Pick<ExportPabOptions, "data" | "dataFolder" | "testLimit">,
   { reporter, guard }: { reporter: Reporter; guard: Guard },
 ): Promise<Sources | null> {
   const isFolder = config.dataset === IMAGE_FOLDER;
@@ -95,7 +97,7 @@ async function testImages(
   );
   const folder = data ?? (isFolder ? existingFolder(images) : null);
   if (folder === null && !cached) return null;
-  const own = { ...config, data: folder, dataFolder, trainLimit: null, testLimit: null };
+  const own = { ...config, data: folder, dataFolder, trainLimit: null, testLimit };
   return openSources({ ...own, workers: null, onBadImage: "skip" }, "cpu", { reporter, signal: guard.signal });
 }
 

@@ -58,5 +58,6 @@ export const exportOptions = {
     help: "The test images, to compare the .pab file with the checkpoint on, where they aren't in the cache.",
   }),
   dataFolder: data.dataFolder,
+  testLimit: data.testLimit,
   threads: run.threads,
 };
