@@ -24,7 +24,7 @@ export interface Prediction extends Guess {
 }
 
 /** How long loading may keep a page or a server from anything else, in milliseconds. */
-const TURN = 12;
+const TURN = 30;
 const BEST = 5;
 
 /**
