@@ -16,9 +16,11 @@ const PRIMER = `{"network":"PsgResNet18","input":[3,32,32],"mean":[0.4914,0.4822
 
 /** Predicts each bit of a byte from the bytes before. Source: Mahoney's context mixing, as in lpaq. */
 class ByteModel {
-  readonly #tables = ORDERS.map(() => new AdaptiveBits(SLOTS, 120));
+  readonly #contexts = new AdaptiveBits(ORDERS.length * SLOTS, 120);
   readonly #mixer = new Mixer(ORDERS.length, 256, RATE);
   readonly #slots = new Int32Array(ORDERS.length);
+  /** The context of each prediction of the next bit. */
+  readonly #places = new Int32Array(ORDERS.length);
   readonly #history = new Uint8Array(8);
 
   code(coder: BitCoder, byte: number): number {
@@ -36,11 +38,15 @@ class ByteModel {
   }
 
   #bit(coder: BitCoder, node: number, bit: number): number {
-    const slot = (i: number) => ((this.#slots[i] ?? 0) + Math.imul(node, 0x9e3779b1)) >>> 16;
-    for (const [i, table] of this.#tables.entries()) this.#mixer.add(i, table.probability(slot(i)));
+    const spread = Math.imul(node, 0x9e3779b1);
+    for (let i = 0; i < ORDERS.length; i++) {
+      const place = i * SLOTS + (((this.#slots[i] ?? 0) + spread) >>> 16);
+      this.#places[i] = place;
+      this.#mixer.add(i, this.#contexts.probability(place));
+    }
     const read = coder.code(bit, this.#mixer.mix(node));
     this.#mixer.update(read);
-    for (const [i, table] of this.#tables.entries()) table.update(slot(i), read);
+    for (let i = 0; i < ORDERS.length; i++) this.#contexts.update(this.#places[i] ?? 0, read);
     return read;
   }
 }
