@@ -7,7 +7,8 @@ import type { Dataset } from "../data/dataset.js";
 import { decodeImage } from "../data/image-folder/decode.js";
 import { imagePath, scanImageFolder } from "../data/image-folder/scan.js";
 import { findSource } from "../data/sets/sources.js";
-import { existingFolder, refuseOtherImages } from "../runs/recorded-images.js";
+import { findImageFolder, refuseOtherImages } from "../runs/recorded-images.js";
+import { setting } from "../setting.js";
 import type { Reporter } from "../training/reporter.js";
 import type { FileEvaluation } from "./evaluate-file.js";
 import { openData } from "./open-data.js";
@@ -43,7 +44,7 @@ export async function evaluatePab(
   const recorded = { path: file, config, numClasses: classes.length, classes, imageShape: graph.input, folder: null };
   const images =
     config.dataset === IMAGE_FOLDER
-      ? await folderImages(options.data ?? existingFolder(recorded) ?? config.data ?? "", graph.input)
+      ? await folderImages(options.data ?? findImageFolder(recorded, `give it by ${setting("data")}`), graph.input)
       : datasetImages(await openData({ ...config, ...options }, { reporter, signal: guard.signal }), graph.input);
   refuseOtherImages(recorded, { ...images, imageShape: [...images.imageShape] }, { operation: "evaluate" });
   const count = Math.min(images.count, options.testLimit ?? images.count);

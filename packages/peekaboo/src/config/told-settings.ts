@@ -1,4 +1,6 @@
+import { basename, resolve } from "node:path";
 import { parseConfig, type TrainConfig } from "./config.js";
+import { IMAGE_FOLDER } from "./options.js";
 
 /** Where things lie on a machine and how it computes: nothing of it belongs to a network that goes elsewhere. */
 const LOCAL = [
@@ -27,7 +29,12 @@ type Json = Readonly<Record<string, unknown>>;
  * The settings that a network is known by, as JSON: those that differ from their defaults, `parseConfig` adding the rest.
  */
 export function toldSettings(config: TrainConfig): Json {
-  return differences(config as unknown as Json, parseConfig({}) as unknown as Json, LOCAL);
+  const told = differences(config as unknown as Json, parseConfig({}) as unknown as Json, LOCAL);
+  // Of an image folder its own name, without which the settings wouldn't be whole.
+  const { data } = config;
+  return data === null || config.dataset !== IMAGE_FOLDER
+    ? told
+    : { ...told, data: basename(resolve(data)) || "images" };
 }
 
 function differences(own: Json, usual: Json, left: readonly string[] = []): Json {
