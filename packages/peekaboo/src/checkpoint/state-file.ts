@@ -11,6 +11,7 @@ import {
   type PickleDict,
   type PickleValue,
 } from "@peekaboo/pth/pickle";
+import { isPab } from "@peekaboo/seed";
 import { chooseState, type FoundState, type StateCandidate } from "./state-choice.js";
 
 const OPERATION = "load pretrained weights";
@@ -51,6 +52,10 @@ function tensorsOf(path: string, beginning: Uint8Array): StateCandidate {
 function readTensors(path: string, beginning: Uint8Array): Map<string, TensorEntry> {
   // A safetensors header follows its length of eight bytes.
   if (beginning[8] === "{".charCodeAt(0)) return readSafetensors(path).tensors;
+  if (isPab(beginning))
+    throw fault(path, "a checkpoint or a file of weights", "a .pab file").withRemedy(
+      "make a checkpoint of it by `peekaboo import`",
+    );
   throw fault(path, "a safetensors file or a .pth file that torch.save wrote", "neither");
 }
 

@@ -24,6 +24,7 @@ Example, a few minutes on two cores (npm run demo runs it):
       --tau 1e-5 --lr-schedule linear --bs 64 --epochs 3 --max-steps 2000 --msb-bits 8 \\
       --msb-bits-weight 8 --msb-bits-grad 16 --psg-threshold 1e-7 --psg-no-take-sign --psg-sparsify
   $ peekaboo inspect results/Peek-a-Boo/best.safetensors
+  $ peekaboo predict results/Peek-a-Boo/best.pab photo.jpg
 
 \`peekaboo COMMAND --help\` explains a command's flags. Of a long flag, as much will do as no other begins with.
 

@@ -1,12 +1,13 @@
 import { dirname, join, parse } from "node:path";
 import { refuseUnwritable, writeFileAtomic } from "@peekaboo/files";
 import { decodePab, type PartSizes, pabPartSizes } from "@peekaboo/seed";
-import { type LoadedNetwork, loadNetwork } from "../checkpoint/checkpoint.js";
+import type { LoadedNetwork } from "../checkpoint/checkpoint.js";
 import { evaluateOptions, IMAGE_FOLDER } from "../config/options.js";
 import type { Guard } from "../console/interrupt.js";
 import { datasetStatus } from "../data/dataset.js";
 import { refuseNonfinite } from "../models/first-nonfinite.js";
 import { networkOfPab } from "../pab/network-of-pab.js";
+import { openNetwork } from "../pab/open-network.js";
 import { encodeNetwork } from "../pab/write-pab.js";
 import { existingFolder } from "../runs/recorded-images.js";
 import type { Evaluation } from "../training/evaluation.js";
@@ -55,7 +56,7 @@ export async function exportPab(
   refuseOverwriting("export", file, output, options.force);
   refuseUnwritable("export", output);
   chooseThreads(options, reporter);
-  const loaded = loadNetwork(file);
+  const loaded = openNetwork("export", file);
   const { network, images } = loaded;
   try {
     refuseNonfinite(network.module.stateDict(), "export", file);
