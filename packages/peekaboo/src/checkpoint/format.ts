@@ -7,6 +7,7 @@ import type { ImageShape } from "../data/batch.js";
 import { issueInWords } from "../issue.js";
 import type { RecordedImages } from "../runs/recorded-images.js";
 import { verifyChecksums } from "./checksums.js";
+import { isPabFile } from "./pab-file.js";
 import { type Progress, progressSchema } from "./progress.js";
 
 /** The mark of a checkpoint's layout, in its metadata. */
@@ -53,6 +54,8 @@ export interface Checkpoint extends RecordedImages {
 
 /** Reads a checkpoint. @throws {UserError} when the file is none, or is damaged. */
 export function readCheckpoint(path: string): Checkpoint {
+  if (isPabFile("load checkpoint", path))
+    throw damaged(path, "a checkpoint", "a .pab file").withRemedy("make a checkpoint of it by `peekaboo import`");
   const file = readSafetensors(path);
   verifyChecksums(path, file);
   const { metadata, tensors } = file;

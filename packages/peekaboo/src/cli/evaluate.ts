@@ -1,10 +1,10 @@
 import type { Command } from "commander";
+import { isPabFile } from "../checkpoint/pab-file.js";
 import { evaluateOptions } from "../config/options.js";
 import { valuesFromFlags } from "../config/table.js";
 import { formatCount } from "../console/format.js";
 import { InterruptGuard } from "../console/interrupt.js";
 import type { Io } from "../console/io.js";
-import { isPabFile } from "../pab/read-pab.js";
 import { TerminalReporter } from "../report/terminal-reporter.js";
 import { addFlags, givenFlags } from "./flags.js";
 import { inWords } from "./in-words.js";

@@ -2,9 +2,9 @@ import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { printable, quoted, UserError } from "@peekaboo/files/errors";
 import { load, type Prediction, type Predictor } from "@peekaboo/runtime";
+import { isPabFile, loadPab } from "../checkpoint/pab-file.js";
 import { decodePixels, readImage } from "../data/image-folder/decode.js";
 import { IMAGE_ENDINGS, isImageName } from "../data/image-folder/formats.js";
-import { isPabFile, loadPab } from "../pab/read-pab.js";
 
 /** The name of standard input among the images. */
 const STDIN = "-";

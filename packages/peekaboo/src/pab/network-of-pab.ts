@@ -2,6 +2,7 @@ import { quoted, UserError } from "@peekaboo/files/errors";
 import { decodePab, initialiseWeight, type PabNetwork, type PabTensor } from "@peekaboo/seed";
 import { nn, ops, scope, Tensor } from "@peekaboo/torch";
 import { type LoadedNetwork, networkOptions } from "../checkpoint/checkpoint.js";
+import { readPab } from "../checkpoint/pab-file.js";
 import { BEGINNING } from "../checkpoint/progress.js";
 import { parseConfig, type TrainConfig } from "../config/config.js";
 import type { LatentScore } from "../layers/latent-score.js";
@@ -9,7 +10,6 @@ import { MaskedConv2d } from "../layers/masked-conv2d.js";
 import { Network } from "../models/network.js";
 import { graphOf } from "./graph-of.js";
 import { inputScale, scaledLayers, withInputScales } from "./pab-of.js";
-import { readPab } from "./read-pab.js";
 
 /** A BatchNorm's variance by which it divides by 1. */
 const unitVariance = (eps: number) => 1 - eps;
