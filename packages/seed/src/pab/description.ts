@@ -116,11 +116,11 @@ export function parseDescription(text: string): Description {
   const tensors = list(json.get("tensors"), "tensors", MAX_TENSORS).map((row) => tensorOf(row, init));
   if (new Set(tensors.map(({ name }) => name)).size !== tensors.length) throw wrong("tensors", "different names");
   return {
-    network: text_(json.get("network"), "network"),
+    network: label(json.get("network"), "network"),
     mean: numbers(json.get("mean"), "mean", channels),
     std: deviations(json.get("std"), channels),
     crop: cropOf(json.get("crop") ?? 1),
-    classes: list(json.get("classes"), "classes", MAX_CLASSES).map((name) => text_(name, "classes")),
+    classes: list(json.get("classes"), "classes", MAX_CLASSES).map((name) => label(name, "classes")),
     seed: whole(json.get("seed"), "seed", Number.MAX_SAFE_INTEGER),
     init,
     graph: { input, nodes: list(json.get("nodes"), "nodes", MAX_TENSORS).map(nodeOf) },
@@ -139,7 +139,7 @@ function tensorOf(row: unknown, common: InitMethod): TensorDescription {
   if (storedAs === "signs" && sizes.length < 2)
     throw wrong("a tensor's shape", "two sizes or more where it is stored by signs");
   return {
-    name: text_(name, "a tensor's name"),
+    name: label(name, "a tensor's name"),
     shape: sizes,
     stored: storedAs,
     mask: oneOf(
@@ -160,7 +160,7 @@ function nodeOf(row: unknown): GraphNode {
   const [first = 0, second] = inputs;
   if (inputs.length !== (op === "add" ? 2 : 1)) throw wrong("a node's inputs", "two of an addition, else one");
   const pair = (name: string, otherwise?: number) => pairOf(own.get(name) ?? otherwise, name);
-  const name = (key: string) => text_(own.get(key), key);
+  const name = (key: string) => label(own.get(key), key);
   const named = (key: string) => (own.get(key) === undefined ? {} : { [key]: name(key) });
   const one = [first] as const;
   switch (op) {
@@ -249,7 +249,7 @@ function numbers(value: unknown, what: string, count: number): number[] {
   throw wrong(what, `${count} numbers`);
 }
 
-function text_(value: unknown, what: string): string {
+function label(value: unknown, what: string): string {
   if (typeof value === "string" && value.length <= 1000) return value;
   throw wrong(what, "a text of at most 1,000 characters");
 }
