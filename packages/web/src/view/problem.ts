@@ -1,0 +1,26 @@
+import { PutAway } from "../thread.js";
+import { byId } from "./dom.js";
+
+const box = byId("problem", HTMLParagraphElement);
+
+/** Says what went wrong, in a sentence. */
+export function tell(sentence: string): void {
+  box.textContent = sentence;
+  box.hidden = false;
+}
+
+export function clearProblem(): void {
+  box.hidden = true;
+  box.textContent = "";
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Runs what a control started; what goes wrong is said, unless it was for a network that has been put away meanwhile. */
+export function guarded(what: string, action: () => Promise<void>): void {
+  action().catch((error: unknown) => {
+    if (!(error instanceof PutAway)) tell(`${what}: ${messageOf(error)}`);
+  });
+}
