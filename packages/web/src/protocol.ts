@@ -2,10 +2,12 @@
 import type { Guess, PixelImage } from "@peekaboo/runtime";
 import type { PartSizes, Shape, TestResult } from "@peekaboo/seed";
 
-/** A layer whose weights grow from the seed, or that is stored as it is. */
+/** The weights of a layer. */
 export interface LayerFacts {
   readonly name: string;
   readonly shape: readonly number[];
+  /** Whether its weights are the seed's. */
+  readonly grown: boolean;
   readonly kept: number;
   readonly total: number;
 }

@@ -16,6 +16,11 @@ export function whole(count: number): string {
   return WHOLE.format(count);
 }
 
+/** The same as a length of CSS. */
+export function share(fraction: number): string {
+  return `${(100 * fraction).toFixed(2)}%`;
+}
+
 export function milliseconds(time: number): string {
   return `${time < 10 ? time.toFixed(1) : time.toFixed(0)} ms`;
 }

@@ -78,7 +78,6 @@ export class GrowView {
   #move(): void {
     const position = this.#position;
     this.#slider.setAttribute("aria-valuetext", spoken(position));
-    this.#slider.style.setProperty("--position", percent(position));
     moveCursor(this.#curve, position);
     this.#wanted = true;
     if (this.#busy !== this.#session) guarded("The stage could not be computed", () => this.#follow());

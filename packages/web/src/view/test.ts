@@ -1,7 +1,7 @@
 import type { TestOutcome } from "../protocol.js";
 import type { Session } from "../session.js";
 import { byId, el } from "./dom.js";
-import { milliseconds, percent, whole } from "./format.js";
+import { milliseconds, percent, share, whole } from "./format.js";
 import { clearProblem, guarded } from "./problem.js";
 
 /** More classes than that make a table that nobody reads. */
@@ -66,7 +66,7 @@ export class TestView {
 
   #tell({ images, right, confusion, time }: TestOutcome, classes: readonly string[]): void {
     this.#result.textContent = `${percent(right / images)} right: ${whole(right)} of ${whole(images)} images, ${milliseconds(time)} each (median).`;
-    const table = classes.length <= MOST_IN_TABLE ? [matrix(confusion, classes)] : [];
+    const table = classes.length <= MOST_IN_TABLE ? [key(), matrix(confusion, classes)] : [];
     this.#confusion.replaceChildren(...mistakes(confusion, classes), ...table);
   }
 }
@@ -82,13 +82,17 @@ function mistakes(confusion: TestOutcome["confusion"], classes: readonly string[
   return [el("p", { class: "note" }, `Most frequent mistakes: ${told.join(", ")}.`)];
 }
 
+function key(): HTMLElement {
+  return el("p", { class: "note" }, "Rows: the true class. Columns: what the network says.");
+}
+
 function matrix(confusion: TestOutcome["confusion"], classes: readonly string[]): HTMLElement {
   const head = classes.map((name) => el("th", { scope: "col" }, el("span", {}, name)));
   const rows = confusion.map((row, truth) => {
     const sum = row.reduce((total, count) => total + count, 0);
     const cells = row.map((count, said) => {
       const cell = el("td", said === truth ? { class: "diagonal" } : {}, count === 0 ? "" : String(count));
-      cell.style.setProperty("--share", percent(sum === 0 ? 0 : count / sum));
+      cell.style.setProperty("--share", share(sum === 0 ? 0 : count / sum));
       return cell;
     });
     return el("tr", {}, el("th", { scope: "row" }, classes[truth] ?? ""), ...cells);
@@ -96,7 +100,6 @@ function matrix(confusion: TestOutcome["confusion"], classes: readonly string[])
   const table = el(
     "table",
     { class: "matrix" },
-    el("caption", {}, "Rows: the true class. Columns: what the network says."),
     el("thead", {}, el("tr", {}, el("td"), ...head)),
     el("tbody", {}, ...rows),
   );

@@ -7,11 +7,12 @@ const BYTES_OF_FLOAT32 = 4;
 export function factsOf({ description, network, engine, sizes }: Predictor, loadTime: number): FileFacts {
   const { test, provenance, classes, seed, init, graph, tensors } = description;
   const values = [...network.tensors.values()].reduce((sum, { data }) => sum + data.length, 0);
+  const grown = new Set(tensors.filter(({ stored }) => stored === "signs").map(({ name }) => name));
   const layers: LayerFacts[] = [];
   for (const [name, { shape, data, mask }] of network.tensors) {
     if (shape.length < 2) continue;
     const kept = mask === null ? data.length : mask.reduce((sum, bit) => sum + bit, 0);
-    layers.push({ name, shape, kept, total: data.length });
+    layers.push({ name, shape, grown: grown.has(name), kept, total: data.length });
   }
   return {
     network: description.network,
@@ -25,7 +26,7 @@ export function factsOf({ description, network, engine, sizes }: Predictor, load
     bytes: Object.values(sizes).reduce((sum: number, part: number) => sum + part, 0),
     denseBytes: BYTES_OF_FLOAT32 * values,
     layers,
-    grows: tensors.some(({ stored }) => stored === "signs"),
+    grows: grown.size > 0,
     simd: engine.simd,
     loadTime,
   };
