@@ -40,7 +40,7 @@ async function openNetwork(name: string, read: () => Promise<Uint8Array>): Promi
   try {
     const bytes = await read();
     const facts = await thread.call("load", { bytes }, (fraction) => {
-      if (opening === thread) status.textContent = `Opening ${name}: ${percent(fraction, 0)}`;
+      if (opening === thread) status.textContent = `Opening ${name}: ${percent(Math.floor(10 * fraction) / 10, 0)}`;
     });
     const samples = await samplesFor(facts);
     if (opening !== thread) return;

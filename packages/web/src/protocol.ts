@@ -38,8 +38,6 @@ export interface FileFacts {
 export interface Answer {
   /** Best first. */
   readonly best: readonly Guess[];
-  /** Milliseconds. */
-  readonly time: number;
   /** What it saw, as opaque RGBA of the network's own size. */
   readonly seen: PixelImage;
 }
@@ -54,11 +52,10 @@ export interface Sheet {
   readonly labels: readonly number[];
 }
 
-/** Rows: true classes; columns: what the network said. */
+/** What the network says of many images. */
 export interface TestOutcome {
-  readonly images: number;
-  readonly right: number;
-  readonly confusion: readonly (readonly number[])[];
+  /** The class of each. */
+  readonly said: readonly number[];
   /** Milliseconds an image, the median. */
   readonly time: number;
 }
@@ -110,5 +107,4 @@ export interface Request<K extends CallName = CallName> {
 export type Reply =
   | { readonly id: number; readonly kind: "progress"; readonly fraction: number }
   | { readonly id: number; readonly kind: "result"; readonly value: unknown }
-  /** `users`: the message was written for whoever gave the file. */
-  | { readonly id: number; readonly kind: "failure"; readonly message: string; readonly users: boolean };
+  | { readonly id: number; readonly kind: "failure"; readonly message: string };

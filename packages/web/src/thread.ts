@@ -1,11 +1,7 @@
-import { UserError } from "@peekaboo/files/errors";
 import type { CallName, Calls, Reply, Request } from "./protocol.js";
 
 /** What a call ends with whose network has been put away meanwhile: nobody waits for it any more. */
 export class PutAway extends Error {}
-
-/** A sentence for the user, written where the file was read. */
-export class Refused extends Error {}
 
 interface Waiting {
   resolve(value: unknown): void;
@@ -29,7 +25,7 @@ export class Thread {
 
   /**
    * Asks the network.
-   * @throws {Refused} with a sentence for the user, {@link PutAway}, or an Error for what should not happen
+   * @throws {Error} with the sentence of whatever the network refused, or {@link PutAway}
    */
   async call<K extends CallName>(
     kind: K,
@@ -60,16 +56,11 @@ export class Thread {
     }
     this.#waiting.delete(reply.id);
     if (reply.kind === "result") waiting.resolve(reply.value);
-    else waiting.reject(reply.users ? new Refused(reply.message) : new Error(reply.message));
+    else waiting.reject(new Error(reply.message));
   }
 
   #fail(error: Error): void {
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
   }
-}
-
-/** Whether an error's message is a sentence for the user. */
-export function isForUser(error: unknown): error is Error {
-  return error instanceof Refused || error instanceof UserError;
 }

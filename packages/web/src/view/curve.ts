@@ -3,7 +3,7 @@ import { percent } from "./format.js";
 
 const WIDTH = 640;
 const HEIGHT = 240;
-const LEFT = 64;
+const LEFT = 78;
 const RIGHT = 16;
 const TOP = 14;
 const BOTTOM = 30;

@@ -7,7 +7,7 @@ const PARTS = [
   ["masks", "Mask", "which weights are kept"],
   ["signs", "Signs", "whether each kept weight is positive or negative"],
   ["numbers", "Other numbers", "scales and shifts, the output layer"],
-  ["description", "Description", "the graph, the classes, the seed and where it comes from"],
+  ["description", "Description", "the graph, the classes, the seed, how it was trained"],
   ["container", "Container", "sizes and checksums"],
 ] as const;
 
@@ -91,7 +91,7 @@ function layerRow({ name, shape, kept, total }: LayerFacts): HTMLTableRowElement
   return el(
     "tr",
     {},
-    el("th", { scope: "row" }, name),
+    el("th", { scope: "row", class: "unbroken" }, name),
     el("td", { class: "number shape" }, shape.join("×")),
     el("td", { class: "number" }, percent(kept / total)),
     el("td", { class: "bar-cell" }, bar),

@@ -8,10 +8,11 @@ const CUT = "#8a8f98";
 const MOST_CELLS = 4096;
 const GAP = 0.7;
 
-/** Draws the first layer: a column of kernels a filter, one for each channel that it reads. Gives the number of filters drawn. */
+/** Draws the first layer: a column of kernels a filter, one for each channel that it reads. Gives the number of filters drawn, 0 for more weights than fit. */
 export function drawFilters(canvas: HTMLCanvasElement, filters: NonNullable<StageFacts["filters"]>): number {
   const [outputs = 1, inputs = 1, height = 1, width = 1] = filters.shape;
   const area = height * width;
+  if (inputs * area > MOST_CELLS) return 0;
   const shown = Math.max(1, Math.min(outputs, Math.floor(MOST_CELLS / (inputs * area))));
   const across = Math.min(
     shown,

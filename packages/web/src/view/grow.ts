@@ -13,7 +13,7 @@ const MEASURED_STAGES = 21;
 const MEASURED_IMAGES = 100;
 
 /** Where a position of the slider, from 0 to 1, is: first the mask comes, then the signs. */
-export function stageAt(position: number): Stage {
+function stageAt(position: number): Stage {
   return { masked: Math.min(1, 2 * position), signed: Math.max(0, 2 * position - 1) };
 }
 
@@ -23,6 +23,7 @@ export class GrowView {
   readonly #growing = byId("growing", HTMLDivElement);
   readonly #slider = byId("stage", HTMLInputElement);
   readonly #text = byId("stage-text", HTMLParagraphElement);
+  readonly #figure = byId("filters-box", HTMLElement);
   readonly #filters = byId("filters", HTMLCanvasElement);
   readonly #filtersNote = byId("filters-note", HTMLElement);
   readonly #guesses = byId("stage-guesses", HTMLOListElement);
@@ -105,9 +106,9 @@ export class GrowView {
     const { best, filters } = facts;
     this.#text.textContent = describe(facts, position, this.#session?.facts.seed ?? 0);
     showGuesses(this.#guesses, best, subject?.truth ?? null);
-    this.#filters.hidden = filters === null;
-    if (filters === null) return;
-    const shown = drawFilters(this.#filters, filters);
+    const shown = filters === null ? 0 : drawFilters(this.#filters, filters);
+    this.#figure.hidden = shown === 0;
+    if (filters === null || shown === 0) return;
     const [outputs = 0, inputs = 0, height = 0, width = 0] = filters.shape;
     const which = shown < outputs ? `The first ${shown} of the ${outputs} filters` : `The ${outputs} filters`;
     const colours = inputs === 3 ? ": red, green and blue below each other" : "";

@@ -14,8 +14,10 @@ export function clearProblem(): void {
   box.textContent = "";
 }
 
+/** What an error tells, as a sentence. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  const message = error instanceof Error ? error.message : String(error);
+  return /[.?!]$/.test(message) ? message : `${message}.`;
 }
 
 /** Runs what a control started; what goes wrong is said, unless it was for a network that has been put away meanwhile. */

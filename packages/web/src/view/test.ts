@@ -54,7 +54,7 @@ export class TestView {
       const outcome = await session.thread.call("test", { sheet: session.samples }, (fraction) => {
         this.#progress.value = fraction;
       });
-      this.#tell(outcome, session.facts.classes);
+      this.#tell(outcome, session.facts.classes, session.samples.labels);
     } finally {
       if (this.#session === session) {
         this.#button.disabled = false;
@@ -64,21 +64,33 @@ export class TestView {
     }
   }
 
-  #tell({ images, right, confusion, time }: TestOutcome, classes: readonly string[]): void {
-    this.#result.textContent = `${percent(right / images)} right: ${whole(right)} of ${whole(images)} images, ${milliseconds(time)} each (median).`;
-    const table = classes.length <= MOST_IN_TABLE ? [key(), matrix(confusion, classes)] : [];
-    this.#confusion.replaceChildren(...mistakes(confusion, classes), ...table);
+  #tell({ said, time }: TestOutcome, classes: readonly string[], labels: readonly number[]): void {
+    const right = said.filter((guess, i) => guess === labels[i]).length;
+    const counts = `${whole(right)} of ${whole(said.length)} images`;
+    this.#result.textContent = `${percent(right / said.length)} right: ${counts}, ${milliseconds(time)} each (median).`;
+    const pairs = said.map((guess, i) => ({ truth: labels[i] ?? 0, said: guess }));
+    const table = classes.length <= MOST_IN_TABLE ? [key(), matrix(pairs, classes)] : [];
+    this.#confusion.replaceChildren(...mistakes(pairs, classes), ...table);
   }
 }
 
+/** An image's true class, and what the network said. */
+interface Pair {
+  readonly truth: number;
+  readonly said: number;
+}
+
 /** The most frequent mistakes, in a sentence. */
-function mistakes(confusion: TestOutcome["confusion"], classes: readonly string[]): HTMLElement[] {
-  const all = confusion.flatMap((row, truth) =>
-    row.flatMap((count, said) => (said === truth || count === 0 ? [] : [{ truth, said, count }])),
-  );
-  const most = all.sort((a, b) => b.count - a.count).slice(0, MISTAKES);
+function mistakes(pairs: readonly Pair[], classes: readonly string[]): HTMLElement[] {
+  const counts = new Map<string, number>();
+  for (const { truth, said } of pairs) {
+    if (truth === said) continue;
+    const mistake = `${classes[truth]} taken for ${classes[said]}`;
+    counts.set(mistake, (counts.get(mistake) ?? 0) + 1);
+  }
+  const most = [...counts].sort(([, a], [, b]) => b - a).slice(0, MISTAKES);
   if (most.length === 0) return [];
-  const told = most.map(({ truth, said, count }) => `${classes[truth]} taken for ${classes[said]} (${count})`);
+  const told = most.map(([mistake, count]) => `${mistake} (${count})`);
   return [el("p", { class: "note" }, `Most frequent mistakes: ${told.join(", ")}.`)];
 }
 
@@ -86,16 +98,17 @@ function key(): HTMLElement {
   return el("p", { class: "note" }, "Rows: the true class. Columns: what the network says.");
 }
 
-function matrix(confusion: TestOutcome["confusion"], classes: readonly string[]): HTMLElement {
-  const head = classes.map((name) => el("th", { scope: "col" }, el("span", {}, name)));
-  const rows = confusion.map((row, truth) => {
-    const sum = row.reduce((total, count) => total + count, 0);
-    const cells = row.map((count, said) => {
+function matrix(pairs: readonly Pair[], classes: readonly string[]): HTMLElement {
+  const head = classes.map((name) => el("th", { scope: "col", class: "unbroken" }, el("span", {}, name)));
+  const rows = classes.map((name, truth) => {
+    const own = pairs.filter((pair) => pair.truth === truth);
+    const cells = classes.map((_, said) => {
+      const count = own.filter((pair) => pair.said === said).length;
       const cell = el("td", said === truth ? { class: "diagonal" } : {}, count === 0 ? "" : String(count));
-      cell.style.setProperty("--share", share(sum === 0 ? 0 : count / sum));
+      cell.style.setProperty("--share", share(own.length === 0 ? 0 : count / own.length));
       return cell;
     });
-    return el("tr", {}, el("th", { scope: "row" }, classes[truth] ?? ""), ...cells);
+    return el("tr", {}, el("th", { scope: "row", class: "unbroken" }, name), ...cells);
   });
   const table = el(
     "table",

@@ -145,11 +145,11 @@ export class TryView {
     this.#onSubject(subject);
   }
 
-  #tell({ best, time, seen }: Answer, { image, truth }: Subject): void {
+  #tell({ best, seen }: Answer, { image, truth }: Subject): void {
     showGuesses(this.#guesses, best, truth);
     const [first] = best;
     const judged = truth === null ? "" : first?.index === truth ? " That is right." : " That is wrong.";
-    this.#verdict.textContent = first === undefined ? "" : `“${first.label}”, in ${milliseconds(time)}.${judged}`;
+    this.#verdict.textContent = first === undefined ? "" : `“${first.label}”.${judged}`;
     this.#seenBox.hidden = image.width === seen.width && image.height === seen.height;
     paint(this.#seen, seen);
     this.#seenNote.textContent = `What the network sees of it: ${seen.width}×${seen.height} pixels.`;

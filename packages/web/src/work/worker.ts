@@ -1,5 +1,4 @@
 // A network's own thread: the page stays quick whatever the network does.
-import { UserError } from "@peekaboo/files/errors";
 import type { CallName, Reply, Request } from "../protocol.js";
 import { Room } from "./room.js";
 
@@ -15,7 +14,7 @@ async function handle<K extends CallName>({ id, kind, args }: Request<K>): Promi
     reply({ id, kind: "result", value });
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    reply({ id, kind: "failure", message, users: error instanceof UserError });
+    reply({ id, kind: "failure", message });
   }
 }
 
