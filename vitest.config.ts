@@ -30,6 +30,7 @@ export default defineConfig({
       { find: "@peekaboo/torch/errors", replacement: source("packages/torch/src/errors.ts") },
       { find: "@peekaboo/torch/generate", replacement: source("packages/torch/src/generate/index.ts") },
       { find: /^#peekaboo\/(.*)$/, replacement: `${source("packages/peekaboo/src")}/$1.ts` },
+      { find: /^#seed\/(.*)$/, replacement: `${source("packages/seed/src")}/$1.ts` },
       { find: "@peekaboo/torch", replacement: source("packages/torch/src/index.ts") },
     ],
   },

@@ -9,6 +9,7 @@ set -euo pipefail
 [[ ${LIBTORCH:-/} == /* ]] || export LIBTORCH=${INIT_CWD:-$PWD}/$LIBTORCH
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly logs=.setup
+readonly without_libtorch=("What a trained network needs, works without: after \`npm ci\` alone, \`npx peekaboo predict\`, \`inspect\` and" "\`evaluate\` run a .pab file.")
 
 main() {
   check_node
@@ -50,11 +51,11 @@ install_system_packages() {
   if ! command -v apt-get >/dev/null; then
     stop 2 "this machine has no apt-get, and these are missing: ${missing[*]}." \
       "Install a C++17 compiler, make and Python 3 by its own means; unpack a libtorch from https://pytorch.org" \
-      "and set LIBTORCH to its folder."
+      "and set LIBTORCH to its folder." "" "${without_libtorch[@]}"
   fi
   if (($(id -u) != 0)); then
     sudo -n true 2>/dev/null || stop 2 "system packages are missing, and only root can install them." \
-      "Run this, then try again:" "  sudo apt-get update && sudo $install"
+      "Run this, then try again:" "  sudo apt-get update && sudo $install" "" "${without_libtorch[@]}"
     as_root=(sudo -n)
   fi
   say "Installing system packages: ${missing[*]}"

@@ -2,9 +2,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { readSafetensors } from "@peekaboo/files";
+import { shuffledMask } from "@peekaboo/seed";
 import { describe, expect, it } from "vitest";
 import { keptOf } from "../packages/peekaboo/src/pruning/selection.js";
-import { shuffledMask } from "@peekaboo/seed";
 import { peekaboo } from "./support/cli.js";
 import { sharedFolder } from "./support/folder.js";
 

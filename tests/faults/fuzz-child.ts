@@ -23,9 +23,13 @@ process.on("uncaughtException", (error) => {
 });
 
 /** What is wrong with how an input was taken, or undefined. */
-async function fault({ parse, memory, plainErrors = false }: Target, input: Buffer): Promise<string | undefined> {
+async function fault(
+  { parse, memory, seconds = Number.POSITIVE_INFINITY, plainErrors = false }: Target,
+  input: Buffer,
+): Promise<string | undefined> {
   rejection = undefined;
   const before = requestedBytes();
+  const begun = process.cpuUsage();
   let failure: unknown;
   try {
     await parse(input, inputPath);
@@ -33,12 +37,14 @@ async function fault({ parse, memory, plainErrors = false }: Target, input: Buff
     failure = error;
   }
   const requested = requestedBytes() - before;
+  const { user, system } = process.cpuUsage(begun);
   if (input.length % 8 === 0) await new Promise((resolve) => setImmediate(resolve));
   const wrong = rejection ?? failure;
   const plain = plainErrors && wrong instanceof Error && wrong.constructor === Error && rejection === undefined;
   if (wrong !== undefined && !(wrong instanceof UserError && rejection === undefined) && !plain) {
     return wrong instanceof Error ? (wrong.stack ?? wrong.message).split("\n").slice(0, 4).join(" | ") : String(wrong);
   }
+  if (user + system > 1e6 * seconds) return `${(user + system) / 1e6} s of processor time`;
   const allowed = memory === undefined ? 2 * input.length + FREE_BYTES : memory(input.length);
   return requested > allowed ? `${requested} bytes requested for a file of ${input.length}` : undefined;
 }

@@ -19,6 +19,7 @@ import { decodePngSheets } from "#peekaboo/data/formats/png-sheets";
 import { decodeImage } from "#peekaboo/data/image-folder/decode";
 import { readMetrics } from "#peekaboo/runs/metrics";
 import { mutated, mutatedJson } from "./mutations.js";
+import { pabTargets } from "./pab-targets.js";
 import { oneOf, type Random } from "./random.js";
 import { FREE_BYTES, type Target } from "./target.js";
 
@@ -416,5 +417,5 @@ const metrics: Target = {
 /** All parsers of outside data; `paths` are of valid checkpoints. */
 export function targets(paths: readonly string[]): readonly Target[] {
   const files = [idxTarget, cifarArchive, cifarPython, pngSheets, images, configs, metrics];
-  return [safetensors, ...pytorch, ...files, checkpoints(paths)];
+  return [safetensors, ...pytorch, ...files, ...pabTargets, checkpoints(paths)];
 }

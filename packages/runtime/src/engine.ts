@@ -17,6 +17,8 @@ export interface Network {
 export interface EngineOptions {
   /** WebAssembly with SIMD, where the machine has it (the default), or plain TypeScript. */
   readonly simd?: boolean;
+  /** The most memory that it may take, in bytes: 2 GiB, unless it is told less. */
+  readonly mostBytes?: number;
 }
 
 /** The bytes of a page of WebAssembly's memory. */
@@ -24,15 +26,18 @@ const PAGE = 2 ** 16;
 
 /**
  * Prepares a network for {@link Engine.run}: plans its memory, and makes its kernels.
- * @throws {UserError} for a graph that doesn't hold together, or one that needs more than 2 GiB or than there is.
+ * @throws {UserError} for a graph that doesn't hold together, or one that needs more memory than it may or than there is.
  */
-export async function createEngine({ graph, tensors }: Network, { simd = true }: EngineOptions = {}): Promise<Engine> {
+export async function createEngine(
+  { graph, tensors }: Network,
+  { simd = true, mostBytes }: EngineOptions = {},
+): Promise<Engine> {
   for (const [name, { shape, data }] of tensors) {
     const numbers = shape.reduce((product, side) => product * side, 1);
     if (numbers !== data.length)
       refuse(name, `${numbers} numbers for shape [${shape.join(", ")}]`, String(data.length));
   }
-  const plan = planOf(graph, tensors);
+  const plan = planOf(graph, tensors, mostBytes);
   const shared = simd && hasSimd() ? sharedMemory(plan.bytes) : undefined;
   const memory = shared?.buffer ?? allocate(() => new ArrayBuffer(plan.bytes));
   for (const { base, geometry, fill } of plan.filled) new Float32Array(memory, base, geometry.size).fill(fill);

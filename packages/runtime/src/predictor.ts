@@ -24,12 +24,15 @@ export interface Prediction extends Guess {
 }
 
 /** How long loading may keep a page or a server from anything else, in milliseconds. */
-const TURN = 12;
+const TURN = 30;
 const BEST = 5;
+/** How much memory a file's network may take, in bytes: so many, and so many for each of its own. */
+const LEAST_MEMORY = 2 ** 26;
+const MEMORY_PER_BYTE = 2 ** 12;
 
 /**
  * Loads a network from the bytes of a .pab file.
- * @throws {UserError} when they are none, or damaged; the signal's reason once it is aborted.
+ * @throws {UserError} when they are none, or damaged, or stand for more than a file of that length can; the signal's reason once it is aborted.
  */
 export async function load(bytes: Uint8Array, options: LoadOptions = {}): Promise<Predictor> {
   const { onProgress, signal, ...engineOptions } = options;
@@ -41,7 +44,7 @@ export async function load(bytes: Uint8Array, options: LoadOptions = {}): Promis
     if (step.done === true) {
       const engine = await createEngine(
         { graph: step.value.description.graph, tensors: step.value.tensors },
-        engineOptions,
+        { mostBytes: LEAST_MEMORY + MEMORY_PER_BYTE * bytes.length, ...engineOptions },
       );
       signal?.throwIfAborted();
       onProgress?.(1);

@@ -10,6 +10,7 @@ import { addExport } from "./export.js";
 import { addImport } from "./import.js";
 import { addInspect } from "./inspect.js";
 import { addModels } from "./models.js";
+import { addPredict } from "./predict.js";
 import { addPrune } from "./prune.js";
 import { addReproduce } from "./reproduce.js";
 import { strict } from "./subcommand.js";
@@ -78,6 +79,7 @@ function createProgram(argv: () => readonly string[], io: Io, exit: (status: num
   addTrain(program, argv, io, exit);
   addPrune(program, io);
   addReproduce(program, argv, io, exit);
+  addPredict(program, io, exit);
   addEvaluate(program, io);
   addInspect(program, io);
   addExport(program, io);

@@ -45,7 +45,8 @@ export function addReproduce(
     const { savedir, json } = valuesFromFlags(options, givenFlags(command, options));
     const { reproduce } = await import("../commands/reproduce.js");
     const { runTrain } = await import("./run-train.js");
-    const { status, reproduction } = await reproduce(run, { savedir }, argv(), io, runTrain);
+    const note = (sentence: string) => void io.stderr.write(`Note: ${sentence}\n`);
+    const { status, reproduction } = await reproduce(run, { savedir }, argv(), { io, note, train: runTrain });
     exit(reproduction === null || reproduction.identical ? status : EXIT.different);
     if (reproduction === null) return;
     io.stdout.write(json ? `${JSON.stringify(reproduction)}\n` : formatReproduction(reproduction));

@@ -30,6 +30,7 @@ export function usageError(command: Command, error: CommanderError): Error {
 
 /** @throws {UsageError} when the command line holds more arguments than `command` takes. */
 export function refuseExcess(command: Command): void {
+  if (command.registeredArguments.at(-1)?.variadic === true) return;
   const excess = command.args.slice(command.registeredArguments.length);
   if (excess.length === 0) return;
   const list = excess.map((argument) => quoted(argument)).join(", ");

@@ -1,10 +1,10 @@
 import { quoted, UserError } from "@peekaboo/files/errors";
-import { loadNetwork } from "../checkpoint/checkpoint.js";
 import type { EvaluateOptions } from "../config/config.js";
 import { IMAGE_FOLDER } from "../config/options.js";
 import type { Guard } from "../console/interrupt.js";
 import { type Origin, originInWords, refuseNonfinite } from "../models/first-nonfinite.js";
 import type { Network } from "../models/network.js";
+import { openNetwork } from "../pab/open-network.js";
 import { findImageFolder, type RecordedImages, refuseOtherImages } from "../runs/recorded-images.js";
 import { setting } from "../setting.js";
 import { testNetwork } from "../training/evaluate-run.js";
@@ -40,7 +40,7 @@ export async function evaluateFile(
 ): Promise<FileEvaluation> {
   chooseThreads(options, reporter);
   const device = prepareDevice(options, reporter);
-  const { network, config, images } = loadNetwork(file);
+  const { network, config, images } = openNetwork("evaluate", file);
   try {
     refuseNonfinite(network.module.stateDict(), "evaluate", file);
     network.module.to({ device });

@@ -1,6 +1,6 @@
 import { dirname, join, parse } from "node:path";
 import { refuseUnwritable, writeFileAtomic } from "@peekaboo/files";
-import { type PartSizes, pabPartSizes } from "@peekaboo/seed";
+import { decodePab, type PartSizes, pabPartSizes } from "@peekaboo/seed";
 import { type LoadedNetwork, loadNetwork } from "../checkpoint/checkpoint.js";
 import { evaluateOptions, IMAGE_FOLDER } from "../config/options.js";
 import type { Guard } from "../console/interrupt.js";
@@ -25,6 +25,8 @@ export interface ExportPabOptions {
   license: string | null;
   data: string | null;
   dataFolder: string | null;
+  /** How many of the test images; null: all. */
+  testLimit: number | null;
   threads: number | null;
 }
 
@@ -61,15 +63,16 @@ export async function exportPab(
     await using sources = await testImages(loaded, options, { reporter, guard });
     const checkpoint = sources === null ? null : await test(loaded, sources, file, { reporter, guard });
     const classes = images.classes ?? Array.from({ length: images.numClasses }, (_, i) => `class ${i}`);
-    const known = checkpoint === null || sources === null ? {} : { checksums: await sources.checksums() };
-    const { bytes, stored } = encodeNetwork(
-      { network, config, name: file, classes, test: resultOf(checkpoint), license: options.license, ...known },
-      options,
-    );
+    const known = sources === null ? {} : { checksums: await sources.checksums() };
+    const source = { network, config, name: file, classes, license: options.license, ...known };
+    const encode = (tested: Evaluation | null) => encodeNetwork({ ...source, test: resultOf(tested) }, options);
+    const first = encode(checkpoint);
+    const own = sources === null ? null : await testBytes(output, first.bytes, sources, { reporter, guard });
+    // What the file tells is its own accuracy: rounding may have cost some.
+    const { bytes, stored } = own === null ? first : encode(own);
     await guard.check();
     writeFileAtomic(output, [bytes]);
-    const again = sources === null ? null : await testFile(output, sources, { reporter, guard });
-    const tests = checkpoint === null || again === null ? null : { checkpoint, file: again };
+    const tests = checkpoint === null || own === null ? null : { checkpoint, file: own };
     return { output, bytes: bytes.length, sizes: pabPartSizes(bytes), stored, tests };
   } finally {
     network.dispose();
@@ -77,13 +80,15 @@ export async function exportPab(
 }
 
 function resultOf(tested: Evaluation | null) {
-  return tested === null ? null : { accuracy: tested.accuracy, images: tested.images, loss: tested.loss };
+  return tested === null
+    ? null
+    : { accuracy: tested.accuracy, images: tested.images, loss: Number(tested.loss.toFixed(4)) };
 }
 
 /** The test images, if they are on this machine. */
 async function testImages(
   { config, images }: LoadedNetwork,
-  { data, dataFolder }: Pick<ExportPabOptions, "data" | "dataFolder">,
+  { data, dataFolder, testLimit }: Pick<ExportPabOptions, "data" | "dataFolder" | "testLimit">,
   { reporter, guard }: { reporter: Reporter; guard: Guard },
 ): Promise<Sources | null> {
   const isFolder = config.dataset === IMAGE_FOLDER;
@@ -92,18 +97,19 @@ async function testImages(
   );
   const folder = data ?? (isFolder ? existingFolder(images) : null);
   if (folder === null && !cached) return null;
-  const own = { ...config, data: folder, dataFolder, trainLimit: null, testLimit: null };
+  const own = { ...config, data: folder, dataFolder, trainLimit: null, testLimit };
   return openSources({ ...own, workers: null, onBadImage: "skip" }, "cpu", { reporter, signal: guard.signal });
 }
 
-async function testFile(
-  path: string,
+async function testBytes(
+  name: string,
+  bytes: Uint8Array,
   sources: Sources,
   how: { reporter: Reporter; guard: Guard },
 ): Promise<Evaluation> {
-  const loaded = networkOfPab("export", path);
+  const loaded = networkOfPab("export", name, decodePab(bytes));
   try {
-    return await test(loaded, sources, path, how);
+    return await test(loaded, sources, name, how);
   } finally {
     loaded.network.dispose();
   }

@@ -25,6 +25,15 @@ export interface ReproductionOutcome {
   reproduction: Reproduction | null;
 }
 
+/** What a repetition is handed. */
+export interface ReproductionParts {
+  /** The streams of the processes that it starts. */
+  io: Io;
+  /** Hears what a reader should know. */
+  note(sentence: string): void;
+  train: Train;
+}
+
 /** Trains, and returns the exit status. */
 export type Train = (config: TrainConfig, io: Io, options: Omit<RunOptions, "reporter" | "guard">) => Promise<number>;
 
@@ -39,15 +48,14 @@ export async function reproduce(
   path: string,
   place: Place,
   argv: readonly string[],
-  io: Io,
-  train: Train,
+  { io, note, train }: ReproductionParts,
 ): Promise<ReproductionOutcome> {
   const run = readRun(path);
   const config = settingsToRepeat(run, place);
   const folder = runFolder(config);
   refuseSameFolder(run, folder.path);
   refuseOtherProcesses(run, config);
-  tellChanges(run, io);
+  tellChanges(run, note);
   let rank = 0;
   const status = await launch(config, argv, io, async (own, { stderr }, group, processes) => {
     rank = group?.rank ?? 0;
@@ -60,12 +68,11 @@ export async function reproduce(
 }
 
 /** Where a run was resumed on something else, it may differ from a run in one piece. */
-function tellChanges({ environment, earlier }: RecordedRun, { stderr }: Io): void {
+function tellChanges({ environment, earlier }: RecordedRun, note: (sentence: string) => void): void {
   if (isLaunched(process.env)) return;
   for (const { steps, environment: before } of earlier) {
     const others = compareEnvironments(environment, before).map(({ name, reproduced }) => `${name} ${reproduced}`);
-    if (others.length > 0)
-      stderr.write(`Note: up to step ${steps} the run had another environment: ${others.join("; ")}.\n`);
+    if (others.length > 0) note(`up to step ${steps} the run had another environment: ${others.join("; ")}.`);
   }
 }
 

@@ -1,3 +1,4 @@
+import { choice, optional } from "./kinds.js";
 import { bop, bop2 } from "./options/bop.js";
 import { data } from "./options/data.js";
 import { distributed } from "./options/distributed.js";
@@ -8,6 +9,7 @@ import { psg } from "./options/psg.js";
 import { run } from "./options/run.js";
 import { sgd } from "./options/sgd.js";
 import { training } from "./options/training.js";
+import { option } from "./table.js";
 
 export { IMAGE_FOLDER } from "./options/data.js";
 export { exportOptions };
@@ -20,6 +22,13 @@ export const trainOptions = { ...network, ...data, ...training, sgd, bop, bop2, 
 
 /** The settings of an evaluation, a checkpoint's own configuration telling the rest. */
 export const evaluateOptions = {
+  engine: option({
+    flags: "--engine <name>",
+    kind: optional(choice(["runtime", "torch"])),
+    default: null,
+    defaultText: "runtime for a .pab file, torch for a checkpoint",
+    help: "What computes: runtime, which is WebAssembly on one thread and needs no libtorch; or torch.",
+  }),
   workers: data.workers,
   onBadImage: data.onBadImage,
   data: data.data,

@@ -16,10 +16,14 @@ const unitVariance = (eps: number) => 1 - eps;
 
 /**
  * Builds the network that a .pab file holds, in evaluation mode: what its masks cut has its initial weight, as in training.
+ * @param pab what the file holds, where that was read already
  * @throws {UserError} when the file is damaged, or its network isn't of an architecture of the project's own.
  */
-export function networkOfPab(operation: string, path: string): LoadedNetwork {
-  const pab = readPab(operation, path, decodePab);
+export function networkOfPab(
+  operation: string,
+  path: string,
+  pab: PabNetwork = readPab(operation, path, decodePab),
+): LoadedNetwork {
   const { description } = pab;
   const config = configOf(operation, path, pab);
   const { classes, graph, test } = description;

@@ -20,16 +20,28 @@ export function readPab<T>(operation: string, path: string, read: (bytes: Uint8A
   try {
     return read(bytes);
   } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    const { argument, expected, received, cause } = error;
-    const place = `${printable(argument)} of ${quoted(path)}`;
-    throw new UserError({
-      operation,
-      argument: place,
-      expected,
-      received,
-      remedy: "give an undamaged .pab file",
-      cause,
-    });
+    throw naming(operation, path, error);
   }
+}
+
+/** The same for a reader that lets others take turns. */
+export async function loadPab<T>(operation: string, path: string, read: (bytes: Uint8Array) => Promise<T>): Promise<T> {
+  const bytes = readWhole(operation, path, MAX_BYTES);
+  return read(bytes).catch((error: unknown) => {
+    throw naming(operation, path, error);
+  });
+}
+
+function naming(operation: string, path: string, error: unknown): unknown {
+  if (!(error instanceof UserError)) return error;
+  const { argument, expected, received, cause } = error;
+  const place = `${printable(argument)} of ${quoted(path)}`;
+  return new UserError({
+    operation,
+    argument: place,
+    expected,
+    received,
+    remedy: "give an undamaged .pab file",
+    cause,
+  });
 }

@@ -6,7 +6,7 @@ const MAX_SIDE = 2 ** 15;
 /** The most entries of lists that no tensor pays for: a channel of any layer is one, and each pixel of a pool's window for each. */
 const MAX_ENTRIES = 2 ** 23;
 /** The most memory that a network may need: more than any that suits one image at a time. */
-const MAX_BYTES = 2 ** 31;
+export const MAX_BYTES = 2 ** 31;
 
 /**
  * Looks at what planning alone would cost, before it is begun.
@@ -24,10 +24,11 @@ export function checkLimits({ nodes }: Graph, shapes: readonly Shape[]): void {
     refuse("its layers", `at most ${MAX_ENTRIES} channels, times the windows of pools`, String(total));
 }
 
-/** @throws {UserError} for more memory than any network for images should need. */
-export function checkBytes(bytes: number): void {
-  if (bytes <= MAX_BYTES) return;
-  refuse("its memory", `at most ${MAX_BYTES / 2 ** 20} MiB`, `${(bytes / 2 ** 20).toFixed(0)} MiB`);
+/** @throws {UserError} for more memory than a network may take. */
+export function checkBytes(bytes: number, most: number): void {
+  if (bytes <= most) return;
+  const told = (size: number) => `${Math.ceil(size / 2 ** 20)} MiB`;
+  refuse("its memory", `at most ${told(most)}`, told(bytes));
 }
 
 function refuse(argument: string, expected: string, received: string): never {

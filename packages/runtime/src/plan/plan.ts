@@ -2,7 +2,7 @@ import { type Graph, type GraphTensor, type Shape, shapesOf } from "@peekaboo/se
 import { aligned, type Buffer, place, type Use } from "./arena.js";
 import { vectorsOf } from "./geometry.js";
 import type { WindowLayer } from "./layer.js";
-import { checkBytes, checkLimits } from "./limits.js";
+import { checkBytes, checkLimits, MAX_BYTES } from "./limits.js";
 import { type ListSource, listBytes } from "./lists.js";
 import { lower } from "./lower.js";
 import { geometryOf, isValue, keyOf, merged, offsetsOf, plain, type Source, sourceOf } from "./phases.js";
@@ -24,13 +24,13 @@ export interface Plan {
 
 /**
  * Plans a graph's computation for one image.
- * @throws {UserError} for a graph that `shapesOf` refuses, or one that is out of all proportion or needs more than 2 GiB.
+ * @throws {UserError} for a graph that `shapesOf` refuses, or one that is out of all proportion or needs more memory than it may.
  */
-export function planOf(graph: Graph, tensors: ReadonlyMap<string, GraphTensor>): Plan {
+export function planOf(graph: Graph, tensors: ReadonlyMap<string, GraphTensor>, mostBytes = MAX_BYTES): Plan {
   const shapes = shapesOf(graph, tensors);
   checkLimits(graph, shapes);
   const { layers, result } = lower(graph, tensors, shapes);
-  const planner = new Planner(shapes);
+  const planner = new Planner(shapes, Math.min(mostBytes, MAX_BYTES));
   for (const layer of layers) if (layer.kind !== "reshape") planner.read(layer);
   planner.use([], planner.buffer(plain(0)), () => []);
   for (const layer of layers) {
@@ -47,7 +47,10 @@ class Planner {
   readonly #lists: ListSource[] = [];
   readonly #starts = new Map<ListSource, [start: number, end: number]>();
 
-  constructor(readonly shapes: readonly Shape[]) {}
+  constructor(
+    readonly shapes: readonly Shape[],
+    readonly mostBytes: number,
+  ) {}
 
   #shape(value: number): Shape {
     const shape = this.shapes[value];
@@ -133,13 +136,13 @@ class Planner {
   finish(result: number): Plan {
     const last = this.buffer(plain(result));
     const { bytes: activations, places } = place(this.#uses, last);
-    checkBytes(activations);
+    checkBytes(activations, this.mostBytes);
     let bytes = activations;
     for (const list of this.#lists) {
       const end = bytes + listBytes(list);
       this.#starts.set(list, [bytes, end]);
       bytes = aligned(end);
-      checkBytes(bytes);
+      checkBytes(bytes, this.mostBytes);
     }
     return {
       steps: this.#uses.flatMap(({ steps }) => steps()),

@@ -177,10 +177,13 @@ class Fit {
     g1 -= PENALTY * this.#slope;
     const determinant = h00 * h11 - h01 * h01;
     if (!(determinant > 1e-12)) return h00;
-    const bias = bounded((h11 * g0 - h01 * g1) / determinant, 4);
-    const steeper = bounded((h00 * g1 - h01 * g0) / determinant, Math.max(1, 0.5 * this.#slope));
+    // Relative to the slope, with which the groups' parts grow, too.
+    const steeper = bounded((h00 * g1 - h01 * g0) / determinant, 0.5 * this.#slope);
     const before = this.#slope;
     this.#slope = Math.max(1 / SLOPES, Math.min(MAX_SLOPE / SLOPES, before + steeper));
+    // Where the slope can't follow, the bias goes its own way.
+    const free = this.#slope === before + steeper;
+    const bias = bounded(free ? (h11 * g0 - h01 * g1) / determinant : g0 / h00, 4);
     this.#threshold -= bias / this.#slope;
     if (stored) for (const { shift } of [this.#rows, this.#columns, this.#kernel]) rescale(shift, before / this.#slope);
     return h00;

@@ -1,5 +1,7 @@
+import { UserError } from "@peekaboo/files/errors";
+
 /** Probabilities are counted in 65536ths; none is 0 or 1. */
-export const PROBABILITY_BITS = 16;
+const PROBABILITY_BITS = 16;
 export const PROBABILITY_ONE = 1 << PROBABILITY_BITS;
 
 /** Codes bits: an encoder writes the one that it is given, a decoder returns the one that it reads. So a model is written once. */
@@ -10,6 +12,11 @@ export interface BitCoder {
    */
   code(bit: number, p: number): number;
 }
+
+/** The most zeros at the end of the bytes that an encoder leaves out. */
+const OMITTED = 64;
+/** How many bytes beyond those that an encoder wrote a decoder has read after the last bit. */
+const AHEAD = 3;
 
 const TWO_32 = 0x1_0000_0000;
 const TWO_24 = 0x100_0000;
@@ -54,7 +61,7 @@ export class RangeEncoder implements BitCoder {
     this.#shift();
     this.#shift();
     let end = this.#length;
-    while (end > 0 && this.#bytes[end - 1] === 0) end -= 1;
+    while (end > Math.max(0, this.#length - OMITTED) && this.#bytes[end - 1] === 0) end -= 1;
     return this.#bytes.slice(0, end);
   }
 
@@ -81,7 +88,7 @@ export class RangeEncoder implements BitCoder {
   }
 }
 
-/** Reads what a {@link RangeEncoder} wrote, by integers alone; after the last byte come zeros. */
+/** Reads what a {@link RangeEncoder} wrote, by integers alone; after the last byte come zeros, though not many: what is coded has to be paid for. */
 export class RangeDecoder implements BitCoder {
   readonly #bytes: Uint8Array;
   #position = 0;
@@ -93,6 +100,7 @@ export class RangeDecoder implements BitCoder {
     for (let i = 0; i < 4; i++) this.#code = ((this.#code << 8) | this.#next()) >>> 0;
   }
 
+  /** @throws {UserError} when no encoder's bytes end so early. */
   code(_: number, p: number): number {
     const range = this.#range;
     const bound = (range >>> 16) * p + (((range & 0xffff) * p) >>> 16);
@@ -118,6 +126,19 @@ export class RangeDecoder implements BitCoder {
   }
 
   #next(): number {
-    return this.#bytes[this.#position++] ?? 0;
+    const byte = this.#bytes[this.#position++];
+    if (byte !== undefined) return byte;
+    if (this.#position > this.#bytes.length + OMITTED + AHEAD) throw tooShort(this.#bytes.length);
+    return 0;
   }
+}
+
+function tooShort(length: number): UserError {
+  return new UserError({
+    operation: "read a .pab file",
+    argument: "the length of a section",
+    expected: "enough bytes for what it holds",
+    received: String(length),
+    remedy: "give an undamaged .pab file",
+  });
 }

@@ -3,9 +3,9 @@ import { numel } from "@peekaboo/files/safetensors";
 import type { Graph, GraphNode, Pair, PoolNode, Shape } from "./graph.js";
 
 /** The most numbers that one value of a graph may have: a gigabyte of them would be no image's. */
-export const MAX_VALUE = 2 ** 27;
-/** The most multiplications that one image may take: a thousand times ResNet-50's. */
-export const MAX_WORK = 2 ** 42;
+const MAX_VALUE = 2 ** 27;
+/** The most multiplications, and numbers to write, that one image may take: a thousand times ResNet-50's. */
+const MAX_WORK = 2 ** 42;
 
 /** What {@link shapesOf} has to know of a tensor. */
 type Named = ReadonlyMap<string, { readonly shape: readonly number[] }>;
@@ -107,10 +107,11 @@ function pooled(shape: Shape, { kernel, stride, padding }: PoolNode, where: stri
   return slid(shape, { kernel, stride, padding, dilation: [1, 1] }, where);
 }
 
-function workOf(node: GraphNode, [channels, height, width]: Shape, needs: TensorCheck): number {
+function workOf(node: GraphNode, shape: Shape, needs: TensorCheck): number {
+  const [, height, width] = shape;
   if (node.op === "linear") return needs.size(node.weight);
   if (node.op === "conv2d") return needs.size(node.weight) * height * width;
-  return node.op === "max_pool2d" || node.op === "avg_pool2d" ? channels * height * width * numel(node.kernel) : 0;
+  return node.op === "max_pool2d" || node.op === "avg_pool2d" ? numel(shape) * numel(node.kernel) : numel(shape);
 }
 
 /** Looks up what a node names. */

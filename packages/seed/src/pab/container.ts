@@ -13,7 +13,7 @@ const TOTAL = 8;
 /** The parts of a file, in their order; each is coded by itself. */
 export const SECTIONS = ["description", "masks", "signs", "numbers"] as const;
 
-export type Section = (typeof SECTIONS)[number];
+type Section = (typeof SECTIONS)[number];
 export type Sections = Readonly<Record<Section, Uint8Array>>;
 
 /** How many bytes each part of a file takes. */
@@ -114,8 +114,8 @@ const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
 });
 
 /** The CRC-32 of ISO 3309, as zip and PNG have it. */
-export function crc32(bytes: Uint8Array): number {
+function crc32(bytes: Uint8Array): number {
   let crc = 0xffffffff;
-  for (const byte of bytes) crc = (CRC_TABLE[(crc ^ byte) & 0xff] ?? 0) ^ (crc >>> 8);
+  for (let i = 0; i < bytes.length; i++) crc = (CRC_TABLE[(crc ^ (bytes[i] ?? 0)) & 0xff] ?? 0) ^ (crc >>> 8);
   return (crc ^ 0xffffffff) >>> 0;
 }

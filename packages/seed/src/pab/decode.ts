@@ -6,19 +6,14 @@ import { isStorable, MaskCoder, NO_PARAMETERS } from "../coding/mask-model.js";
 import { type BitCoder, RangeDecoder } from "../coding/range-coder.js";
 import { SignCoder } from "../coding/sign-model.js";
 import { codeText } from "../coding/text-model.js";
-import { shapesOf } from "../graph/shapes.js";
 import { initialiseWeight } from "../init/weights.js";
 import { randomMask, shuffledMask } from "../random/shuffled-mask.js";
+import { utf8Text } from "../random/utf8.js";
 import { damaged, partSizes, unpackSections } from "./container.js";
 import { type Description, parseDescription, type TensorDescription } from "./description.js";
 import { FLOAT_KINDS, floatKinds, kernelSize, maskShape, needsWeights } from "./layout.js";
+import { logitsOf, mostText, valuesIn } from "./limits.js";
 import type { PabNetwork, PabTensor } from "./network.js";
-
-/** The most bytes of a description. */
-const MAX_DESCRIPTION = 1 << 20;
-/** How many numbers a file may stand for: so many, and so many for each of its bytes. Sparser networks than that aren't. */
-export const LEAST_VALUES = 1 << 20;
-export const VALUES_PER_BYTE = 600;
 
 /** Watches what is decoded: hands on another coder in place of a section's decoder. */
 export type Watch = (section: "masks" | "signs" | "numbers", coder: BitCoder) => BitCoder;
@@ -71,14 +66,16 @@ export function* decodingSteps(bytes: Uint8Array, watch: Watch = (_, coder) => c
 
 function readDescription(section: Uint8Array, fileLength: number): Description {
   const coder = new RangeDecoder(section);
-  const text = codeText(coder, new Uint8Array(), MAX_DESCRIPTION);
-  if (text === null || !coder.isAtEnd)
-    throw damaged("the description", `a text of at most ${MAX_DESCRIPTION} bytes`, "more");
-  const description = parseDescription(new TextDecoder().decode(text));
-  const values = description.tensors.reduce((sum, { shape }) => sum + numel(shape), 0);
-  const most = LEAST_VALUES + VALUES_PER_BYTE * fileLength;
+  const longest = mostText(section.length);
+  const bytes = codeText(coder, new Uint8Array(), longest);
+  if (bytes === null || !coder.isAtEnd) throw damaged("the description", `a text of at most ${longest} bytes`, "more");
+  const text = utf8Text(bytes);
+  if (text === null) throw damaged("the description", "UTF-8", "other bytes");
+  const description = parseDescription(text);
+  const { values, most } = valuesIn(description, fileLength);
   if (values > most) throw damaged("the tensors", `at most ${most} numbers in ${fileLength} bytes`, String(values));
-  shapesOf(description.graph, new Map(description.tensors.map((tensor) => [tensor.name, tensor])));
+  const [logits, { length }] = [logitsOf(description), description.classes];
+  if (logits !== length) throw damaged("the classes", `${logits} names, one for each logit`, String(length));
   return description;
 }
 

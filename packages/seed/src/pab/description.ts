@@ -54,6 +54,8 @@ export interface Description {
 
 const MAX_CLASSES = 100_000;
 const MAX_TENSORS = 100_000;
+/** Values from 0 to 1 that vary less are all alike; and a division by it stays finite. */
+const LEAST_DEVIATION = 1e-6;
 const SQUARE = ["kernel", "stride", "padding", "dilation"];
 
 /** The description as JSON; what is as usual isn't told. */
@@ -116,7 +118,7 @@ export function parseDescription(text: string): Description {
   return {
     network: text_(json.get("network"), "network"),
     mean: numbers(json.get("mean"), "mean", channels),
-    std: numbers(json.get("std"), "std", channels),
+    std: deviations(json.get("std"), channels),
     crop: cropOf(json.get("crop") ?? 1),
     classes: list(json.get("classes"), "classes", MAX_CLASSES).map((name) => text_(name, "classes")),
     seed: whole(json.get("seed"), "seed", Number.MAX_SAFE_INTEGER),
@@ -187,6 +189,12 @@ function nodeOf(row: unknown): GraphNode {
     default:
       throw damaged("an operation", "one that this version knows", typeof op === "string" ? quoted(op) : "none");
   }
+}
+
+function deviations(value: unknown, count: number): number[] {
+  const std = numbers(value, "std", count);
+  if (std.every((deviation) => deviation >= LEAST_DEVIATION)) return std;
+  throw wrong("std", `numbers from ${LEAST_DEVIATION} up`);
 }
 
 function cropOf(value: unknown): number {

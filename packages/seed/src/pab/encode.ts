@@ -1,5 +1,4 @@
 import { UserError } from "@peekaboo/files/errors";
-import { numel } from "@peekaboo/files/safetensors";
 import { FloatCoder } from "../coding/float-model.js";
 import { toFloat16Bits } from "../coding/float16.js";
 import { magnitudeLogs } from "../coding/magnitude-log.js";
@@ -8,13 +7,13 @@ import { MAX_BIAS, MaskCoder, NO_PARAMETERS } from "../coding/mask-model.js";
 import { type BitCoder, RangeEncoder } from "../coding/range-coder.js";
 import { SignCoder } from "../coding/sign-model.js";
 import { codeText } from "../coding/text-model.js";
-import { shapesOf } from "../graph/shapes.js";
 import { initialiseWeight } from "../init/weights.js";
 import { randomMask, shuffledMask } from "../random/shuffled-mask.js";
+import { utf8Bytes } from "../random/utf8.js";
 import { packSections } from "./container.js";
-import { LEAST_VALUES, VALUES_PER_BYTE } from "./decode.js";
 import { type Description, formatDescription, type TensorDescription } from "./description.js";
 import { FLOAT_KINDS, floatKinds, kernelSize, maskShape, needsWeights } from "./layout.js";
+import { logitsOf, mostText, valuesIn } from "./limits.js";
 import type { PabTensor } from "./network.js";
 
 /** Largest finite float16. */
@@ -25,36 +24,39 @@ const MAX_FLOAT16 = 65504;
  * @param tensors all that the description lists: values as they take effect, zeros where a mask cuts
  * @param initial the initial weights of tensors, as far as they are at hand: what is missing is drawn again
  * @throws {UserError} when a tensor isn't what its description says: signs of other weights than the seed gives, a mask that
- * doesn't follow from the seed, a number that float16 doesn't hold; and when the graph doesn't fit the tensors.
+ * doesn't follow from the seed, a number that float16 doesn't hold; and when the graph doesn't fit the tensors, or the classes the logits.
  */
 export function encodePab(
   description: Description,
   tensors: ReadonlyMap<string, PabTensor>,
   initial: ReadonlyMap<string, Float32Array> = new Map(),
 ): Uint8Array {
-  const shapes = new Map(description.tensors.map((tensor) => [tensor.name, tensor]));
-  shapesOf(description.graph, shapes);
+  const [logits, { length }] = [logitsOf(description), description.classes];
+  if (logits !== length) throw refused("the classes", `${logits} names, one for each logit`, String(length));
   const coders = {
     text: new RangeEncoder(),
     masks: new RangeEncoder(),
     signs: new RangeEncoder(),
     numbers: new RangeEncoder(),
   };
-  codeText(coders.text, new TextEncoder().encode(formatDescription(description)), Number.MAX_SAFE_INTEGER);
+  const text = utf8Bytes(formatDescription(description));
+  codeText(coders.text, text, text.length);
   const writer = new TensorWriter(description, coders, initial);
   for (const tensor of description.tensors) {
     const given = tensors.get(tensor.name);
     if (given === undefined) throw refused(tensor.name, "a tensor of the network", "none");
     writer.write(tensor, given);
   }
+  const section = coders.text.finish();
+  const longest = mostText(section.length);
+  if (text.length > longest) throw refused("the description", `at most ${longest} bytes`, String(text.length));
   const bytes = packSections({
-    description: coders.text.finish(),
+    description: section,
     masks: coders.masks.finish(),
     signs: coders.signs.finish(),
     numbers: coders.numbers.finish(),
   });
-  const values = description.tensors.reduce((sum, { shape }) => sum + numel(shape), 0);
-  const most = LEAST_VALUES + VALUES_PER_BYTE * bytes.length;
+  const { values, most } = valuesIn(description, bytes.length);
   if (values > most)
     throw refused("the network", `at most ${most} numbers in ${bytes.length} bytes`, String(values), "prune less");
   return bytes;

@@ -14,7 +14,7 @@ interface Keys {
   key(words: Uint32Array, at: number): number;
 }
 
-/** Leading bits of a key that the first pass counts by. */
+/** The most leading bits of a key that the first pass counts by; of few positions it counts by fewer. */
 const BUCKET_BITS = 16;
 
 /**
@@ -47,8 +47,9 @@ function keepSmallest(stream: RandomStream, keys: Keys, total: number, kept: num
   assertInteger("kept", kept, 0, total);
   const mask = new Uint8Array(total);
   if (kept === 0 || kept === total) return mask.fill(kept === 0 ? 0 : 1);
-  const width = 2 ** (keys.bits - BUCKET_BITS);
-  const { bucket, before } = bucketOf(stream, keys, total, kept);
+  const buckets = 2 ** Math.min(BUCKET_BITS, Math.ceil(Math.log2(total)));
+  const width = 2 ** keys.bits / buckets;
+  const { bucket, before } = bucketOf(stream, keys, { total, rank: kept, buckets });
   const candidates: { key: number; position: number }[] = [];
   eachKey(stream, keys, total, (key, position) => {
     const own = Math.floor(key / width);
@@ -61,9 +62,13 @@ function keepSmallest(stream: RandomStream, keys: Keys, total: number, kept: num
 }
 
 /** The bucket that holds the `rank`-th smallest key (from 1), and how many keys the buckets before it hold. */
-function bucketOf(stream: RandomStream, keys: Keys, total: number, rank: number): { bucket: number; before: number } {
-  const width = 2 ** (keys.bits - BUCKET_BITS);
-  const counts = new Uint32Array(2 ** BUCKET_BITS);
+function bucketOf(
+  stream: RandomStream,
+  keys: Keys,
+  { total, rank, buckets }: { total: number; rank: number; buckets: number },
+): { bucket: number; before: number } {
+  const width = 2 ** keys.bits / buckets;
+  const counts = new Uint32Array(buckets);
   eachKey(stream, keys, total, (key) => {
     const bucket = Math.floor(key / width);
     counts[bucket] = (counts[bucket] ?? 0) + 1;
@@ -79,7 +84,7 @@ function eachKey(
   total: number,
   visit: (key: number, position: number) => void,
 ): void {
-  const words = new Uint32Array(CHUNK * each);
+  const words = new Uint32Array(Math.min(CHUNK, total) * each);
   for (let start = 0; start < total; start += CHUNK) {
     const count = Math.min(CHUNK, total - start);
     stream.fillUint32(words.subarray(0, count * each), start * each);

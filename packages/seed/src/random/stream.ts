@@ -1,6 +1,7 @@
 import { assertInteger, checkSeed } from "./check.js";
 import { fnv1a64 } from "./hash.js";
 import { philox4x32, philoxFill } from "./philox.js";
+import { utf8Bytes } from "./utf8.js";
 
 const WORDS_PER_BLOCK = 4;
 const TWO_32 = 0x1_0000_0000;
@@ -21,7 +22,7 @@ export class RandomStream {
   constructor(seed: number, name: string) {
     checkSeed(seed);
     this.#key.set([seed % TWO_32, Math.floor(seed / TWO_32)]);
-    this.#counter.set(fnv1a64(new TextEncoder().encode(name)), 2);
+    this.#counter.set(fnv1a64(utf8Bytes(name)), 2);
   }
 
   /** Word `index` of the stream, an integer in [0, 2^32). */

@@ -50,6 +50,7 @@ export const exportOptions = {
     flags: "--license <text>",
     kind: optional(text("a licence, e.g. CC-BY-4.0")),
     default: null,
+    defaultText: "none",
     help: "The licence that a .pab file tells.",
   }),
   data: option({
@@ -57,5 +58,6 @@ export const exportOptions = {
     help: "The test images, to compare the .pab file with the checkpoint on, where they aren't in the cache.",
   }),
   dataFolder: data.dataFolder,
+  testLimit: data.testLimit,
   threads: run.threads,
 };

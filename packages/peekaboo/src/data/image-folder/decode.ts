@@ -56,6 +56,15 @@ export async function decodeImage(
   return data;
 }
 
+/**
+ * All of an image's pixels, uint8 RGB, upright and without alpha, as {@link decodeImage} sees them.
+ * @throws {Error} with the reason when the content isn't a whole image of a known format, of at most 89 megapixels
+ */
+export async function decodePixels(content: Buffer): Promise<Pixels> {
+  const { image } = await openImage(content);
+  return pixelsOf(image);
+}
+
 /** An image turned upright, of 8 bits a sample and without alpha, to be decoded. */
 interface Opened {
   image: Sharp;
@@ -113,7 +122,8 @@ function openPixels({ data, width, height }: Pixels): Opened {
   return { image: sharp(data, { ...LIMITS, raw: { width, height, channels: CHANNELS } }), width, height };
 }
 
-function readImage(file: string): Buffer {
+/** The content of an image's file. @throws {UserError} for what is no regular file; {Error} for one that is empty or too large. */
+export function readImage(file: string): Buffer {
   const descriptor = openRegular("read image", file);
   try {
     const { size } = fstatSync(descriptor);
