@@ -118,7 +118,7 @@ function expectAlike(shown: readonly { label: string; probability: number }[], b
 
 async function problemOf(page: Page): Promise<string> {
   await page.waitForSelector("#problem:not([hidden])");
-  return (await page.textContent("#problem")) ?? "";
+  return (await page.textContent("#problem-text")) ?? "";
 }
 
 /** A network for drawings: one convolution of a random 28×28 kernel a class. */

@@ -18,14 +18,17 @@ export class Pad {
   readonly #canvas = byId("pad", HTMLCanvasElement);
   readonly #ink = document.createElement("canvas");
   readonly #onDrawn: (image: PixelImage) => void;
+  readonly #onClear: () => void;
   #pen: readonly [number, number] = [SIDE / 2, SIDE / 2];
   #frame = 0;
   #keys = false;
   /** Whether strokes are moved and scaled as MNIST's digits were. */
   digits = true;
 
-  constructor(onDrawn: (image: PixelImage) => void) {
+  /** @param onDrawn hears of the drawing as it grows, and `onClear` when it is gone */
+  constructor(onDrawn: (image: PixelImage) => void, onClear: () => void) {
     this.#onDrawn = onDrawn;
+    this.#onClear = onClear;
     this.#ink.width = SIDE;
     this.#ink.height = SIDE;
     this.#canvas.addEventListener("pointerdown", (event) => this.#down(event));
@@ -35,10 +38,16 @@ export class Pad {
     this.#canvas.addEventListener("keydown", (event) => this.#key(event));
     this.#canvas.addEventListener("blur", () => this.#show(false));
     byId("pad-clear", HTMLButtonElement).addEventListener("click", () => this.clear());
-    this.clear();
+    this.#wipe();
   }
 
   clear(): void {
+    cancelAnimationFrame(this.#frame);
+    this.#wipe();
+    this.#onClear();
+  }
+
+  #wipe(): void {
     const context = drawingOf(this.#ink);
     context.fillStyle = "#000";
     context.fillRect(0, 0, SIDE, SIDE);

@@ -1,17 +1,19 @@
 import { PutAway } from "../thread.js";
 import { byId } from "./dom.js";
 
-const box = byId("problem", HTMLParagraphElement);
+const box = byId("problem", HTMLDivElement);
+const text = byId("problem-text", HTMLParagraphElement);
+byId("problem-close", HTMLButtonElement).addEventListener("click", clearProblem);
 
 /** Says what went wrong, in a sentence. */
 export function tell(sentence: string): void {
-  box.textContent = sentence;
   box.hidden = false;
+  text.textContent = sentence;
 }
 
 export function clearProblem(): void {
   box.hidden = true;
-  box.textContent = "";
+  text.textContent = "";
 }
 
 /** What an error tells, as a sentence. */

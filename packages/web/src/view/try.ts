@@ -30,7 +30,10 @@ export class TryView {
   readonly #time = byId("time", HTMLButtonElement);
   readonly #timing = byId("timing", HTMLParagraphElement);
   readonly #onSubject: (subject: Subject | null) => void;
-  readonly #pad = new Pad((image) => this.#ask({ image, caption: "Your drawing", truth: null }));
+  readonly #pad = new Pad(
+    (image) => this.#ask({ image, caption: "Your drawing", truth: null }),
+    () => this.#clear(),
+  );
   #session: Session | undefined;
   #subject: Subject | null = null;
   #sample = 0;
@@ -69,13 +72,15 @@ export class TryView {
     this.#ask(subject);
   }
 
+  /** There is no image, and nothing that was said of one. */
   #clear(): void {
     this.#subject = null;
     this.#picture.width = 1;
     this.#picture.height = 1;
-    this.#caption.textContent = "No image yet";
+    this.#caption.textContent = this.#drawing.hidden ? "No image yet" : "";
     this.#picture.setAttribute("aria-label", "No image yet");
     this.#verdict.textContent = "";
+    this.#timing.textContent = "";
     this.#guesses.replaceChildren();
     this.#seenBox.hidden = true;
     this.#time.disabled = true;
@@ -88,7 +93,6 @@ export class TryView {
     this.#draw.setAttribute("aria-pressed", String(on));
     if (!on) return;
     this.#pad.clear();
-    this.#caption.textContent = "";
     this.#strip.querySelector("[aria-pressed=true]")?.setAttribute("aria-pressed", "false");
   }
 
@@ -150,7 +154,7 @@ export class TryView {
     const [first] = best;
     const judged = truth === null ? "" : first?.index === truth ? " That is right." : " That is wrong.";
     this.#verdict.textContent = first === undefined ? "" : `“${first.label}”.${judged}`;
-    this.#seenBox.hidden = image.width === seen.width && image.height === seen.height;
+    this.#seenBox.hidden = this.#drawing.hidden === true && image.width === seen.width && image.height === seen.height;
     paint(this.#seen, seen);
     this.#seenNote.textContent = `What the network sees of it: ${seen.width}×${seen.height} pixels.`;
   }
