@@ -30,6 +30,9 @@ export default {
     "packages/runtime": {
       project: ["src/**/*.ts!", "!src/**/*.support.ts!"],
     },
+    "packages/web": {
+      entry: ["scripts/*.mjs!", "src/work/worker.ts!", "src/**/*.test.ts"],
+    },
     "packages/torch": {
       entry: ["scripts/*.mjs!", "src/**/*.test.ts"],
       // Named in binding.gyp.

@@ -21,7 +21,7 @@ function filesOf(name: string): string[] {
 /** A package's entrances: what its exports name, as sources. */
 const entrances = new Map(
   readdirSync(join(root, "packages")).flatMap((folder) => {
-    const { name, exports } = JSON.parse(readFileSync(join(root, "packages", folder, "package.json"), "utf8"));
+    const { name, exports = {} } = JSON.parse(readFileSync(join(root, "packages", folder, "package.json"), "utf8"));
     return Object.entries<{ default: string }>(exports).map(([path, { default: built }]) => [
       join(name, path),
       join(sourceOf(folder), relative("dist", built).replace(/\.js$/, ".ts")),
@@ -76,6 +76,12 @@ describe("the packages", () => {
   it("of the runtime reaches nothing of Node", () => {
     const files = reached(filesOf("runtime"));
     expect(packagesOf(files)).toEqual(["files", "runtime", "seed"]);
+    expect(nodesOwn(files)).toEqual([]);
+  });
+
+  it("of the page reaches nothing of Node, and of ours what runs in a browser", () => {
+    const files = reached(filesOf("web"));
+    expect(packagesOf(files)).toEqual(["files", "runtime", "seed", "web"]);
     expect(nodesOwn(files)).toEqual([]);
   });
 
