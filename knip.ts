@@ -37,6 +37,7 @@ export default {
     },
     "packages/peekaboo": {
       entry: ["scripts/*.mjs!", "src/native/operators.ts!", "src/**/*.test.ts"],
+      project: ["src/**/*.ts!", "!src/**/*.support.ts!"],
     },
   },
 } satisfies KnipConfig;
