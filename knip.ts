@@ -40,6 +40,7 @@ export default {
     },
     "packages/peekaboo": {
       entry: ["scripts/*.mjs!", "src/native/operators.ts!", "src/**/*.test.ts"],
+      project: ["src/**/*.ts!", "!src/**/*.support.ts!"],
     },
   },
 } satisfies KnipConfig;

@@ -1,6 +1,7 @@
 import { printable, quoted } from "@peekaboo/files/errors";
 import type { Command } from "commander";
 import type { Exported, ExportOptions } from "../commands/export-file.js";
+import type { ExportedOnnx, ExportOnnxOptions } from "../commands/export-onnx.js";
 import type { ExportedPab, ExportPabOptions } from "../commands/export-pab.js";
 import { exportOptions } from "../config/options.js";
 import { valuesFromFlags } from "../config/table.js";
@@ -15,13 +16,14 @@ import { subcommand } from "./subcommand.js";
 
 /** Adds `peekaboo export FILE`. */
 export function addExport(program: Command, io: Io): void {
-  const command = subcommand(program, "export <file>", "Write a network as a .pab file, or for PyTorch");
+  const command = subcommand(program, "export <file>", "Write a network as a .pab file, in ONNX, or for PyTorch");
   addFlags(command, exportOptions);
   command.action(async (file: string) => {
     const chosen = valuesFromFlags(exportOptions, givenFlags(command, exportOptions));
     const { format, ...options } = chosen;
     using guard = new InterruptGuard();
     if (format === "pab") await writePab(file, options, guard, io);
+    else if (format === "onnx") await writeOnnx(file, options, guard, io);
     else await writeState(file, { ...options, format }, guard, io);
   });
 }
@@ -29,10 +31,20 @@ export function addExport(program: Command, io: Io): void {
 async function writeState(file: string, chosen: ExportOptions, guard: InterruptGuard, io: Io): Promise<void> {
   const { exportFile } = await import("../commands/export-file.js");
   const exported = await exportFile(file, chosen, guard);
-  const { nonfinite } = exported;
-  if (nonfinite !== undefined)
-    io.stderr.write(`Warning: ${nonfinite} holds NaN or infinity, and was written as it is.\n`);
+  warnOfNonfinite(exported, io);
   io.stdout.write(formatExport(exported, chosen));
+}
+
+async function writeOnnx(file: string, options: ExportOnnxOptions, guard: InterruptGuard, io: Io): Promise<void> {
+  const { exportOnnx } = await import("../commands/export-onnx.js");
+  const exported = await exportOnnx(file, options, guard);
+  warnOfNonfinite(exported, io);
+  io.stdout.write(formatOnnx(exported));
+}
+
+function warnOfNonfinite({ nonfinite }: { nonfinite?: string }, io: Io): void {
+  if (nonfinite === undefined) return;
+  io.stderr.write(`Warning: ${nonfinite} holds NaN or infinity, and was written as it is.\n`);
 }
 
 async function writePab(file: string, options: ExportPabOptions, guard: InterruptGuard, io: Io): Promise<void> {
@@ -58,6 +70,13 @@ function formatPab({ output, bytes, sizes, stored, tests }: ExportedPab): string
     );
   }
   return `${lines.join("\n")}\n`;
+}
+
+/** What was written, its input and output, and the line of Python that runs it. */
+function formatOnnx({ output, bytes, input, logits }: ExportedOnnx): string {
+  const told = ({ name, sizes }: ExportedOnnx["input"]) => `${name} [${sizes.join(", ")}]`;
+  const run = `onnxruntime.InferenceSession(${quoted(output, LONGEST_PATH)}).run(None, {"${input.name}": images})`;
+  return `Wrote ${printable(output)}: ${formatBytes(bytes)}; ${told(input)}, normalised, to ${told(logits)}.\nIn Python: import onnxruntime; ${run}\n`;
 }
 
 /** Linux takes no longer one. */

@@ -43,20 +43,27 @@ export interface PabContents extends Pick<Description, "graph" | "tensors" | "se
  * @throws {UserError} for an operation that has no place in a graph, and for weights that no seed gives where these are asked for.
  */
 export function pabOf(network: Network, options: PabOptions): PabContents {
+  const { graph, values } = effectiveGraph(network);
+  const initial = new Map<string, Float32Array>();
+  const described = [...values].map((entry) => describe(entry, network, options, initial));
+  const stored = described
+    .filter(({ shape, stored: as }) => shape.length === 4 && as !== "signs")
+    .map(({ name }) => name);
+  return { graph, seed: options.seed, init: options.init, tensors: described, values, initial, stored };
+}
+
+/**
+ * The graph of a network with each BatchNorm folded, and the tensors that it names as they take effect.
+ * @throws {UserError} for an operation that has no place in a graph.
+ */
+export function effectiveGraph(network: Network): { graph: Graph; values: Map<string, PabTensor> } {
   const twin = network.plainTwin();
   try {
     const traced = graphOf(twin.module, network.imageShape);
-    const { norms } = traced;
     const graph = withInputScales(traced.graph, scaledLayers(network));
-    const values = scope(() => effectiveValues(network, norms));
     const named = new Set(graph.nodes.flatMap(namesIn));
-    const initial = new Map<string, Float32Array>();
-    const used = [...values].filter(([name]) => named.has(name));
-    const described = used.map((entry) => describe(entry, network, options, initial));
-    const stored = described
-      .filter(({ shape, stored: as }) => shape.length === 4 && as !== "signs")
-      .map(({ name }) => name);
-    return { graph, seed: options.seed, init: options.init, tensors: described, values, initial, stored };
+    const values = scope(() => effectiveValues(network, traced.norms));
+    return { graph, values: new Map([...values].filter(([name]) => named.has(name))) };
   } finally {
     twin.dispose();
   }

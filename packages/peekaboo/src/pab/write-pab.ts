@@ -59,9 +59,6 @@ function describe({
   checksums,
   license = null,
 }: PabSource): Omit<Description, "graph" | "tensors" | "seed" | "init"> {
-  const [channels] = network.imageShape;
-  const folder = config.dataset === IMAGE_FOLDER;
-  const { mean, std } = folder ? IMAGENET : normalisationOf(config.dataset, channels);
   const provenance = {
     version: version(),
     dataset: config.dataset,
@@ -69,7 +66,17 @@ function describe({
     license,
     settings: toldSettings(config),
   };
-  return { network: config.arch, mean, std, crop: folder ? 0.875 : 1, classes, test, provenance };
+  return { network: config.arch, ...imageRule(network, config), classes, test, provenance };
+}
+
+/** What is done to an image before a network sees it. */
+export function imageRule(
+  { imageShape: [channels] }: Pick<Network, "imageShape">,
+  { dataset }: Pick<TrainConfig, "dataset">,
+): Pick<Description, "mean" | "std" | "crop"> {
+  const folder = dataset === IMAGE_FOLDER;
+  const { mean, std } = folder ? IMAGENET : normalisationOf(dataset, channels);
+  return { mean, std, crop: folder ? 0.875 : 1 };
 }
 
 /** How masks follow from the seed, where they do. */

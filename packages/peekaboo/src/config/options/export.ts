@@ -7,15 +7,15 @@ import { run } from "./run.js";
 export const exportOptions = {
   format: option({
     flags: "--format <name>",
-    kind: choice(["pab", "pth", "safetensors"]),
+    kind: choice(["pab", "onnx", "pth", "safetensors"]),
     default: "pth",
-    help: "What to write: pab, the network as a seed, masks and signs, which `peekaboo predict` runs; pth, as torch.save does; or safetensors.",
+    help: "What to write: pab, the network as a seed, masks and signs, which `peekaboo predict` runs; onnx, dense, for other runtimes; pth, as torch.save does; or safetensors.",
   }),
   output: option({
     flags: "--output <file>",
     kind: optional(text("a file")),
     default: null,
-    defaultText: "NAME.pab, NAME.effective.FORMAT or NAME.raw.FORMAT beside the checkpoint",
+    defaultText: "NAME.pab, NAME.onnx, NAME.effective.FORMAT or NAME.raw.FORMAT beside the checkpoint",
     help: "Where to write it.",
   }),
   raw: option({
