@@ -1,9 +1,9 @@
 import { dirname, join, parse } from "node:path";
 import { refuseUnwritable, writeFileAtomic } from "@peekaboo/files";
 import { decodePab } from "@peekaboo/seed";
+import { isPabFile, readPab } from "../checkpoint/pab-file.js";
 import type { Guard } from "../console/interrupt.js";
 import { INPUT, type OnnxSource, OUTPUT, onnxOf } from "../onnx/model-of.js";
-import { isPabFile, readPab } from "../pab/read-pab.js";
 import { refuseOverwriting } from "./output.js";
 
 export interface ExportOnnxOptions {

@@ -35,7 +35,7 @@ export interface ReproductionParts {
 }
 
 /** Trains, and returns the exit status. */
-export type Train = (config: TrainConfig, io: Io, options: Omit<RunOptions, "reporter" | "guard">) => Promise<number>;
+type Train = (config: TrainConfig, io: Io, options: Omit<RunOptions, "reporter" | "guard">) => Promise<number>;
 
 /**
  * `peekaboo reproduce`: runs a finished run again, with as many processes as it had, and compares the two. Whatever the run
