@@ -87,7 +87,7 @@ async function open(options: BrowserContextOptions = {}): Promise<Page> {
     if (message.type() === "error") faults.push(message.text());
   });
   await page.goto(host.address);
-  await page.waitForSelector("#guesses li");
+  await page.waitForSelector("#guesses .label");
   // Other networks may come first.
   if ((await page.locator("#networks option:checked").textContent()) !== DEMO) await choose(page);
   return page;
@@ -209,7 +209,7 @@ describe.skipIf(chromium === undefined)("the page", () => {
   it("grows the network from its seed, by the keyboard too", async () => {
     const page = await open({ bypassCSP: true });
     const final = await barsOf(page);
-    await page.waitForSelector("#stage-guesses li");
+    await page.waitForSelector("#stage-guesses .label");
     expect(await barsOf(page, "stage-guesses")).toEqual(final);
     await page.focus("#stage");
     await page.keyboard.press("Home");
@@ -237,7 +237,7 @@ describe.skipIf(chromium === undefined)("the page", () => {
     await page.click('#draw:has-text("Draw a digit")');
     await page.focus("#pad");
     for (let i = 0; i < 8; i++) await page.keyboard.press("Shift+ArrowDown");
-    await page.waitForSelector("#guesses li");
+    await page.waitForSelector("#guesses .label");
     expect(await page.locator("#guesses li").count()).toBe(5);
     await page.click("#pad-clear");
     const box = await page.locator("#pad").boundingBox();

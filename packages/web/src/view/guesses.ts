@@ -2,7 +2,7 @@ import type { Guess } from "@peekaboo/runtime";
 import { el } from "./dom.js";
 import { percent, share } from "./format.js";
 
-/** Shows the likeliest classes as bars, the true one marked. */
+/** Shows the likeliest classes as bars, the true one marked; none as long as there is no image. */
 export function showGuesses(list: HTMLOListElement, best: readonly Guess[], truth: number | null): void {
   const rows = best.map(({ label, index, probability }) => {
     const bar = el("span", { class: "fill" });
@@ -16,5 +16,6 @@ export function showGuesses(list: HTMLOListElement, best: readonly Guess[], trut
       el("data", { class: "value", value: probability }, percent(probability)),
     );
   });
-  list.replaceChildren(...rows);
+  const none = el("li", { class: "note" }, "Nothing yet: give it an image.");
+  list.replaceChildren(...(rows.length === 0 ? [none] : rows));
 }

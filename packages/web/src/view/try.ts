@@ -81,7 +81,7 @@ export class TryView {
     this.#picture.setAttribute("aria-label", "No image yet");
     this.#verdict.textContent = "";
     this.#timing.textContent = "";
-    this.#guesses.replaceChildren();
+    showGuesses(this.#guesses, [], null);
     this.#seenBox.hidden = true;
     this.#time.disabled = true;
     this.#onSubject(null);
