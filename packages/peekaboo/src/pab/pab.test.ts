@@ -14,6 +14,20 @@ beforeEach(() => {
   before = liveTensorCount();
 });
 
+/** The convolutions as they take effect. A weight that is cut is 0 or -0 by the sign that it had, which isn't stored. */
+function effective(network: Network): Map<string, Float32Array> {
+  return scope(() => {
+    const convolutions = [...network.effectiveState()].filter(([, { shape }]) => shape.length === 4);
+    return new Map(convolutions.map(([name, tensor]) => [name, tensor.toFloat32Array().map((value) => value + 0)]));
+  });
+}
+
+/** The names of what isn't equal in every bit: a test that shows a million numbers takes minutes to fail. */
+function changed(one: Map<string, Float32Array>, other: Map<string, Float32Array>): string[] {
+  const bits = (data: Float32Array | undefined) => Buffer.from(data?.slice().buffer ?? new ArrayBuffer());
+  return [...one].filter(([name, data]) => !bits(data).equals(bits(other.get(name)))).map(([name]) => name);
+}
+
 function roundTrip(settings: object, folder: string) {
   const { network, config } = built(settings);
   const path = join(folder, "x.pab");
@@ -22,20 +36,13 @@ function roundTrip(settings: object, folder: string) {
     const { bytes, stored } = encodeNetwork({ network, config, name: "x", classes, test: null }, { float32: true });
     writeFileSync(path, bytes);
     const again = networkOfPab("test", path).network;
-    const effective = (of: Network) =>
-      scope(() =>
-        [...of.effectiveState()]
-          .filter(([, { shape }]) => shape.length === 4)
-          .map(([name, tensor]) => [name, tensor.toFloat32Array()]),
-      );
     try {
       return {
         stored,
         bytes,
         before: logits(network),
         after: logits(again),
-        weights: effective(network),
-        same: effective(again),
+        changed: changed(effective(network), effective(again)),
       };
     } finally {
       again.dispose();
@@ -47,9 +54,9 @@ function roundTrip(settings: object, folder: string) {
 
 describe("a network, written and read again", () => {
   it.for([...architectureNames])("%s computes the same, with convolutions equal in every bit", (arch, { folder }) => {
-    const { stored, before: expected, after, weights, same } = roundTrip(settingsOf(arch), folder);
+    const { stored, before: expected, after, changed: names } = roundTrip(settingsOf(arch), folder);
     expect(stored).toEqual([]);
-    expect(same).toEqual(weights);
+    expect(names).toEqual([]);
     expect(difference(after, expected)).toBeLessThan(1e-5);
     expect(liveTensorCount()).toBe(before);
   });
