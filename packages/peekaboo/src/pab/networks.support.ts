@@ -1,6 +1,7 @@
 import { RandomStream } from "@peekaboo/seed";
 import { noGrad, scope, Tensor } from "@peekaboo/torch";
 import { parseConfig } from "../config/config.js";
+import { MaskedConv2d } from "../layers/masked-conv2d.js";
 import { buildNetwork } from "../models/build.js";
 import type { Network } from "../models/network.js";
 
@@ -12,7 +13,8 @@ const random = () => stream.uint32(position++) / 2 ** 32;
 export function disturb(network: Network, density = 0.3): void {
   scope(() => {
     const masks = new Map<string, Tensor>();
-    for (const [name, { weight }] of network.prunable()) {
+    for (const [name, layer] of network.prunable()) {
+      const { weight } = layer;
       masks.set(
         name,
         Tensor.from(
@@ -20,8 +22,10 @@ export function disturb(network: Network, density = 0.3): void {
           { shape: weight.shape },
         ),
       );
+      // Where scores decide on signs, the weights below them stay as they began.
+      if (!(layer instanceof MaskedConv2d) || layer.latent !== null) continue;
       const signs = Float32Array.from({ length: weight.numel }, () => (random() < 0.5 ? -1 : 1));
-      if (weight.shape.length === 4) weight.detach().mul_(Tensor.from(signs, { shape: weight.shape }));
+      weight.detach().mul_(Tensor.from(signs, { shape: weight.shape }));
     }
     network.setMasks(masks);
     for (const [name, tensor] of network.module.stateDict()) {
