@@ -22,6 +22,7 @@ beforeAll(() => {
     "tsconfig.base.json",
     "packages/files",
     "packages/pth",
+    "packages/runtime",
     "packages/seed",
     "packages/torch",
     "packages/peekaboo/build",

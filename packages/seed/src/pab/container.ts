@@ -69,7 +69,7 @@ export function isPab(beginning: Uint8Array): boolean {
  * @throws {UserError} when the bytes are no .pab file, a newer version's, cut off or damaged.
  */
 export function unpackSections(bytes: Uint8Array): Sections {
-  if (!isPab(bytes)) throw damaged("the first eight bytes", "those of a .pab file", "others");
+  if (!isPab(bytes)) throw damaged("the file", "a .pab file, by its first eight bytes", "another kind of file");
   const [version = 0, count = 0] = bytes.subarray(MAGIC.length);
   if (version !== VERSION)
     throw damaged("the version", String(VERSION), String(version), "read it with a newer peekaboo");

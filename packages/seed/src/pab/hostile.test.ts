@@ -201,7 +201,7 @@ describe("a container", () => {
     expect(patched(9, 255)).toContain("the number of sections");
     expect(patched(10, 2)).toContain("the checksum of the description");
     expect(patched(11, 0xff, 0xff, 0xff, 0xff)).toContain("the length");
-    expect(outcome(new Uint8Array())).toContain("the first eight bytes");
+    expect(outcome(new Uint8Array())).toContain("by its first eight bytes");
     expect(outcome(Buffer.concat([smallFile, Buffer.alloc(1)]))).toContain("the length");
   });
 });
