@@ -1,4 +1,4 @@
-import { printable, quoted } from "@peekaboo/files/errors";
+import { printable, quoted, UserError } from "@peekaboo/files/errors";
 import type { Command } from "commander";
 import type { Exported, ExportOptions } from "../commands/export-file.js";
 import type { ExportedOnnx, ExportOnnxOptions } from "../commands/export-onnx.js";
@@ -10,6 +10,7 @@ import { InterruptGuard } from "../console/interrupt.js";
 import type { Io } from "../console/io.js";
 import { partsInWords } from "../report/summary.js";
 import { TerminalReporter } from "../report/terminal-reporter.js";
+import { setting } from "../setting.js";
 import { addFlags, givenFlags } from "./flags.js";
 import { inWords } from "./in-words.js";
 import { subcommand } from "./subcommand.js";
@@ -21,10 +22,21 @@ export function addExport(program: Command, io: Io): void {
   command.action(async (file: string) => {
     const chosen = valuesFromFlags(exportOptions, givenFlags(command, exportOptions));
     const { format, ...options } = chosen;
+    if (chosen.raw && (format === "pab" || format === "onnx")) throw rawOf(format);
     using guard = new InterruptGuard();
     if (format === "pab") await writePab(file, options, guard, io);
     else if (format === "onnx") await writeOnnx(file, options, guard, io);
     else await writeState(file, { ...options, format }, guard, io);
+  });
+}
+
+function rawOf(format: string): UserError {
+  return new UserError({
+    operation: "export",
+    argument: setting("raw"),
+    expected: "a format of weights and masks, pth or safetensors",
+    received: format,
+    remedy: `leave out ${setting("raw")}`,
   });
 }
 
