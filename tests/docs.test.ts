@@ -16,7 +16,7 @@ const pages = [
   "packages/runtime/README.md",
   "packages/seed/README.md",
   "packages/torch/README.md",
-  ...readdirSync(join(root, "docs")).map((name) => `docs/${name}`),
+  ...readdirSync(join(root, "docs")).flatMap((name) => (name.endsWith(".md") ? [`docs/${name}`] : [])),
 ];
 const text = (page: string) => readFileSync(join(root, page), "utf8");
 

@@ -290,7 +290,7 @@ describe("the exit status", () => {
       "peekaboo: there is not enough memory: aten::ones could not get 64 bytes; free some, raise its limit, or lower --width.\n";
     expect(await peekaboo("train")).toEqual({ status: 2, stdout: "", stderr });
     evaluateFile.mockRejectedValueOnce(new TorchError("memory", "aten::ones", undefined, text));
-    expect((await peekaboo("evaluate", "x")).stderr).toMatch(/raise its limit, or lower --bs\.$/m);
+    expect((await peekaboo("evaluate", "x", "--engine", "torch")).stderr).toMatch(/raise its limit, or lower --bs\.$/m);
   });
 
   it("is 1 when another process is lost, which one sentence tells", async () => {
@@ -391,12 +391,13 @@ describe("peekaboo evaluate", () => {
 
   it("prints accuracy and loss", async () => {
     evaluateFile.mockResolvedValue(result);
-    const { status, stdout } = await peekaboo("evaluate", "f", "--bs", "500", "--threads", "1");
+    const { status, stdout } = await peekaboo("evaluate", "f", "--engine", "torch", "--bs", "500", "--threads", "1");
     expect(status).toBe(0);
     expect(stdout).toBe("ResNet20 on 10,000 test images of cifar10: accuracy 55.67 %, loss 1.2346\n");
     expect(evaluateFile.mock.lastCall?.slice(0, 2)).toEqual([
       "f",
       {
+        engine: "torch",
         workers: null,
         onBadImage: "fail",
         data: null,
@@ -413,7 +414,7 @@ describe("peekaboo evaluate", () => {
 
   it("prints all as JSON on demand", async () => {
     evaluateFile.mockResolvedValue(result);
-    expect(JSON.parse((await peekaboo("evaluate", "--json", "f")).stdout)).toEqual(result);
+    expect(JSON.parse((await peekaboo("evaluate", "--json", "f", "--engine", "torch")).stdout)).toEqual(result);
   });
 });
 
