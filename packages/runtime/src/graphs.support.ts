@@ -84,14 +84,14 @@ export class Sketch {
     input: number,
     out: number,
     kernel: Pair,
-    options: Partial<Omit<GraphNode & { op: "conv2d" }, "op">> = {},
+    options: Partial<Omit<GraphNode & { op: "conv2d" }, "op">> & { density?: number } = {},
   ): number {
     const { groups = 1, bias } = options;
     const [channels] = this.shape(input);
     return this.add({
       op: "conv2d",
       inputs: [input],
-      weight: this.tensor([out, channels / groups, ...kernel], this.dice.pick([0.05, 0.3, 1])),
+      weight: this.tensor([out, channels / groups, ...kernel], options.density ?? this.dice.pick([0.05, 0.3, 1])),
       ...(bias === undefined ? {} : { bias: this.tensor([out]) }),
       stride: options.stride ?? [1, 1],
       padding: options.padding ?? [kernel[0] >> 1, kernel[1] >> 1],

@@ -7,38 +7,50 @@ export type Run = () => void;
 /** A sweep in plain TypeScript, for engines without SIMD: four pixels of a row at a time. */
 export function scalarSweep(memory: ArrayBuffer, sweep: Sweep): Run {
   const [floats, ints] = [new Float32Array(memory), new Int32Array(memory)];
-  const { kind, relu, height, width, input, output, residual, list, listEnd } = sweep;
+  const { kind, relu, height, width, input, output, residual, list, listEnd, together } = sweep;
   const reduce = kind === "sum" ? addTerms : takeLargest;
   const sums = new Float64Array(LANES);
   const group = (head: number, channel: number, y: number, x: number) => {
     const at = (view: View) => ((view.base + channel * view.plane + y * view.row) >> 2) + x;
     const [to, added] = [at(output), residual === undefined ? undefined : at(residual)];
-    sums.fill(floats[head + 1] ?? 0);
+    const own = channel % together;
+    sums.fill(floats[head + 1 + own] ?? 0);
     for (let lane = 0; added !== undefined && lane < LANES; lane++)
       sums[lane] = (sums[lane] ?? 0) + (floats[added + lane] ?? 0);
-    reduce(sums, floats, ints, head, ((input.base + y * input.row) >> 2) + x);
+    reduce(sums, { floats, ints, head, together, own }, ((input.base + y * input.row) >> 2) + x);
     for (let lane = 0; lane < Math.min(LANES, width - x); lane++) {
       const sum = sums[lane] ?? 0;
       floats[to + lane] = relu && sum < 0 ? 0 : sum;
     }
   };
   return () => {
-    for (let head = list >> 2, channel = 0; head < listEnd >> 2; channel++) {
-      for (let y = 0; y < height; y++) for (let x = 0; x < width; x += LANES) group(head, channel, y, x);
-      head += 2 + ((ints[head] ?? 0) >> 2);
+    for (let head = list >> 2, channel = 0; head < listEnd >> 2; ) {
+      for (const end = channel + together; channel < end; channel++)
+        for (let y = 0; y < height; y++) for (let x = 0; x < width; x += LANES) group(head, channel, y, x);
+      head += 1 + together + ((ints[head] ?? 0) >> 2);
     }
   };
 }
 
-function addTerms(sums: Float64Array, floats: Float32Array, ints: Int32Array, head: number, from: number): void {
+/** A head's terms, of which one channel's are taken. */
+interface Terms {
+  readonly floats: Float32Array;
+  readonly ints: Int32Array;
+  readonly head: number;
+  readonly together: number;
+  readonly own: number;
+}
+
+function addTerms(sums: Float64Array, { floats, ints, head, together, own }: Terms, from: number): void {
   let a = sums[0] ?? 0;
   let b = sums[1] ?? 0;
   let c = sums[2] ?? 0;
   let d = sums[3] ?? 0;
-  const end = head + 2 + ((ints[head] ?? 0) >> 2);
-  for (let term = head + 2; term < end; term += 2) {
+  const entry = 1 + together;
+  const end = head + entry + ((ints[head] ?? 0) >> 2);
+  for (let term = head + entry; term < end; term += entry) {
     const at = from + ((ints[term] ?? 0) >> 2);
-    const weight = floats[term + 1] ?? 0;
+    const weight = floats[term + 1 + own] ?? 0;
     a += weight * (floats[at] ?? 0);
     b += weight * (floats[at + 1] ?? 0);
     c += weight * (floats[at + 2] ?? 0);
@@ -50,7 +62,7 @@ function addTerms(sums: Float64Array, floats: Float32Array, ints: Int32Array, he
   sums[3] = d;
 }
 
-function takeLargest(most: Float64Array, floats: Float32Array, ints: Int32Array, head: number, from: number): void {
+function takeLargest(most: Float64Array, { floats, ints, head }: Terms, from: number): void {
   const end = head + 2 + ((ints[head] ?? 0) >> 2);
   for (let term = head + 2; term < end; term += 2) {
     const at = from + ((ints[term] ?? 0) >> 2);

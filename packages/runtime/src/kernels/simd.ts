@@ -4,7 +4,7 @@ import { type FunctionBuilder, MEMORY, moduleOf } from "../wasm/module.js";
 import { copyForm, copyFunction } from "./copy-code.js";
 import type { Run } from "./scalar.js";
 import { sweepForm, sweepFunction } from "./sweep-code.js";
-import { type Tiles, tilesOf } from "./tiles.js";
+import { MAX_VECTORS, type Tiles, tilesOf } from "./tiles.js";
 
 /** A function of a module that is yet to be made, with what it will be called with. */
 interface Call {
@@ -27,7 +27,8 @@ class Kernels {
   readonly #numbers = new Map<string, number>();
 
   callsOf(step: Sweep | Copy): Call[] {
-    if (step.kind !== "copy") return tilesOf(step.height, step.width).map((tiles) => this.#sweep(step, tiles));
+    if (step.kind !== "copy")
+      return tilesOf(step.height, step.width, MAX_VECTORS / step.together).map((tiles) => this.#sweep(step, tiles));
     const number = this.#numberOf(copyForm(step), () => copyFunction(step));
     return [{ number, values: [step.from.base, step.to.base, step.channels] }];
   }

@@ -1,5 +1,5 @@
 import { LANES } from "../plan/geometry.js";
-import { ENTRY } from "../plan/lists.js";
+import { entryBytes } from "../plan/lists.js";
 import type { Sweep } from "../plan/sweep.js";
 import { doWhile, type Expr, i32, type Local, type Statement, step, v128, when } from "../wasm/code.js";
 import { FunctionBuilder } from "../wasm/module.js";
@@ -10,13 +10,13 @@ const VECTOR = 4 * LANES;
 
 /** What a {@link sweepFunction} is made for: all but addresses and counts. */
 export function sweepForm(sweep: Sweep, { rows, vectors, lastLanes }: Tiles): string {
-  const { kind, relu, input, output, residual, unroll } = sweep;
+  const { kind, relu, input, output, residual, unroll, together } = sweep;
   const strides = [input.row, output.row, output.plane, residual?.row, residual?.plane];
-  return JSON.stringify([kind, relu, unroll, rows, vectors, lastLanes, strides]);
+  return JSON.stringify([kind, relu, unroll, together, rows, vectors, lastLanes, strides]);
 }
 
 /**
- * A function of (input, output, residual, list, its end, number of tiles). For each tile, and in it for each output channel,
+ * A function of (input, output, residual, list, its end, number of tiles). For each tile, and in it for the output channels of each head,
  * the accumulators of all its pixels go through the list and are written.
  */
 export function sweepFunction(sweep: Sweep, tiles: Tiles): FunctionBuilder {
@@ -32,7 +32,11 @@ export function sweepFunction(sweep: Sweep, tiles: Tiles): FunctionBuilder {
         to.set(output),
         added.set(residual),
         doWhile(
-          [...channel.statements(), step(to, sweep.output.plane), step(added, sweep.residual?.plane ?? 0)],
+          [
+            ...channel.statements(),
+            step(to, sweep.together * sweep.output.plane),
+            step(added, sweep.together * (sweep.residual?.plane ?? 0)),
+          ],
           i32.less(term, listEnd),
         ),
         step(input, tiles.rows * sweep.input.row),
@@ -53,13 +57,25 @@ interface Pointers {
   readonly term: Local<"i32">;
 }
 
-/** What is done for one output channel of a tile. */
+/** The sum of four pixels of one of the channels. */
+interface Sum {
+  readonly sum: Local<"v128">;
+  readonly channel: number;
+  readonly row: number;
+  readonly vector: number;
+}
+
+/** What is done for the output channels of one head in a tile. */
 class ChannelCode {
-  readonly #sums: readonly { sum: Local<"v128">; row: number; vector: number }[];
+  readonly #sums: readonly Sum[];
+  readonly #entry: number;
   readonly #end: Local<"i32">;
-  readonly #shift: Local<"v128">;
+  readonly #shifts: readonly Local<"v128">[];
+  /** What is read at a pixel, where several channels take it. */
+  readonly #reads: readonly Local<"v128">[];
   readonly #sources: readonly Local<"i32">[];
-  readonly #weights: readonly Local<"v128">[];
+  /** Of each channel, one for each term that is unrolled. */
+  readonly #weights: readonly (readonly Local<"v128">[])[];
 
   constructor(
     code: FunctionBuilder,
@@ -67,57 +83,72 @@ class ChannelCode {
     readonly tiles: Tiles,
     readonly at: Pointers,
   ) {
-    this.#sums = Array.from({ length: tiles.rows * tiles.vectors }, (_, index) => ({
-      sum: code.local("v128"),
-      row: Math.floor(index / tiles.vectors),
-      vector: index % tiles.vectors,
-    }));
+    const { together, unroll } = sweep;
+    this.#entry = entryBytes(together);
+    // The channels innermost: what a vector is multiplied with follows at once.
+    this.#sums = Array.from({ length: together * tiles.rows * tiles.vectors }, (_, index) => {
+      const place = Math.floor(index / together);
+      const [row, vector] = [Math.floor(place / tiles.vectors), place % tiles.vectors];
+      return { sum: code.local("v128"), channel: index % together, row, vector };
+    });
     this.#end = code.local("i32");
-    this.#shift = code.local("v128");
-    this.#sources = Array.from({ length: sweep.unroll }, () => code.local("i32"));
-    this.#weights = Array.from({ length: sweep.unroll }, () => code.local("v128"));
+    this.#shifts = Array.from({ length: together }, () => code.local("v128"));
+    this.#sources = Array.from({ length: unroll }, () => code.local("i32"));
+    const terms = () => Array.from({ length: unroll }, () => code.local("v128"));
+    this.#weights = Array.from({ length: together }, terms);
+    this.#reads = terms();
   }
 
   statements(): Statement[] {
     const { term } = this.at;
+    const { output } = this.sweep;
     return [
-      this.#end.set(i32.add(i32.add(term, i32.const(ENTRY)), i32.load(term))),
-      this.#shift.set(v128.loadSplat(term, 4)),
-      term.set(i32.add(term, i32.const(ENTRY))),
-      ...this.#sums.map(({ sum, row, vector }) => sum.set(this.#first(row, vector))),
+      this.#end.set(i32.add(i32.add(term, i32.const(this.#entry)), i32.load(term))),
+      ...this.#shifts.map((shift, channel) => shift.set(v128.loadSplat(term, 4 + 4 * channel))),
+      term.set(i32.add(term, i32.const(this.#entry))),
+      ...this.#sums.map(({ sum, channel, row, vector }) => sum.set(this.#first(channel, row, vector))),
       when(i32.less(term, this.#end), [doWhile(this.#terms(), i32.less(term, this.#end))]),
-      ...this.#sums.map(({ sum, row, vector }) =>
-        v128.store(this.at.to, this.#last(sum, vector), row * this.sweep.output.row + vector * VECTOR),
-      ),
+      ...this.#sums.map(({ sum, channel, row, vector }) => {
+        const offset = channel * output.plane + row * output.row + vector * VECTOR;
+        return v128.store(this.at.to, this.#last(sum, vector), offset);
+      }),
     ];
   }
 
   /** The shift, and what is added. */
-  #first(row: number, vector: number): Expr<"v128"> {
+  #first(channel: number, row: number, vector: number): Expr<"v128"> {
     const { residual } = this.sweep;
-    if (residual === undefined) return this.#shift;
-    return v128.add(this.#shift, v128.load(this.at.added, row * residual.row + vector * VECTOR));
+    const shift = this.#shifts[channel];
+    if (shift === undefined) throw new RangeError(`no channel ${channel}`);
+    if (residual === undefined) return shift;
+    const offset = channel * residual.plane + row * residual.row + vector * VECTOR;
+    return v128.add(shift, v128.load(this.at.added, offset));
   }
 
   /** Takes in as many terms as are unrolled. */
   #terms(): Statement[] {
     const { term, input } = this.at;
-    const max = this.sweep.kind === "max";
-    const weights = max
-      ? []
-      : this.#weights.map((weight, index) => weight.set(v128.loadSplat(term, ENTRY * index + 4)));
+    const weights = this.sweep.kind === "max" ? [] : this.#weights;
     return [
-      ...this.#sources.map((source, index) => source.set(i32.add(input, i32.load(term, ENTRY * index)))),
-      ...weights,
-      ...this.#sums.map(({ sum, row, vector }) => {
-        const offset = row * this.sweep.input.row + vector * VECTOR;
-        const loads = this.#sources.map((source) => v128.load(source, offset));
-        if (max) return sum.set(v128.max(sum, tree(loads, v128.max)));
-        const products = loads.map((load, index) => v128.mul(load, this.#weights[index] ?? load));
-        return sum.set(v128.add(sum, tree(products, v128.add)));
-      }),
-      term.set(i32.add(term, i32.const(ENTRY * this.sweep.unroll))),
+      ...this.#sources.map((source, index) => source.set(i32.add(input, i32.load(term, this.#entry * index)))),
+      ...weights.flatMap((own, channel) =>
+        own.map((weight, index) => weight.set(v128.loadSplat(term, this.#entry * index + 4 + 4 * channel))),
+      ),
+      ...this.#sums.flatMap((sum) => this.#take(sum)),
+      term.set(i32.add(term, i32.const(this.#entry * this.sweep.unroll))),
     ];
+  }
+
+  /** Takes the terms into one sum; the first of the channels reads for all. */
+  #take({ sum, channel, row, vector }: Sum): Statement[] {
+    const { kind, together, input } = this.sweep;
+    const offset = row * input.row + vector * VECTOR;
+    const loads = this.#sources.map((source) => v128.load(source, offset));
+    if (kind === "max") return [sum.set(v128.max(sum, tree(loads, v128.max)))];
+    const reads = channel === 0 && together > 1 ? this.#reads.map((read, index) => read.set(loads[index] ?? read)) : [];
+    const values: readonly Expr<"v128">[] = together > 1 ? this.#reads : loads;
+    const products = values.map((value, index) => v128.mul(value, this.#weights[channel]?.[index] ?? value));
+    return [...reads, sum.set(v128.add(sum, tree(products, v128.add)))];
   }
 
   /** What is written: rectified, and 0 beyond the row, where margins are. */

@@ -1,7 +1,7 @@
 import { LANES, vectorsOf } from "../plan/geometry.js";
 
 /** Vectors whose sums stay in registers: of the 16 that x64 has, a term and what it reads need the rest. */
-const MAX_VECTORS = 8;
+export const MAX_VECTORS = 8;
 
 /** Rectangles that cover an image: `count` of them one below the other, each of `rows` × `vectors`. */
 export interface Tiles {
@@ -15,16 +15,16 @@ export interface Tiles {
   readonly count: number;
 }
 
-/** Covers an image with as few tiles as possible, all of nearly the same size. */
-export function tilesOf(height: number, width: number): Tiles[] {
+/** Covers an image with as few tiles of at most so many vectors as possible, all of nearly the same size. */
+export function tilesOf(height: number, width: number, most = MAX_VECTORS): Tiles[] {
   const vectors = vectorsOf(width);
-  const columns = even(vectors, MAX_VECTORS);
+  const columns = even(vectors, most);
   let x = 0;
   return columns.flatMap((column) => {
     const left = LANES * x;
     x += column;
     const lastLanes = x === vectors ? width - LANES * (vectors - 1) : LANES;
-    const rows = even(height, Math.max(1, Math.floor(MAX_VECTORS / column)));
+    const rows = even(height, Math.max(1, Math.floor(most / column)));
     const tall = rows[0] ?? 1;
     const full = rows.filter((count) => count === tall).length;
     const tile = { x: left, vectors: column, lastLanes };

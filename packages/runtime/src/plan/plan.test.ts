@@ -173,3 +173,23 @@ describe("tilesOf", () => {
     }
   });
 });
+
+describe("output channels", () => {
+  const shared = (channels: number, options: { density?: number; groups?: number }) => {
+    const sketch = new Sketch([4, 8, 8], new Dice(3));
+    sketch.conv(0, channels, [3, 3], { density: 1, ...options });
+    return planOf(sketch.graph, sketch.tensors).steps.map((step) => (step.kind === "sum" ? step.together : 0));
+  };
+
+  it("go through one list in pairs where most of their weights are there, and share what they read", () => {
+    expect(shared(4, {})).toEqual([2]);
+    expect(shared(4, { density: 0.6 })).toEqual([2]);
+  });
+
+  it("go through lists of their own where few weights are, where one is left over, and where they read other channels", () => {
+    expect(shared(4, { density: 0.2 })).toEqual([1]);
+    expect(shared(5, {})).toEqual([1]);
+    expect(shared(4, { groups: 4 })).toEqual([1]);
+    expect(shared(8, { groups: 4 })).toEqual([2]);
+  });
+});

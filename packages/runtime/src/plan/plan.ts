@@ -1,9 +1,8 @@
 import { type Graph, type GraphTensor, type Shape, shapesOf } from "@peekaboo/seed";
 import { aligned, type Buffer, place, type Use } from "./arena.js";
-import { vectorsOf } from "./geometry.js";
 import type { WindowLayer } from "./layer.js";
 import { checkBytes, checkLimits, MAX_BYTES } from "./limits.js";
-import { type ListSource, listBytes } from "./lists.js";
+import { type ListSource, listBytes, togetherOf } from "./lists.js";
 import { lower } from "./lower.js";
 import { geometryOf, isValue, keyOf, merged, offsetsOf, plain, type Source, sourceOf } from "./phases.js";
 import type { Copy, Region, Step, View } from "./sweep.js";
@@ -121,14 +120,21 @@ class Planner {
     const [from, to] = [this.buffer(source), this.buffer(plain(layer.output))];
     const residual = layer.residual === undefined ? undefined : this.buffer(plain(layer.residual));
     const offsets = offsetsOf(layer.depth, taps, whole, from.geometry, input);
-    const list = { layer, offsets, plane: 4 * from.geometry.plane, unroll: unrollOf(offsets.length, output) };
+    const together = togetherOf(layer, offsets);
+    const list = {
+      layer,
+      offsets,
+      plane: 4 * from.geometry.plane,
+      unroll: unrollOf(offsets.length, together),
+      together,
+    };
     this.#lists.push(list);
     this.use(residual === undefined ? [from] : [from, residual], to, () => {
       const [start, listEnd] = this.#starts.get(list) ?? [0, 0];
       const { kind, relu } = layer;
       const views = { input: regionOf(from), output: regionOf(to), residual: residual && regionOf(residual) };
       const [channels, height, width] = output;
-      return [{ kind, relu, channels, height, width, ...views, list: start, listEnd, unroll: list.unroll }];
+      return [{ kind, relu, channels, height, width, ...views, list: start, listEnd, unroll: list.unroll, together }];
     });
   }
 
@@ -155,10 +161,12 @@ class Planner {
   }
 }
 
-/** How many terms are summed before they meet their accumulator, whose additions wait for each other. */
-function unrollOf(terms: number, [, height, width]: Shape): number {
-  if (terms === 1) return 1;
-  return height * vectorsOf(width) <= 4 ? 4 : 2;
+/**
+ * How many terms are summed before they meet their accumulator, whose additions wait for each other. With two channels all
+ * registers are taken: what more terms need would have to wait in memory.
+ */
+function unrollOf(terms: number, together: number): number {
+  return terms === 1 || together > 1 ? 1 : 2;
 }
 
 function regionOf({ geometry: { shape, row, plane, origin }, base }: Buffer): Region {

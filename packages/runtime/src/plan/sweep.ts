@@ -22,6 +22,8 @@ export interface Sweep {
   readonly list: number;
   readonly listEnd: number;
   readonly unroll: number;
+  /** So many output channels share a head of the list. */
+  readonly together: number;
 }
 
 /** Every `stride`-th pixel of each channel, copied: `height` × `width` of them. */
