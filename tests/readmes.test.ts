@@ -13,11 +13,18 @@ const folder = sharedFolder();
 beforeAll(() => {
   symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
   copyFileSync(join(root, "packages/pth/src/fixtures/state.pth"), join(folder, "state.pth"));
+  copyFileSync(join(root, "models/cifar10-demo.pab"), join(folder, "cifar10-demo.pab"));
 });
 
 function run(name: string): string {
   const readme = readFileSync(join(root, "packages", name, "README.md"), "utf8");
-  writeFileSync(join(folder, "example.mjs"), /^```ts\n(.*?)^```$/ms.exec(readme)?.[1] ?? "");
+  // Each example is a program of its own.
+  const examples = [...readme.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, example = ""]) => example);
+  return examples.map(runExample).join("");
+}
+
+function runExample(example: string): string {
+  writeFileSync(join(folder, "example.mjs"), example);
   const { stdout, stderr } = spawnSync(process.execPath, ["example.mjs"], { cwd: folder, encoding: "utf8" });
   expect(stderr).toBe("");
   return stdout;
@@ -43,5 +50,5 @@ it("packages/seed/README.md", () => {
 });
 
 it("packages/runtime/README.md", () => {
-  expect(run("runtime")).toBe("true Float32Array(4) [ 3.125, 3.125, 3.125, 3.125 ]\n");
+  expect(run("runtime")).toBe("ship true 5 10\ntrue Float32Array(4) [ 3.125, 3.125, 3.125, 3.125 ]\n");
 });
