@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { writeFileAtomic } from "@peekaboo/files";
 import { UserError } from "@peekaboo/files/errors";
 import { type PartSizes, pabPartSizes } from "@peekaboo/seed";
@@ -13,6 +13,16 @@ export interface WrittenPab {
   readonly path: string;
   readonly bytes: number;
   readonly sizes: PartSizes;
+}
+
+/** The file that a run has written, if it is there and whole. */
+export function existingPab({ bestPab: path }: Pick<RunFolder, "bestPab">): WrittenPab | null {
+  try {
+    const bytes = readFileSync(path);
+    return { path, bytes: bytes.length, sizes: pabPartSizes(bytes) };
+  } catch {
+    return null;
+  }
 }
 
 /**

@@ -22,7 +22,7 @@ import { type Ranks, ranksOf } from "../training/ranks.js";
 import type { Reporter } from "../training/reporter.js";
 import type { RunState } from "../training/run-state.js";
 import { type Outcome, prepare, TrainingSession } from "../training/session.js";
-import { writeBestPab } from "./best-pab.js";
+import { existingPab, writeBestPab } from "./best-pab.js";
 import { chooseThreads, prepareDevice, threadsInWords } from "./device.js";
 import { testSources } from "./evaluate-file.js";
 import { type RunReport, reportRun } from "./report.js";
@@ -114,7 +114,7 @@ async function trainIn(folder: RunFolder, training: Training): Promise<FinishedR
   const parts = { config, network, train, test, folder, store, metrics, ranks, guard, reporter, start };
   const outcome = await new TrainingSession({ ...parts, prepared, record }).run();
   metrics?.flush();
-  const pab = writes ? await writeBestPab(folder, sources, reporter) : null;
+  const pab = !writes ? null : unchanged ? existingPab(folder) : await writeBestPab(folder, sources, reporter);
   const report = writes ? reportRun(config, { title, folder, outcome, unchanged }, pab) : null;
   return { folder, title, outcome, unchanged, report };
 }
