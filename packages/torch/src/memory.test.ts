@@ -2,7 +2,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { MessageChannel } from "node:worker_threads";
 import { UserError } from "@peekaboo/files/errors";
-import { describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { empty, zeros } from "./generated/ops.js";
 import { native } from "./native.js";
 import { liveTensorCount, scope } from "./scope.js";
@@ -27,6 +27,9 @@ async function collected(): Promise<void> {
 }
 
 describe("V8 is told", () => {
+  // What others left is collected first: told of a large tensor, V8 would collect it in between.
+  beforeEach(collected);
+
   it("of a tensor's bytes once, however many views there are, until the last one goes", () => {
     const before = external();
     const tensor = zeros([64, MEGABYTE / 4]);
