@@ -14,6 +14,19 @@ describe("philox4x32", () => {
     expect(out).toEqual(words(answer));
   });
 
+  it("gives the blocks of one counter after the other, carrying from one word to the next", () => {
+    const key = words("a4093822 299f31d0");
+    const three = new Uint32Array(12);
+    philox4x32(words("fffffffe 00000007 13198a2e 03707344"), key, three);
+    const counters = ["fffffffe 00000007", "ffffffff 00000007", "00000000 00000008"];
+    const each = counters.flatMap((lower) => {
+      const block = new Uint32Array(4);
+      philox4x32(words(`${lower} 13198a2e 03707344`), key, block);
+      return [...block];
+    });
+    expect([...three]).toEqual(each);
+  });
+
   it("may write over its counter", () => {
     const counter = words("243f6a88 85a308d3 13198a2e 03707344");
     philox4x32(counter, words("a4093822 299f31d0"), counter);

@@ -16,37 +16,13 @@ function multiplyHigh(a: number, b: number): number {
 }
 
 /**
- * Philox4x32-10: encrypts a 128-bit counter (four words) under a 64-bit key (two words) into four random words in `out`,
- * which may be the counter itself. It allocates nothing.
+ * Philox4x32-10: encrypts a 128-bit counter (four words) under a 64-bit key (two words) into four random words; `out`, a whole
+ * number of such blocks, gets those of one counter after the other, whose lower half counts on. It allocates nothing, and `out` may
+ * be the counter itself.
  * Source: Salmon, Moraes, Dror and Shaw, "Parallel Random Numbers: As Easy as 1, 2, 3" (SC 2011), whose
  * Random123 library publishes the known answers that the test repeats.
  */
 export function philox4x32(counter: Uint32Array, key: Uint32Array, out: Uint32Array): void {
-  let [c0 = 0, c1 = 0, c2 = 0, c3 = 0] = counter;
-  let [k0 = 0, k1 = 0] = key;
-  for (let round = 0; round < ROUNDS; round++) {
-    const high0 = multiplyHigh(MULTIPLIER_0, c0);
-    const high1 = multiplyHigh(MULTIPLIER_1, c2);
-    const low0 = Math.imul(MULTIPLIER_0, c0);
-    const low1 = Math.imul(MULTIPLIER_1, c2);
-    c0 = high1 ^ c1 ^ k0;
-    c1 = low1;
-    c2 = high0 ^ c3 ^ k1;
-    c3 = low0;
-    k0 = (k0 + WEYL_0) | 0;
-    k1 = (k1 + WEYL_1) | 0;
-  }
-  out[0] = c0;
-  out[1] = c1;
-  out[2] = c2;
-  out[3] = c3;
-}
-
-/**
- * Fills `out`, a whole number of blocks, with those of one counter after the other; the counter's lower half counts on. The same
- * as {@link philox4x32} block by block, without a call for each.
- */
-export function philoxFill(counter: Uint32Array, key: Uint32Array, out: Uint32Array): void {
   const [first = 0, second = 0, third = 0, fourth = 0] = counter;
   const [firstKey = 0, secondKey = 0] = key;
   for (let at = 0, low = first, high = second; at < out.length; at += 4) {

@@ -1,6 +1,6 @@
 import { assertInteger, checkSeed } from "./check.js";
 import { fnv1a64 } from "./hash.js";
-import { philox4x32, philoxFill } from "./philox.js";
+import { philox4x32 } from "./philox.js";
 import { utf8Bytes } from "./utf8.js";
 
 const WORDS_PER_BLOCK = 4;
@@ -39,7 +39,7 @@ export class RandomStream {
     if (from % WORDS_PER_BLOCK === 0) {
       whole = out.length - (out.length % WORDS_PER_BLOCK);
       this.#count(from / WORDS_PER_BLOCK);
-      philoxFill(this.#counter, this.#key, out.subarray(0, whole));
+      philox4x32(this.#counter, this.#key, out.subarray(0, whole));
     }
     for (let i = whole; i < out.length; ) {
       const block = Math.floor((from + i) / WORDS_PER_BLOCK);
