@@ -130,16 +130,19 @@ describe("without libtorch", () => {
   it("an image that can't be read doesn't keep predict from the others, and is told", () => {
     const text = join(folder, "text.png");
     writeFileSync(text, "no image");
+    mkdirSync(join(folder, "empty"));
     const { status, stdout, stderr } = withoutLibtorch(
       "predict",
       demo,
       text,
+      join(folder, "empty"),
       join(folder, "nowhere.png"),
       join(samples, "cat.png"),
     );
     expect([status, stdout.split("\n")[1]?.trim().split(/ +/)[0]]).toEqual([2, "cat"]);
     expect(stderr.trim().split("\n")).toEqual([
       expect.stringContaining("text.png"),
+      expect.stringMatching(/expected an image in the folder .*empty", received none\.$/),
       `predict: expected an image that can be read for ${JSON.stringify(join(folder, "nowhere.png"))}, received no such file.`,
     ]);
   });

@@ -23,13 +23,17 @@ export function addPredict(program: Command, io: Io, exit: (status: number) => v
     const json = givenFlags(command, options).has(options.json);
     const { imagesIn, loadPredictor, predictFile } = await import("../commands/predict.js");
     const network = await loadPredictor("predict", file);
-    for (const image of imagesIn(images)) {
-      try {
-        const predicted = await predictFile(network, image, BEST);
-        io.stdout.write(json ? `${JSON.stringify(forPrograms(predicted))}\n` : formatPrediction(predicted));
-      } catch (error) {
-        exit(reportFailure(error, io, "predict"));
-      }
+    const told = async (action: () => Promise<void>) =>
+      action().catch((error: unknown) => exit(reportFailure(error, io, "predict")));
+    for (const path of images) {
+      await told(async () => {
+        for (const image of imagesIn(path)) {
+          await told(async () => {
+            const predicted = await predictFile(network, image, BEST);
+            io.stdout.write(json ? `${JSON.stringify(forPrograms(predicted))}\n` : formatPrediction(predicted));
+          });
+        }
+      });
     }
   });
 }

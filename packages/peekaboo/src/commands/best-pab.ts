@@ -1,8 +1,9 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { writeFileAtomic } from "@peekaboo/files";
 import { UserError } from "@peekaboo/files/errors";
 import { type PartSizes, pabPartSizes } from "@peekaboo/seed";
 import { loadNetwork } from "../checkpoint/checkpoint.js";
+import { readPab } from "../checkpoint/pab-file.js";
 import { encodeNetwork } from "../pab/write-pab.js";
 import type { RunFolder } from "../runs/run-folder.js";
 import type { Reporter } from "../training/reporter.js";
@@ -18,9 +19,9 @@ export interface WrittenPab {
 /** The file that a run has written, if it is there and whole. */
 export function existingPab({ bestPab: path }: Pick<RunFolder, "bestPab">): WrittenPab | null {
   try {
-    const bytes = readFileSync(path);
-    return { path, bytes: bytes.length, sizes: pabPartSizes(bytes) };
-  } catch {
+    return readPab("train", path, (bytes) => ({ path, bytes: bytes.length, sizes: pabPartSizes(bytes) }));
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
     return null;
   }
 }
@@ -37,7 +38,7 @@ export async function writeBestPab(
   if (!existsSync(best)) return null;
   const { network, config, progress } = loadNetwork(best);
   try {
-    if (config.optimizer === "SGD" && network.variant === "plain") return null;
+    if (config.optimizer === "SGD" && !network.variant.endsWith("seed")) return null;
     const { bestAccuracy: accuracy } = progress;
     const test = accuracy === null ? null : { accuracy, images: sources.test.count };
     const { classes } = sources;

@@ -34,14 +34,25 @@ export async function loadPredictor(operation: string, path: string): Promise<Pr
   return loadPab(operation, path, (bytes) => load(bytes));
 }
 
-/** The images that are meant: a folder stands for those in it, by their names' endings and in their names' order. */
-export function imagesIn(paths: readonly string[]): string[] {
-  return paths.flatMap((path) => {
-    if (path === STDIN || !statSync(path, { throwIfNoEntry: false })?.isDirectory()) return [path];
-    const names = readdirSync(path).filter(isImageName).sort();
-    if (names.length > 0) return names.map((name) => join(path, name));
-    throw refused(path, `an image in the folder (${IMAGE_ENDINGS.join(", ")})`, "none");
-  });
+/**
+ * The images that a path means: a folder stands for those in it, by their names' endings and in their names' order.
+ * @throws {UserError} for a folder without any, and one that can't be read.
+ */
+export function imagesIn(path: string): string[] {
+  const names = path === STDIN ? null : namesIn(path);
+  if (names === null) return [path];
+  if (names.length > 0) return names.map((name) => join(path, name));
+  throw refused(path, `an image in the folder (${IMAGE_ENDINGS.join(", ")})`, "none");
+}
+
+/** The images of a folder; null for what is none. */
+function namesIn(path: string): string[] | null {
+  try {
+    if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return null;
+    return readdirSync(path).filter(isImageName).sort();
+  } catch (error) {
+    throw refused(path, "a file or folder that can be read", printable((error as Error).message));
+  }
 }
 
 /**
