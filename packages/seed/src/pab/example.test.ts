@@ -67,6 +67,21 @@ describe("docs/pab-format.md", () => {
     expect(formatDescription(describePab(bytes))).toBe(json);
   });
 
+  it("has the primer and the normal quantile's coefficients as the code has them", () => {
+    const source = (path: string) => readFileSync(new URL(path, import.meta.url), "utf8");
+    const [, primer = ""] = /PRIMER = `(.*)`/.exec(source("../coding/text-model.ts")) ?? [];
+    expect(primer.length).toBeGreaterThan(1000);
+    expect(page).toContain(`<!-- primer -->\n\`\`\`\n${primer}\n\`\`\`\n<!-- end -->`);
+    const [, table = ""] = /The normal quantile's coefficients([\s\S]*)## The primer/.exec(page) ?? [];
+    const told = table
+      .split("\n")
+      .flatMap((row) => (/^\| .* \| [AB] \| (.*) \|$/.exec(row)?.[1] ?? "").split(", ").filter(Boolean));
+    const [, constants = ""] = /const CENTRE([\s\S]*)function horner/.exec(source("../random/distributions.ts")) ?? [];
+    const used = [...constants.matchAll(/(?<=[\s[])-?\d[\d.e-]*(?=,)/g)].map(([number]) => number);
+    expect(told).toHaveLength(48);
+    expect(told).toEqual(used);
+  });
+
   it("is measured as its parts are: 6 signs of about a bit, 2 numbers", () => {
     const { tensors: measured, denseBytes } = measurePab(bytes);
     const [w, s] = measured;
