@@ -215,7 +215,7 @@ describe("formatReport", () => {
       "together                  6  12   50.0 %     12",
       "",
       "parameters  25, 116 B as float32",
-      "ideal size  78 B: seed 8 B + masks 1 B + signs 1 B + other numbers 68 B; 1.5 times smaller",
+      "by entropy  78 B: seed 8 B + masks 1 B + signs 1 B + other numbers 68 B; 1.5 times smaller",
       "",
     ]);
   });
@@ -227,6 +227,6 @@ describe("formatReport", () => {
     expect(lines[2]).toBe("training    cifar10, SGD, in epoch ?, step ?, not tested");
     expect(lines[3]).toBe("pruning     none");
     expect(lines[6]).toMatch(/^conv1\.weight +2×1×2×2 +8 +8 +100 % +-$/);
-    expect(lines.at(-2)).toBe("ideal size  116 B: other numbers 116 B; 1.0 times smaller");
+    expect(lines.at(-2)).toBe("by entropy  116 B: other numbers 116 B; 1.0 times smaller");
   });
 });

@@ -21,8 +21,8 @@ interface LayerReport {
 }
 
 /**
- * Bytes that an ideal code needs for the trained network: the masks at their entropy per layer, or, where they were
- * shuffled, a count a layer and the seed; the seed, and a sign for each kept weight, where Bop trained or latent scores
+ * Bytes that a code without a model of masks and signs needs for the trained network (a .pab file, which has them, takes less): the
+ * masks at their entropy per layer, or, where they were shuffled, a count a layer and the seed; the seed, and a sign for each kept weight, where Bop trained or latent scores
  * give signs; float32 for everything else.
  */
 export interface IdealSize {

@@ -99,6 +99,6 @@ function sizes({ parameters, denseBytes, idealSize }: InspectReport): string[] {
   const listed = parts.filter(([bytes]) => bytes > 0).map(([bytes, what]) => `${what} ${formatBytes(bytes)}`);
   return [
     `parameters  ${formatCount(parameters)}, ${formatBytes(denseBytes)} as float32`,
-    `ideal size  ${formatBytes(total)}: ${listed.join(" + ")}; ${(denseBytes / total).toFixed(1)} times smaller`,
+    `by entropy  ${formatBytes(total)}: ${listed.join(" + ")}; ${(denseBytes / total).toFixed(1)} times smaller`,
   ];
 }
