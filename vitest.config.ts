@@ -21,6 +21,7 @@ export default defineConfig({
       { find: "@peekaboo/files/safetensors", replacement: source("packages/files/src/safetensors/index.ts") },
       { find: "@peekaboo/pth/pickle", replacement: source("packages/pth/src/pickle/index.ts") },
       { find: "@peekaboo/pth", replacement: source("packages/pth/src/index.ts") },
+      { find: "@peekaboo/seed/wasm", replacement: source("packages/seed/src/wasm/index.ts") },
       { find: "@peekaboo/seed", replacement: source("packages/seed/src/index.ts") },
       { find: "@peekaboo/runtime", replacement: source("packages/runtime/src/index.ts") },
       { find: "@peekaboo/files", replacement: source("packages/files/src/node/index.ts") },

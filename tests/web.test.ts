@@ -10,7 +10,7 @@ import axe from "axe-core";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { chromiumPath, launchChromium, serveFolder } from "./support/browser.js";
+import { chromiumPath, launchChromium, serveFolder } from "../bench/chromium.js";
 import { sharedFolder } from "./support/folder.js";
 
 interface SampleSet {

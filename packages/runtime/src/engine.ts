@@ -1,12 +1,11 @@
 import { UserError } from "@peekaboo/files/errors";
 import type { Graph, GraphTensor } from "@peekaboo/seed";
+import { hasSimd, type WasmMemory, webAssembly } from "@peekaboo/seed/wasm";
 import { pack, type Run, scalarCopy, scalarReshape, scalarSweep, unpack } from "./kernels/scalar.js";
 import { simdRuns } from "./kernels/simd.js";
 import { writeList } from "./plan/lists.js";
 import { type Plan, planOf } from "./plan/plan.js";
 import type { Step } from "./plan/sweep.js";
-import { type WasmMemory, webAssembly } from "./wasm/api.js";
-import { hasSimd } from "./wasm/detect.js";
 
 /** A graph and the tensors that it names. */
 export interface Network {
@@ -40,9 +39,11 @@ export async function createEngine(
   const plan = planOf(graph, tensors, mostBytes);
   const shared = simd && hasSimd() ? sharedMemory(plan.bytes) : undefined;
   const memory = shared?.buffer ?? allocate(() => new ArrayBuffer(plan.bytes));
+  // They compile in the background, while the lists are written.
+  const compiling = shared === undefined ? undefined : compiled(shared, plan.steps);
   for (const { base, geometry, fill } of plan.filled) new Float32Array(memory, base, geometry.size).fill(fill);
   for (const [source, start] of plan.lists) writeList(source, memory, start);
-  const kernels = shared === undefined ? undefined : await compiled(shared, plan.steps);
+  const kernels = await compiling;
   const runs = plan.steps.map((step) => kernels?.get(step) ?? scalar(memory, step));
   return new Engine(plan, memory, runs, kernels !== undefined);
 }

@@ -28,7 +28,7 @@ export { encodePab, growsFromSeed } from "./pab/encode.js";
 export { measurePab, type PabMeasure, type TensorBits } from "./pab/measure.js";
 export type { PabNetwork, PabTensor } from "./pab/network.js";
 export { assertInteger, checkSeed } from "./random/check.js";
-export { fillByInversion, openUniform01, permutation } from "./random/distributions.js";
+export { fillByInversion, openUniform01, permutation, uniformQuantile } from "./random/distributions.js";
 export { fnv1a64 } from "./random/hash.js";
 export { randomMask, shuffledMask } from "./random/shuffled-mask.js";
 export { RandomStream } from "./random/stream.js";

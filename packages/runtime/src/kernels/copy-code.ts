@@ -1,7 +1,6 @@
+import { doWhile, type Expr, FunctionBuilder, i32, type Local, step, v128 } from "@peekaboo/seed/wasm";
 import { LANES } from "../plan/geometry.js";
 import type { Copy } from "../plan/sweep.js";
-import { doWhile, type Expr, i32, type Local, step, v128 } from "../wasm/code.js";
-import { FunctionBuilder } from "../wasm/module.js";
 
 /** What a {@link copyFunction} is made for. */
 export function copyForm({ height, width, from, step: pixel, to, fill }: Copy): string {

@@ -1,6 +1,5 @@
+import { type FunctionBuilder, MEMORY, moduleOf, type WasmMemory, webAssembly } from "@peekaboo/seed/wasm";
 import type { Copy, Step, Sweep } from "../plan/sweep.js";
-import { type WasmMemory, webAssembly } from "../wasm/api.js";
-import { type FunctionBuilder, MEMORY, moduleOf } from "../wasm/module.js";
 import { copyForm, copyFunction } from "./copy-code.js";
 import type { Run } from "./scalar.js";
 import { sweepForm, sweepFunction } from "./sweep-code.js";

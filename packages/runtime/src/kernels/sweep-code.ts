@@ -1,8 +1,17 @@
+import {
+  doWhile,
+  type Expr,
+  FunctionBuilder,
+  i32,
+  type Local,
+  type Statement,
+  step,
+  v128,
+  when,
+} from "@peekaboo/seed/wasm";
 import { LANES } from "../plan/geometry.js";
 import { entryBytes } from "../plan/lists.js";
 import type { Sweep } from "../plan/sweep.js";
-import { doWhile, type Expr, i32, type Local, type Statement, step, v128, when } from "../wasm/code.js";
-import { FunctionBuilder } from "../wasm/module.js";
 import type { Tiles } from "./tiles.js";
 
 /** The bytes of a vector. */

@@ -9,56 +9,62 @@ export function entryBytes(together: number): number {
 }
 
 /** What a list is written from: `offsets` [depth × kernel] are in bytes from an output's place, channels `plane` bytes apart. */
-export interface ListSource {
+export interface ListSource extends Heads {
   readonly layer: WindowLayer;
   readonly offsets: Int32Array;
   readonly plane: number;
   /** The number of terms of each head is a multiple of it. */
   readonly unroll: number;
+}
+
+/** How a layer's output channels share lists. */
+export interface Heads {
   /** So many output channels share a head: its terms are those that any of them has. */
   readonly together: number;
+  /** The terms of each head. */
+  readonly terms: Int32Array;
 }
 
 /** Two channels cost less together than apart if their terms are so many fewer: they share what they read. Measured (bench/runtime.ts). */
 const WORTH_SHARING = 0.8;
 
-/** How many output channels had better go through one list of terms. */
-export function togetherOf({ kind, weight, shift, firstChannel }: WindowLayer, offsets: Int32Array): number {
+/** Counts the terms of each output channel, or of two together where that is better. */
+export function headsOf({ kind, weight, shift, firstChannel }: WindowLayer, offsets: Int32Array): Heads {
   const channels = shift.length;
-  if (kind !== "sum" || channels % 2 !== 0 || offsets.length === 1) return 1;
   const length = offsets.length;
-  let [apart, shared] = [0, 0];
+  const terms = new Int32Array(channels);
+  const pairs = new Int32Array(channels >> 1);
+  let mayPair = kind === "sum" && channels % 2 === 0 && length > 1;
+  for (let channel = 1; mayPair && channel < channels; channel += 2)
+    mayPair = firstChannel(channel - 1) === firstChannel(channel);
+  let shared = 0;
+  let apart = 0;
   for (let channel = 0; channel < channels; channel += 2) {
-    if (firstChannel(channel) !== firstChannel(channel + 1)) return 1;
+    const here = channel * length;
+    const next = channel + 1 < channels ? here + length : -1;
+    let [one, other, either] = [0, 0, 0];
     for (let k = 0; k < length; k++) {
       if (offsets[k] === NOWHERE) continue;
-      const one = weight[channel * length + k] === 0 ? 0 : 1;
-      const other = weight[(channel + 1) * length + k] === 0 ? 0 : 1;
-      apart += one + other;
-      shared += one | other;
+      const a = weight[here + k] === 0 ? 0 : 1;
+      const b = next < 0 || weight[next + k] === 0 ? 0 : 1;
+      one += a;
+      other += b;
+      either += a | b;
     }
+    terms[channel] = one;
+    if (next >= 0) terms[channel + 1] = other;
+    if (next >= 0) pairs[channel >> 1] = either;
+    apart += one + other;
+    shared += either;
   }
-  return shared <= WORTH_SHARING * apart ? 2 : 1;
+  return mayPair && shared <= WORTH_SHARING * apart ? { together: 2, terms: pairs } : { together: 1, terms };
 }
 
 /** The bytes that {@link writeList} takes. */
-export function listBytes(source: ListSource): number {
-  const { layer, offsets, unroll, together } = source;
-  const length = offsets.length;
+export function listBytes({ terms, unroll, together }: ListSource): number {
   let entries = 0;
-  for (let channel = 0; channel < layer.shift.length; channel += together) {
-    let terms = 0;
-    for (let k = 0; k < length; k++) if (isTerm(source, channel, k)) terms++;
-    entries += 1 + Math.ceil(terms / unroll) * unroll;
-  }
+  for (let head = 0; head < terms.length; head++) entries += 1 + Math.ceil((terms[head] ?? 0) / unroll) * unroll;
   return entries * entryBytes(together);
-}
-
-/** Whether a channel, or one of those that it shares a head with, has a weight other than 0 there. */
-function isTerm({ layer: { weight }, offsets, together }: ListSource, channel: number, k: number): boolean {
-  if (offsets[k] === NOWHERE) return false;
-  for (let g = 0; g < together; g++) if (weight[(channel + g) * offsets.length + k] !== 0) return true;
-  return false;
 }
 
 /**
@@ -77,10 +83,13 @@ export function writeList(source: ListSource, memory: ArrayBuffer, start: number
     const base = firstChannel(channel) * plane;
     at += entry;
     for (let k = 0; k < length; k++) {
-      if (!isTerm(source, channel, k)) continue;
-      ints[at] = base + (offsets[k] ?? 0);
-      for (let g = 0; g < together; g++)
-        floats[at + 1 + g] = (weight[(channel + g) * length + k] ?? 0) * (scale[channel + g] ?? 0);
+      const offset = offsets[k] ?? NOWHERE;
+      const first = weight[channel * length + k] ?? 0;
+      const second = together === 2 ? (weight[(channel + 1) * length + k] ?? 0) : 0;
+      if (offset === NOWHERE || (first === 0 && second === 0)) continue;
+      ints[at] = base + offset;
+      floats[at + 1] = first * (scale[channel] ?? 0);
+      if (together === 2) floats[at + 2] = second * (scale[channel + 1] ?? 0);
       at += entry;
     }
     const last = ints[at - entry] ?? 0;

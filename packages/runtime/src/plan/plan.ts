@@ -2,7 +2,7 @@ import { type Graph, type GraphTensor, type Shape, shapesOf } from "@peekaboo/se
 import { aligned, type Buffer, place, type Use } from "./arena.js";
 import type { WindowLayer } from "./layer.js";
 import { checkBytes, checkLimits, MAX_BYTES } from "./limits.js";
-import { type ListSource, listBytes, togetherOf } from "./lists.js";
+import { headsOf, type ListSource, listBytes } from "./lists.js";
 import { lower } from "./lower.js";
 import { geometryOf, isValue, keyOf, merged, offsetsOf, plain, type Source, sourceOf } from "./phases.js";
 import type { Copy, Region, Step, View } from "./sweep.js";
@@ -120,21 +120,17 @@ class Planner {
     const [from, to] = [this.buffer(source), this.buffer(plain(layer.output))];
     const residual = layer.residual === undefined ? undefined : this.buffer(plain(layer.residual));
     const offsets = offsetsOf(layer.depth, taps, whole, from.geometry, input);
-    const together = togetherOf(layer, offsets);
-    const list = {
-      layer,
-      offsets,
-      plane: 4 * from.geometry.plane,
-      unroll: unrollOf(offsets.length, together),
-      together,
-    };
+    const heads = headsOf(layer, offsets);
+    const { together } = heads;
+    const unroll = unrollOf(offsets.length, together);
+    const list = { ...heads, layer, offsets, plane: 4 * from.geometry.plane, unroll };
     this.#lists.push(list);
     this.use(residual === undefined ? [from] : [from, residual], to, () => {
       const [start, listEnd] = this.#starts.get(list) ?? [0, 0];
       const { kind, relu } = layer;
       const views = { input: regionOf(from), output: regionOf(to), residual: residual && regionOf(residual) };
       const [channels, height, width] = output;
-      return [{ kind, relu, channels, height, width, ...views, list: start, listEnd, unroll: list.unroll, together }];
+      return [{ kind, relu, channels, height, width, ...views, list: start, listEnd, unroll, together }];
     });
   }
 

@@ -45,7 +45,7 @@ const INITIALISERS: Record<InitMethod, Initialiser> = {
   kaiming_uniform: { quantile: symmetricUniformQuantile, scale: (fan) => Math.sqrt(3) * kaiming(fan) },
   kaiming_laplace: { quantile: laplaceQuantile, scale: ({ fanIn }) => Math.SQRT2 / Math.sqrt(2 * fanIn) },
   kaiming_constant_signed: { quantile: signQuantile, scale: kaiming },
-  kaiming_constant_unsigned: { quantile: () => 1, scale: kaiming },
+  kaiming_constant_unsigned: { quantile: (values) => void values.fill(1), scale: kaiming },
   xavier_normal: { quantile: normalQuantile, scale: xavier },
   xavier_constant: { quantile: signQuantile, scale: xavier },
   standard: { quantile: symmetricUniformQuantile, scale: inverseRootFanIn },
@@ -96,7 +96,9 @@ export function initialiseUniformBias(seed: number, stateName: string, fanIn: nu
 /** `n` values uniform between two bounds, each a function of (seed, stateName, its position) alone. */
 export function uniformBetween(seed: number, stateName: string, n: number, from: number, to: number): Float32Array {
   const values = new Float32Array(n);
-  fillByInversion(values, new RandomStream(seed, stateName), (p) => from + (to - from) * p);
+  fillByInversion(values, new RandomStream(seed, stateName), (drawn) => {
+    for (let i = 0; i < drawn.length; i++) drawn[i] = from + (to - from) * (drawn[i] ?? 0);
+  });
   return values;
 }
 

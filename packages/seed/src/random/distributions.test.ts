@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
+import { webAssembly } from "../wasm/api.js";
 import {
   fillByInversion,
   laplaceQuantile,
@@ -22,6 +23,13 @@ function draw(quantile: Quantile, name: string): Float64Array {
 
 function meanOf(values: Float64Array, f: (value: number) => number): number {
   return values.reduce((sum, value) => sum + f(value), 0) / values.length;
+}
+
+/** One value of a distribution. */
+function at(quantile: Quantile, p: number): number {
+  const values = Float64Array.of(p);
+  quantile(values);
+  return values[0] ?? Number.NaN;
 }
 
 /** Φ(x) by Marsaglia's series, "Evaluating the Normal Distribution" (2004): nothing that the code under test uses. */
@@ -58,25 +66,26 @@ describe("normalQuantile", () => {
     [2 ** -53, -8.209536151601387],
     [1e-300, -37.0470962993612],
   ])("gives Φ⁻¹(%s) = %s to 1e-15, relative", (p, expected) => {
-    expect(Math.abs(normalQuantile(p) - expected)).toBeLessThanOrEqual(1e-15 * Math.abs(expected));
+    expect(Math.abs(at(normalQuantile, p) - expected)).toBeLessThanOrEqual(1e-15 * Math.abs(expected));
   });
 
   it("is odd about one half", () => {
-    for (const p of [2 ** -53, 2 ** -40, 0.0625, 0.25, 0.4375]) expect(normalQuantile(1 - p)).toBe(-normalQuantile(p));
-    expect(normalQuantile(0.5)).toBe(0);
+    for (const p of [2 ** -53, 2 ** -40, 0.0625, 0.25, 0.4375])
+      expect(at(normalQuantile, 1 - p)).toBe(-at(normalQuantile, p));
+    expect(at(normalQuantile, 0.5)).toBe(0);
   });
 
   it("inverts Φ on both sides of its seams", () => {
-    for (let p = 0.001; p < 1; p += 0.001) expect(normalCdf(normalQuantile(p))).toBeCloseTo(p, 14);
+    for (let p = 0.001; p < 1; p += 0.001) expect(normalCdf(at(normalQuantile, p))).toBeCloseTo(p, 14);
   });
 });
 
 describe("laplaceQuantile", () => {
   it("gives values worked out by hand", () => {
-    expect(laplaceQuantile(0.5)).toBeCloseTo(0, 15);
-    expect(laplaceQuantile(0.25)).toBe(-Math.LN2);
-    expect(laplaceQuantile(0.75)).toBe(Math.LN2);
-    expect(laplaceQuantile(2 ** -53)).toBeCloseTo(-52 * Math.LN2, 13);
+    expect(at(laplaceQuantile, 0.5)).toBeCloseTo(0, 15);
+    expect(at(laplaceQuantile, 0.25)).toBe(-Math.LN2);
+    expect(at(laplaceQuantile, 0.75)).toBe(Math.LN2);
+    expect(at(laplaceQuantile, 2 ** -53)).toBeCloseTo(-52 * Math.LN2, 13);
   });
 });
 
@@ -93,10 +102,50 @@ describe("fillByInversion", () => {
 
   it("leaves an empty array empty", () => {
     const buffer = new Float32Array(2);
-    const quantile = vi.fn(() => 1);
+    const quantile = vi.fn();
     fillByInversion(buffer.subarray(1, 1), new RandomStream(0, ""), quantile);
     expect(quantile).not.toHaveBeenCalled();
     expect([...buffer]).toEqual([0, 0]);
+  });
+
+  // float32 is drawn by WebAssembly, float64 isn't.
+  it.each([
+    [0, 1],
+    [1, 7],
+    [2 ** 53 - 1, 1023],
+    [7, 1024],
+    [8, 1025],
+    [9, 300_000],
+  ])("draws normal values of seed %s, %s of them, with the same bits in WebAssembly", (seed, n) => {
+    const [floats, doubles] = [new Float32Array(n), new Float64Array(n)];
+    const scale = Math.SQRT2 / 12;
+    fillByInversion(floats, new RandomStream(seed, "kernel"), normalQuantile, scale);
+    fillByInversion(doubles, new RandomStream(seed, "kernel"), normalQuantile, scale);
+    const different = doubles.findIndex((value, i) => !Object.is(Math.fround(value), floats[i]));
+    expect(different).toBe(-1);
+    expect(doubles.includes(0)).toBe(false);
+  });
+
+  it("makes that kernel where the machine has it, small enough for a page to compile at once, and none where it is forbidden", async () => {
+    expect(webAssembly).toBeDefined();
+    const Module = vi.spyOn(webAssembly ?? expect.fail(), "Module");
+    vi.resetModules();
+    const fresh = await import("./distributions.js");
+    const out = new Float32Array(3000);
+    fresh.fillByInversion(out, new RandomStream(5, "fresh"), fresh.normalQuantile);
+    expect(Module).toHaveBeenCalledTimes(1);
+    expect(Module.mock.calls[0]?.[0].length).toBeLessThan(4096);
+    expect(Module.mock.results[0]?.type).toBe("return");
+
+    Module.mockImplementation(() => {
+      throw new Error("forbidden by the page's Content-Security-Policy");
+    });
+    vi.resetModules();
+    const forbidden = await import("./distributions.js");
+    const same = new Float32Array(3000);
+    forbidden.fillByInversion(same, new RandomStream(5, "fresh"), forbidden.normalQuantile);
+    expect(same).toEqual(out);
+    Module.mockRestore();
   });
 
   // A statistic of 10^5 independent draws lies within 5 standard errors unless one seed in 1.7 million is to blame.

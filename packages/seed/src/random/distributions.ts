@@ -1,5 +1,6 @@
 import { assertInteger } from "./check.js";
 import { naturalLog } from "./log.js";
+import { KERNEL_CHUNK, type NormalKernel, normalKernel } from "./normal-kernel.js";
 import type { RandomStream } from "./stream.js";
 
 // Powers of two as literals: what ** gives is, in principle, each engine's own.
@@ -8,8 +9,8 @@ const TWO_31 = 0x8000_0000;
 const TWO_32 = 0x1_0000_0000;
 const TWO_52 = 0x10_0000_0000_0000;
 
-/** Maps a probability in the open interval (0, 1) to the value below which a distribution lies with that probability. */
-export type Quantile = (probability: number) => number;
+/** A distribution by its quantile: maps probabilities in the open interval (0, 1), in place, to the values below which it lies with them. */
+export type Quantile = (probabilities: Float64Array) => void;
 
 /**
  * A number in the open interval (0, 1), an odd multiple of 2^-53, from two random words.
@@ -18,6 +19,9 @@ export type Quantile = (probability: number) => number;
 export function openUniform01(high: number, low: number): number {
   return ((high >>> 6) * TWO_26 + (low >>> 6) + 0.5) / TWO_52;
 }
+
+/** How many values are drawn at a time. */
+const CHUNK = 1024;
 
 /**
  * Fills `out` with `scale`·`quantile`(p), p uniform on (0, 1): value i comes from the stream's words 2i and 2i + 1 and is
@@ -30,30 +34,43 @@ export function fillByInversion(
   quantile: Quantile,
   scale = 1,
 ): void {
-  const words = new Uint32Array(Math.min(2 * out.length, 2048));
-  const chunk = words.length / 2;
-  for (let start = 0; start < out.length; start += chunk) {
-    stream.fillUint32(words, 2 * start);
-    const end = Math.min(start + chunk, out.length);
-    for (let i = start, word = 0; i < end; i++, word += 2) {
-      out[i] = scale * quantile(openUniform01(words[word] ?? 0, words[word + 1] ?? 0));
+  if (quantile === normalQuantile && out instanceof Float32Array && out.length <= MOST) {
+    const kernel = kernelOf();
+    if (kernel !== undefined) {
+      fillByKernel(out, stream, kernel, scale);
+      return;
     }
+  }
+  const values = new Float64Array(Math.min(out.length, CHUNK));
+  const words = new Uint32Array(2 * values.length);
+  for (let start = 0; start < out.length; start += CHUNK) {
+    stream.fillUint32(words, 2 * start);
+    for (let i = 0; i < values.length; i++) values[i] = openUniform01(words[2 * i] ?? 0, words[2 * i + 1] ?? 0);
+    quantile(values);
+    const end = Math.min(start + CHUNK, out.length);
+    for (let i = start; i < end; i++) out[i] = scale * (values[i - start] ?? 0);
   }
 }
 
-/** The quantile of the uniform distribution on (-1, 1). */
-export function symmetricUniformQuantile(probability: number): number {
-  return 2 * probability - 1;
+/** The uniform distribution on (0, 1): probabilities are its quantiles. */
+export function uniformQuantile(): void {}
+
+/** The uniform distribution on (-1, 1). */
+export function symmetricUniformQuantile(values: Float64Array): void {
+  for (let i = 0; i < values.length; i++) values[i] = 2 * (values[i] ?? 0) - 1;
 }
 
-/** The quantile of a random sign: -1 below ½, else +1. */
-export function signQuantile(probability: number): number {
-  return probability < 0.5 ? -1 : 1;
+/** A random sign: -1 below ½, else +1. */
+export function signQuantile(values: Float64Array): void {
+  for (let i = 0; i < values.length; i++) values[i] = (values[i] ?? 0) < 0.5 ? -1 : 1;
 }
 
-/** The quantile of the Laplace distribution with mean 0 and scale 1 (variance 2): ln 2p, and -ln 2(1 - p) above ½. */
-export function laplaceQuantile(probability: number): number {
-  return probability < 0.5 ? naturalLog(2 * probability) : -naturalLog(2 * (1 - probability));
+/** The Laplace distribution with mean 0 and scale 1 (variance 2): ln 2p, and -ln 2(1 - p) above ½. */
+export function laplaceQuantile(values: Float64Array): void {
+  for (let i = 0; i < values.length; i++) {
+    const p = values[i] ?? 0;
+    values[i] = p < 0.5 ? naturalLog(2 * p) : -naturalLog(2 * (1 - p));
+  }
 }
 
 /** The coefficients of a polynomial of degree 7, the highest power's first. */
@@ -99,17 +116,54 @@ function quotient([numerator, denominator]: readonly [Degree7, Degree7], x: numb
   return horner(numerator, x) / horner(denominator, x);
 }
 
+/** Whether a probability q + ½ lies in the middle, where the normal quantile is `q * quotient(CENTRE, 0.180625 - q * q)`. */
+function isCentral(q: number): boolean {
+  return Math.abs(q) <= 0.425;
+}
+
+/** The normal quantile of a probability outside of that. */
+function tailQuantile(p: number): number {
+  const below = p < 0.5;
+  const r = Math.sqrt(-naturalLog(below ? p : 1 - p));
+  const magnitude = r <= 5 ? quotient(TAIL, r - 1.6) : quotient(FAR_TAIL, r - 5);
+  return below ? -magnitude : magnitude;
+}
+
 /**
- * The quantile of the normal distribution with mean 0 and standard deviation 1, with a relative error below 10^-15.
+ * The normal distribution with mean 0 and standard deviation 1, with a relative error below 10^-15.
  * Source: Wichura, "Algorithm AS 241: The Percentage Points of the Normal Distribution" (Applied Statistics 37, 1988),
  * PPND16, on {@link naturalLog}.
  */
-export function normalQuantile(probability: number): number {
-  const q = probability - 0.5;
-  if (Math.abs(q) <= 0.425) return q * quotient(CENTRE, 0.180625 - q * q);
-  const r = Math.sqrt(-naturalLog(q < 0 ? probability : 1 - probability));
-  const magnitude = r <= 5 ? quotient(TAIL, r - 1.6) : quotient(FAR_TAIL, r - 5);
-  return q < 0 ? -magnitude : magnitude;
+export function normalQuantile(values: Float64Array): void {
+  for (let i = 0; i < values.length; i++) {
+    const p = values[i] ?? 0;
+    const q = p - 0.5;
+    values[i] = isCentral(q) ? q * quotient(CENTRE, 0.180625 - q * q) : tailQuantile(p);
+  }
+}
+
+/** The kernel numbers blocks by 31 bits, and two values take a block. */
+const MOST = TWO_32;
+let kernelMade: NormalKernel | null | undefined;
+
+/** The kernel, made when it is wanted first; undefined where there is none. */
+function kernelOf(): NormalKernel | undefined {
+  if (kernelMade === undefined) kernelMade = normalKernel(CENTRE) ?? null;
+  return kernelMade ?? undefined;
+}
+
+/** As {@link fillByInversion} with {@link normalQuantile}: the kernel draws, and what lies outside its middle is done here. */
+function fillByKernel(out: Float32Array, { state }: RandomStream, kernel: NormalKernel, scale: number): void {
+  const { probabilities, values } = kernel;
+  for (let start = 0; start < out.length; start += KERNEL_CHUNK) {
+    const count = Math.min(KERNEL_CHUNK, out.length - start);
+    kernel.draw(state, start / 2, count, scale);
+    for (let i = 0; i < count; i++) {
+      const p = probabilities[i] ?? 0;
+      if (isCentral(p - 0.5)) out[start + i] = values[i] ?? 0;
+      else out[start + i] = scale * tailQuantile(p);
+    }
+  }
 }
 
 /** Reads a stream's words one after the other. */

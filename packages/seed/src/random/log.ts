@@ -30,6 +30,6 @@ export function naturalLog(x: number): number {
   const s = f / (2 + f);
   const square = s * s;
   let remainder = 0;
-  for (const coefficient of SERIES) remainder = (remainder + coefficient) * square;
+  for (let i = 0; i < SERIES.length; i++) remainder = (remainder + (SERIES[i] ?? 0)) * square;
   return k * LN2_HIGH - (s * (f - remainder) - k * LN2_LOW - f);
 }

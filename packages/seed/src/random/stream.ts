@@ -3,6 +3,9 @@ import { fnv1a64 } from "./hash.js";
 import { philox4x32 } from "./philox.js";
 import { utf8Bytes } from "./utf8.js";
 
+/** Philox's key, and the upper half of its counter. */
+export type StreamState = readonly [key0: number, key1: number, name0: number, name1: number];
+
 const WORDS_PER_BLOCK = 4;
 const TWO_32 = 0x1_0000_0000;
 
@@ -23,6 +26,13 @@ export class RandomStream {
     checkSeed(seed);
     this.#key.set([seed % TWO_32, Math.floor(seed / TWO_32)]);
     this.#counter.set(fnv1a64(utf8Bytes(name)), 2);
+  }
+
+  /** What makes it this stream. */
+  get state(): StreamState {
+    const [key0 = 0, key1 = 0] = this.#key;
+    const [, , name0 = 0, name1 = 0] = this.#counter;
+    return [key0, key1, name0, name1];
   }
 
   /** Word `index` of the stream, an integer in [0, 2^32). */

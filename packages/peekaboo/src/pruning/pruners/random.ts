@@ -1,4 +1,4 @@
-import { fillByInversion, RandomStream } from "@peekaboo/seed";
+import { fillByInversion, RandomStream, uniformQuantile } from "@peekaboo/seed";
 import { Tensor } from "@peekaboo/torch";
 import type { Pruner } from "../pruner.js";
 
@@ -10,7 +10,7 @@ export const random: Pruner = {
     new Map(
       [...network.prunable()].map(([name, { weight }]) => {
         const scores = new Float64Array(weight.numel);
-        fillByInversion(scores, new RandomStream(seed, `prune/random/${name}`), (probability) => probability);
+        fillByInversion(scores, new RandomStream(seed, `prune/random/${name}`), uniformQuantile);
         return [name, Tensor.from(scores, { shape: weight.shape, share: true, device: weight.device })];
       }),
     ),

@@ -11,6 +11,14 @@ interface WasmApi {
     bytes: Uint8Array,
     imports: Record<string, Record<string, unknown>>,
   ): Promise<{ readonly instance: { readonly exports: Record<string, unknown> } }>;
+  /** Compiles and links at once: for small modules only, for which a page's own thread isn't kept long. */
+  readonly Module: new (
+    bytes: Uint8Array,
+  ) => object;
+  readonly Instance: new (
+    module: object,
+    imports: Record<string, Record<string, unknown>>,
+  ) => { readonly exports: Record<string, unknown> };
   readonly Memory: new (limits: { initial: number; maximum: number }) => WasmMemory;
 }
 

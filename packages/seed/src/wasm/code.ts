@@ -19,8 +19,9 @@ export interface Local<T extends ValueType> extends Expr<T> {
 
 const SIMD = 0xfd;
 
-/** Alignment hints, as powers of two: all that we load and store lies at whole floats. */
+/** Alignment hints, as powers of two: all that we load and store lies at whole floats, or doubles. */
 const FLOAT = 2;
+const DOUBLE = 3;
 
 function expr<T extends ValueType>(type: T, ...parts: readonly (number | readonly number[])[]): Expr<T> {
   return { type, code: parts.flat() };
@@ -64,20 +65,54 @@ export const v128 = {
   loadLane: (address: Expr<"i32">, vector: Expr<"v128">, lane: number, offset = 0) =>
     expr("v128", address.code, vector.code, SIMD, 0x56, FLOAT, unsigned(offset), lane),
   /** a's floats 0 and 2, then b's. */
-  even: (a: Expr<"v128">, b: Expr<"v128">) =>
+  even: (a: Expr<"v128">, b: Expr<"v128">) => i32x4.shuffle(a, b, [0, 2, 4, 6]),
+  and: (a: Expr<"v128">, b: Expr<"v128">) => expr("v128", a.code, b.code, SIMD, 0x4e),
+  add: (a: Expr<"v128">, b: Expr<"v128">) => expr("v128", a.code, b.code, SIMD, unsigned(0xe4)),
+  mul: (a: Expr<"v128">, b: Expr<"v128">) => expr("v128", a.code, b.code, SIMD, unsigned(0xe6)),
+  /** a < b ? b : a: one instruction of the processor, where `max` with its rules for NaN takes several. */
+  max: (a: Expr<"v128">, b: Expr<"v128">) => expr("v128", a.code, b.code, SIMD, unsigned(0xeb)),
+};
+
+/** Instructions on the bits of four 32-bit integers. */
+export const i32x4 = {
+  /** One integer, four times. */
+  splat: (value: Expr<"i32">) => expr("v128", value.code, SIMD, 0x11),
+  xor: (a: Expr<"v128">, b: Expr<"v128">) => expr("v128", a.code, b.code, SIMD, 0x51),
+  add: (a: Expr<"v128">, b: Expr<"v128">) => expr("v128", a.code, b.code, SIMD, unsigned(0xae)),
+  /** Shifted to the right by so many bits, zeros coming in. */
+  shiftRight: (a: Expr<"v128">, bits: number) => expr("v128", a.code, 0x41, signed(bits), SIMD, unsigned(0xad)),
+  /** The whole 64-bit products of the unsigned integers 0 and 1, or 2 and 3. */
+  products: (a: Expr<"v128">, b: Expr<"v128">, half: 0 | 1) =>
+    expr("v128", a.code, b.code, SIMD, unsigned(0xde + half)),
+  /** Four of the eight integers of a and b, by their numbers. */
+  shuffle: (a: Expr<"v128">, b: Expr<"v128">, which: readonly number[]) =>
     expr(
       "v128",
       a.code,
       b.code,
       SIMD,
       0x0d,
-      [0, 8, 16, 24].flatMap((byte) => [byte, byte + 1, byte + 2, byte + 3]),
+      which.flatMap((word) => [4 * word, 4 * word + 1, 4 * word + 2, 4 * word + 3]),
     ),
-  and: (a: Expr<"v128">, b: Expr<"v128">) => expr("v128", a.code, b.code, SIMD, 0x4e),
-  add: (a: Expr<"v128">, b: Expr<"v128">) => expr("v128", a.code, b.code, SIMD, unsigned(0xe4)),
-  mul: (a: Expr<"v128">, b: Expr<"v128">) => expr("v128", a.code, b.code, SIMD, unsigned(0xe6)),
-  /** a < b ? b : a: one instruction of the processor, where `max` with its rules for NaN takes several. */
-  max: (a: Expr<"v128">, b: Expr<"v128">) => expr("v128", a.code, b.code, SIMD, unsigned(0xeb)),
+};
+
+/** Instructions on two 64-bit floats. */
+export const f64x2 = {
+  /** One number, twice. */
+  splat: (value: number) => {
+    const bytes = [...new Uint8Array(Float64Array.of(value).buffer)];
+    return expr("v128", SIMD, 0x0c, bytes, bytes);
+  },
+  /** A number in memory, twice. */
+  loadSplat: (address: Expr<"i32">, offset = 0) => expr("v128", address.code, SIMD, 0x0a, DOUBLE, unsigned(offset)),
+  /** The unsigned integers 0 and 1 as numbers. */
+  fromIntegers: (a: Expr<"v128">) => expr("v128", a.code, SIMD, unsigned(0xff)),
+  /** Rounded to floats 0 and 1; floats 2 and 3 are zeros. */
+  toFloats: (a: Expr<"v128">) => expr("v128", a.code, SIMD, 0x5e),
+  add: (a: Expr<"v128">, b: Expr<"v128">) => expr("v128", a.code, b.code, SIMD, unsigned(0xf0)),
+  sub: (a: Expr<"v128">, b: Expr<"v128">) => expr("v128", a.code, b.code, SIMD, unsigned(0xf1)),
+  mul: (a: Expr<"v128">, b: Expr<"v128">) => expr("v128", a.code, b.code, SIMD, unsigned(0xf2)),
+  div: (a: Expr<"v128">, b: Expr<"v128">) => expr("v128", a.code, b.code, SIMD, unsigned(0xf3)),
 };
 
 /** Adds to a variable. */
