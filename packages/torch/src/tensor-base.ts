@@ -56,14 +56,22 @@ export class TensorBase implements Scoped {
    */
   become(other: TensorBase): this {
     if (other === this) return this;
-    [this.#handle, other.#handle] = [other.#handle, this.#handle];
-    this.#shape = undefined;
-    if (this.#unscoped) {
-      collector.unregister(this);
-      collector.register(this, this.#handle, this);
-    }
+    this.swap(other);
     other.dispose();
     return this;
+  }
+
+  /** Exchanges what two tensors are: whoever holds one of them has the other's elements from then on. */
+  swap(other: TensorBase): void {
+    [this.#handle, other.#handle] = [other.#handle, this.#handle];
+    for (const tensor of [this, other]) tensor.#moved();
+  }
+
+  #moved(): void {
+    this.#shape = undefined;
+    if (!this.#unscoped) return;
+    collector.unregister(this);
+    collector.register(this, this.#handle, this);
   }
 
   get shape(): readonly number[] {

@@ -11,6 +11,8 @@ export interface MaskedConv2dOptions {
   padding?: number;
   groups?: number;
   bias?: boolean;
+  /** Who trains the bias: Bop by its sign, as the original does, or SGD; default: "bop". */
+  biasBy?: "bop" | "sgd";
   /** Whether the input can be negative: the first convolution's, and those that no ReLU precedes. */
   inputSigned?: boolean;
   /** False keeps pruners away; a convolution that is `false` in the plain network may be prunable in its variants. */
@@ -31,7 +33,7 @@ export class MaskedConv2d extends MaskedLayer {
     const { inChannels, outChannels, kernelSize, groups = 1, bias = false, prunable = true, latent = null } = options;
     const shape = [outChannels, inChannels / groups, kernelSize, kernelSize];
     super({ shape, bias, prunable });
-    const defaults = { stride: 1, padding: 0, inputSigned: false };
+    const defaults = { stride: 1, padding: 0, biasBy: "bop", inputSigned: false } as const;
     this.options = { ...defaults, ...options, groups, bias, prunable, latent };
     if (latent === null) return;
     this.weight.requireGrad(false);

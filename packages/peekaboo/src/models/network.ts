@@ -41,6 +41,7 @@ export class Network {
   readonly imageShape: ImageShape;
   readonly module: nn.Module;
   readonly #isTwin: boolean;
+  #origin: { readonly init: InitMethod; readonly seed: number } | null = null;
 
   /** Builds the network with zero weights. @throws {UserError} for an unknown architecture or options that don't suit it. */
   constructor(options: NetworkOptions, { twin = false } = {}) {
@@ -71,8 +72,10 @@ export class Network {
   /** Masked layers by the state name of their weight. */
   #masked(): Map<string, MaskedLayer> {
     const layers = new Map<string, MaskedLayer>();
+    const seen = new Set<nn.Module>();
     for (const [name, module] of this.module.namedModules()) {
-      if (module instanceof MaskedLayer) layers.set(`${name}.weight`, module);
+      if (module instanceof MaskedLayer && !seen.has(module)) layers.set(`${name}.weight`, module);
+      seen.add(module);
     }
     return layers;
   }
@@ -99,13 +102,14 @@ export class Network {
     }
   }
 
-  /** What Bop owns: weight, bias and latent score of every convolution. */
+  /** What Bop owns: weight, latent score and mostly bias of every convolution. */
   bopParameters(): Map<string, Tensor> {
     const parameters = new Map<string, Tensor>();
     for (const [name, module] of this.module.namedModules()) {
       if (!(module instanceof MaskedConv2d)) continue;
       for (const [own, tensor] of module.namedParameters(name)) {
-        if (/\.(weight|bias|t)$/.test(own)) parameters.set(own, tensor);
+        const isOwn = own.endsWith(".bias") ? module.options.biasBy === "bop" : /\.(weight|t)$/.test(own);
+        if (isOwn) parameters.set(own, tensor);
       }
     }
     return parameters;
@@ -117,10 +121,16 @@ export class Network {
     return new Map([...this.module.namedParameters()].filter(([name]) => !bop.has(name)));
   }
 
-  /** Fills convolutions by `method` and Linear by PyTorch's default, every tensor from (seed, its state name). */
+  /** What its weights grew from; null before {@link initialise}. */
+  get origin(): { readonly init: InitMethod; readonly seed: number } | null {
+    return this.#origin;
+  }
+
+  /** Fills masked convolutions by `method`, others and Linear by PyTorch's default, every tensor from (seed, its state name). */
   initialise(method: InitMethod, seed: number): void {
+    this.#origin = { init: method, seed };
     for (const [name, module] of this.module.namedModules()) {
-      if (!(module instanceof MaskedLayer || module instanceof nn.Linear)) continue;
+      if (!(module instanceof MaskedLayer || module instanceof nn.Linear || module instanceof nn.Conv2d)) continue;
       const { weight, bias } = module;
       const own = module instanceof MaskedConv2d ? method : "standard";
       fill(weight, initialiseWeight(own, seed, `${name}.weight`, weight.shape));

@@ -17,12 +17,24 @@ export interface Conv2dOptions {
   initialise?: boolean;
 }
 
+/** A layer that another may compute in place of: whoever holds it calls it as before. */
+abstract class Replaceable extends Module {
+  /** What computes in its place; null for the layer itself. */
+  standIn: Module | null = null;
+
+  override forward(input: Tensor): Tensor {
+    return this.standIn === null ? this.compute(input) : this.standIn.call(input);
+  }
+
+  protected abstract compute(input: Tensor): Tensor;
+}
+
 /**
  * A 2-D convolution with a square kernel: [N, inChannels, H, W] → [N, outChannels, H', W']; PyTorch's default
  * initialisation.
  * @throws {UserError} when `groups` does not divide both numbers of channels.
  */
-export class Conv2d extends Module {
+export class Conv2d extends Replaceable {
   readonly options: Required<Conv2dOptions>;
 
   constructor(options: Conv2dOptions) {
@@ -51,14 +63,14 @@ export class Conv2d extends Module {
     return this.ownOrNull("bias");
   }
 
-  override forward(input: Tensor): Tensor {
+  protected override compute(input: Tensor): Tensor {
     const { stride, padding, dilation, groups } = this.options;
     return ops.conv2d(input, this.weight, this.bias, stride, padding, dilation, groups);
   }
 }
 
 /** y = x·Wᵀ + b: [N, inFeatures] → [N, outFeatures]; PyTorch's default initialisation. */
-export class Linear extends Module {
+export class Linear extends Replaceable {
   constructor(inFeatures: number, outFeatures: number, { bias = true, initialise = true } = {}) {
     super();
     this.registerParameter("weight", zeros([outFeatures, inFeatures], { dtype: "float32" }));
@@ -74,7 +86,7 @@ export class Linear extends Module {
     return this.ownOrNull("bias");
   }
 
-  override forward(input: Tensor): Tensor {
+  protected override compute(input: Tensor): Tensor {
     return ops.linear(input, this.weight, this.bias);
   }
 }

@@ -73,6 +73,30 @@ export abstract class Module {
     return module;
   }
 
+  /**
+   * Has the tree hold another module in a descendant's place, in all walks and in the state; whoever holds the descendant itself
+   * holds it still.
+   *
+   * @throws {UserError} when there is no module of that dotted name below this one.
+   */
+  replaceModule(path: string, module: Module): void {
+    const [name = "", ...rest] = path.split(".");
+    const child = this.#children.get(name);
+    if (child !== undefined && rest.length > 0) {
+      child.replaceModule(rest.join("."), module);
+      return;
+    }
+    if (child === undefined) {
+      throw new UserError({
+        operation: `replace a module of ${this.constructor.name}`,
+        argument: "path",
+        expected: "the name of a module below it",
+        received: quoted(path),
+      });
+    }
+    this.#children.set(name, module);
+  }
+
   /** A name stands for one thing, and a dot separates names. */
   #refuseTaken(name: string, own: ReadonlyMap<string, unknown>): void {
     const maps: ReadonlyMap<string, unknown>[] = [this.#parameters, this.#buffers, this.#children];

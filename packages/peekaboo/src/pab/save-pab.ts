@@ -1,0 +1,103 @@
+import { refuseUnwritable, writeFileAtomic } from "@peekaboo/files";
+import { UserError } from "@peekaboo/files/errors";
+import { encodePab } from "@peekaboo/seed";
+import type { Dataset } from "../data/dataset.js";
+import { refuseNonfinite } from "../models/first-nonfinite.js";
+import type { Network } from "../models/network.js";
+import { onnxOf } from "../onnx/model-of.js";
+import type { Evaluation } from "../training/evaluation.js";
+import { version } from "../version.js";
+import { effectiveGraph, pabOf } from "./pab-of.js";
+
+/** What a file tells of a network beside its weights. */
+export interface FileFacts {
+  /** What it was trained on: its classes' names, and how its images are normalised. */
+  dataset?: Pick<Dataset, "name" | "classes" | "mean" | "std">;
+  /** The names of the classes, in order; default: the data set's or the network's, else "class 0", ….  */
+  classes?: readonly string[];
+  /** What each channel's values from 0 to 1 are reduced by and divided by; default: the data set's, else 0 and 1. */
+  mean?: readonly number[];
+  std?: readonly number[];
+}
+
+/** How {@link savePab} writes a network. */
+export interface SavePabOptions extends FileFacts {
+  /** What `evaluate` said of it. */
+  test?: Evaluation;
+  /** SPDX's identifier of the licence that it may be used under. */
+  license?: string;
+  /** Numbers other than signs in float32; default: float16. */
+  float32?: boolean;
+  /** Refuses convolutions whose weights don't follow from the seed, instead of storing them. */
+  seedOnly?: boolean;
+}
+
+/**
+ * Writes a network as a .pab file, whole or not at all: its graph, the seed, masks and signs; `@peekaboo/runtime` runs it.
+ *
+ * @returns the file's bytes, and the names of the convolutions whose weights don't follow from the seed: they are stored.
+ * @throws {UserError} for an operation that the format doesn't have, weights that aren't finite, and a path that can't be written.
+ */
+export function savePab(
+  network: Network,
+  path: string,
+  options: SavePabOptions = {},
+): { bytes: number; stored: readonly string[] } {
+  const { test, license = null, float32 = false, seedOnly = false, dataset } = options;
+  refuseUnwritable("save", path);
+  refuseNonfinite(network.module.stateDict(), "save", path);
+  const { origin } = network;
+  if (origin === null) throw new TypeError("savePab: expected a network that was initialised");
+  const { values, initial, stored, ...parts } = pabOf(network, { ...origin, float32, seedOnly });
+  const description = {
+    ...parts,
+    ...factsOf(network, options),
+    test:
+      test === undefined ? null : { accuracy: test.accuracy, images: test.images, loss: Number(test.loss.toFixed(4)) },
+    provenance: { version: version(), ...(dataset === undefined ? {} : { dataset: dataset.name }), license },
+  };
+  const bytes = encodePab(description, values, initial);
+  writeFileAtomic(path, [bytes]);
+  return { bytes: bytes.length, stored };
+}
+
+/**
+ * Writes a network in ONNX with dense weights, whole or not at all: images "image" [N, C, H, W] in, "logits" [N, classes] out.
+ *
+ * @returns the file's bytes.
+ * @throws {UserError} as {@link savePab} does.
+ */
+export function saveOnnx(network: Network, path: string, facts: FileFacts = {}): { bytes: number } {
+  refuseUnwritable("save", path);
+  refuseNonfinite(network.module.stateDict(), "save", path);
+  const { graph, values } = effectiveGraph(network);
+  const bytes = onnxOf({ graph, tensors: values, ...factsOf(network, facts) });
+  writeFileAtomic(path, [bytes]);
+  return { bytes: bytes.length };
+}
+
+function factsOf({ options, imageShape: [channels] }: Network, { dataset, classes, mean, std }: FileFacts) {
+  const { arch, numClasses } = options;
+  const names =
+    classes ?? dataset?.classes ?? options.classes ?? Array.from({ length: numClasses }, (_, i) => `class ${i}`);
+  if (names.length !== numClasses) throw refused("classes", `${numClasses} names`, names.length);
+  return {
+    network: arch,
+    classes: names,
+    mean: perChannel("mean", mean ?? dataset?.mean ?? [0], channels),
+    std: perChannel("std", std ?? dataset?.std ?? [1], channels),
+    crop: 1,
+  };
+}
+
+/** A grey image's one number stands for each channel that it is repeated to. */
+function perChannel(argument: string, values: readonly number[], channels: number): readonly number[] {
+  if (values.length === channels) return values;
+  const [only] = values;
+  if (values.length === 1 && only !== undefined) return Array.from({ length: channels }, () => only);
+  throw refused(argument, `one number, or one for each of ${channels} channels`, values.length);
+}
+
+function refused(argument: string, expected: string, received: number): UserError {
+  return new UserError({ operation: "save the network", argument, expected, received: String(received) });
+}
