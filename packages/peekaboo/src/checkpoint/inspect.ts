@@ -4,7 +4,7 @@ import { printable } from "@peekaboo/files/errors";
 import { asTypedArray, numel, type TensorEntry } from "@peekaboo/files/safetensors";
 import { z } from "zod";
 import type { Config, TrainConfig } from "../config/config.js";
-import { findNetwork } from "../models/registry.js";
+import { variantOf } from "../models/registry.js";
 import { activeScores, type ScoreConfig } from "./active-scores.js";
 import { verifyChecksums } from "./checksums.js";
 import { toFloat32 } from "./float32.js";
@@ -166,7 +166,7 @@ function idealSize(
   state: Tensors,
   layers: readonly LayerReport[],
 ): IdealSize {
-  const { variant } = findNetwork(config.arch);
+  const variant = variantOf(config.arch);
   const latent = variant === "seed" || variant === "psg-seed";
   const chooses = latent && ["pruning", "ternary", "edge-popup"].includes(config.hiddenAct ?? "");
   // A shuffled mask follows from the seed and its number of ones.

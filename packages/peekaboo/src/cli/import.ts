@@ -9,6 +9,7 @@ import { addFlags, givenFlags } from "./flags.js";
 import { subcommand } from "./subcommand.js";
 
 const options = {
+  arch: exportOptions.arch,
   output: { ...exportOptions.output, defaultText: "NAME.imported.safetensors beside the file" },
   force: exportOptions.force,
 };

@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import type { InspectReport } from "../checkpoint/inspect.js";
 import { isPabFile, readPab } from "../checkpoint/pab-file.js";
 import type { PruningConfig } from "../config/config.js";
-import { trainOptions } from "../config/options.js";
+import { ownArch, trainOptions } from "../config/options.js";
 import { formatBytes, formatCount, formatPercent } from "../console/format.js";
 import type { Io } from "../console/io.js";
 import { aligned } from "../console/table.js";
@@ -15,7 +15,10 @@ import { inWords } from "./in-words.js";
 import { formatPabReport, pabForPrograms } from "./inspect-pab.js";
 import { subcommand } from "./subcommand.js";
 
-const options = { json: { ...trainOptions.json, help: "Prints the report as one line of JSON." } };
+const options = {
+  arch: ownArch,
+  json: { ...trainOptions.json, help: "Prints the report as one line of JSON." },
+};
 
 /** Adds `peekaboo inspect FILE`. */
 export function addInspect(program: Command, io: Io): void {

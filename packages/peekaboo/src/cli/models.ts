@@ -9,7 +9,7 @@ import { createProgress } from "../console/progress.js";
 import { aligned } from "../console/table.js";
 import type { LayerSize, NetworkSize } from "../models/measure.js";
 import { addFlags, givenFlags } from "./flags.js";
-import { subcommand } from "./subcommand.js";
+import { loadOwn, subcommand } from "./subcommand.js";
 
 const options = {
   width: trainOptions.width,
@@ -42,6 +42,7 @@ export function addModels(program: Command, io: Io): void {
   addFlags(command, options);
   command.action(async (name: string | undefined) => {
     const given = valuesFromFlags(options, givenFlags(command, options));
+    await loadOwn(name);
     const rows = await measured(name, given, io);
     if (given.json) io.stdout.write(`${JSON.stringify(name === undefined ? rows.map(withoutLayers) : rows[0])}\n`);
     else io.stdout.write(`${(name === undefined ? overview(rows) : rows.flatMap(details)).join("\n")}\n`);

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { Comparison, Difference } from "../commands/compare-runs.js";
 import type { Reproduction } from "../commands/reproduce.js";
 import { optional, text } from "../config/kinds.js";
-import { trainOptions } from "../config/options.js";
+import { ownArch, trainOptions } from "../config/options.js";
 import { option, valuesFromFlags } from "../config/table.js";
 import { EXIT } from "../console/exit.js";
 import { formatCount } from "../console/format.js";
@@ -12,6 +12,7 @@ import { addFlags, givenFlags } from "./flags.js";
 import { subcommand } from "./subcommand.js";
 
 const options = {
+  arch: ownArch,
   savedir: option({
     flags: "--savedir <folder>",
     kind: optional(text("a folder")),

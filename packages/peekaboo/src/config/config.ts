@@ -1,7 +1,7 @@
 import { UserError } from "@peekaboo/files/errors";
 import { findSource } from "../data/sets/sources.js";
 import { HIDDEN_ACTS } from "../layers/latent-score.js";
-import { findNetwork } from "../models/registry.js";
+import { findNetwork, variantOf } from "../models/registry.js";
 import { findPruner } from "../pruning/pruners/registry.js";
 import { setting } from "../setting.js";
 import { withRecipe } from "./imagenet.js";
@@ -130,7 +130,7 @@ function checkScores({
   hiddenDensity,
   pruning,
 }: Config<"arch" | "hiddenAct" | "hiddenDensity" | "pruning">): void {
-  const { variant } = findNetwork(arch);
+  const variant = variantOf(arch);
   const refuse = (argument: string, expected: string, received: string, remedy: string) =>
     new UserError({ operation: "train", argument, expected, received, remedy });
   if (variant === "seed" && hiddenAct === null) {

@@ -3,7 +3,7 @@ import { bop, bop2 } from "./options/bop.js";
 import { data } from "./options/data.js";
 import { distributed } from "./options/distributed.js";
 import { exportOptions } from "./options/export.js";
-import { network } from "./options/network.js";
+import { network, ownArch } from "./options/network.js";
 import { pruning } from "./options/pruning.js";
 import { psg } from "./options/psg.js";
 import { run } from "./options/run.js";
@@ -12,7 +12,7 @@ import { training } from "./options/training.js";
 import { option } from "./table.js";
 
 export { IMAGE_FOLDER } from "./options/data.js";
-export { exportOptions };
+export { exportOptions, ownArch };
 
 /**
  * Every setting of a training run, nested as in `config.json`. The flags, the help, the validation and the type of the
@@ -29,6 +29,7 @@ export const evaluateOptions = {
     defaultText: "runtime for a .pab file, torch for a checkpoint",
     help: "What computes: runtime, which is WebAssembly on one thread and needs no libtorch; or torch.",
   }),
+  arch: ownArch,
   workers: data.workers,
   onBadImage: data.onBadImage,
   data: data.data,

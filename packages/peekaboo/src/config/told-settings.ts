@@ -1,4 +1,5 @@
 import { basename, resolve } from "node:path";
+import { portableName } from "../models/own-reference.js";
 import { parseConfig, type TrainConfig } from "./config.js";
 import { IMAGE_FOLDER } from "./options.js";
 
@@ -29,7 +30,11 @@ type Json = Readonly<Record<string, unknown>>;
  * The settings that a network is known by, as JSON: those that differ from their defaults, `parseConfig` adding the rest.
  */
 export function toldSettings(config: TrainConfig): Json {
-  const told = differences(config as unknown as Json, parseConfig({}) as unknown as Json, LOCAL);
+  const told = differences(
+    { ...config, arch: portableName(config.arch) } as unknown as Json,
+    parseConfig({}) as unknown as Json,
+    LOCAL,
+  );
   // Of an image folder its own name, without which the settings wouldn't be whole.
   const { data } = config;
   return data === null || config.dataset !== IMAGE_FOLDER

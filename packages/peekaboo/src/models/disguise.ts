@@ -214,7 +214,7 @@ function refuseOtherClasses(name: string, received: number, expected: number): v
   throw new UserError({
     operation: `build ${name}`,
     argument: "its outputs",
-    expected: `${expected}, one for each class`,
+    expected: `as many as the ${expected} classes`,
     received: String(received),
     remedy: "make as many as `numClasses`, which its function is given",
   });

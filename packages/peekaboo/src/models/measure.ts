@@ -1,10 +1,10 @@
 import { nn, noGrad, scope, type Tensor, zeros } from "@peekaboo/torch";
 import type { ImageShape } from "../data/batch.js";
-import { type LayerFactory, maskedLayers } from "../layers/factory.js";
+import { maskedLayers } from "../layers/factory.js";
 import { MaskedConv2d } from "../layers/masked-conv2d.js";
 import { MaskedLayer } from "../layers/masked-layer.js";
-
 import { Network, type NetworkOptions } from "./network.js";
+import { ownReference } from "./own-reference.js";
 import { findNetwork } from "./registry.js";
 
 /** One convolution or Linear. */
@@ -36,7 +36,7 @@ export function measureNetwork(options: NetworkOptions): NetworkSize {
     const pixels = outputPixels(network);
     const layers: LayerSize[] = [];
     for (const [path, module] of network.module.namedModules()) {
-      if (!(module instanceof MaskedLayer || module instanceof nn.Linear)) continue;
+      if (!(module instanceof MaskedLayer || module instanceof nn.Linear || module instanceof nn.Conv2d)) continue;
       const name = `${path}.weight`;
       const { shape, numel } = module.weight;
       const prunable = module instanceof MaskedLayer && module.prunable;
@@ -56,32 +56,30 @@ export function measureNetwork(options: NetworkOptions): NetworkSize {
   }
 }
 
-/** A convolution that remembers how many pixels it put out. */
-class WatchedConv2d extends MaskedConv2d {
-  pixels = 0;
-
-  override forward(input: Tensor): Tensor {
-    const out = super.forward(input);
-    const [, , height = 1, width = 1] = out.shape;
-    this.pixels = height * width;
-    return out;
-  }
-}
-
 /** H'·W' of each convolution, by its weight's name: of the thinnest network there is, since channels don't change them. */
-function outputPixels({ options, variant, imageShape }: Network): Map<string, number> {
-  const layers: LayerFactory = { ...maskedLayers, conv2d: (shape) => new WatchedConv2d(shape) };
+function outputPixels({ options, variant, imageShape, module }: Network): Map<string, number> {
   const { architecture } = findNetwork(options.arch);
+  // What a user's own code makes may have a size of its own.
+  if (ownReference(options.arch) !== null) return watchedPixels(module, imageShape);
   const context = { variant, imageShape, numClasses: 1, dropout: 0, channels: () => 1 };
-  const thin = architecture.build({ ...context, layers }).eval();
+  const thin = architecture.build({ ...context, layers: maskedLayers }).eval();
   try {
-    noGrad(() => scope(() => void thin.call(zeros([1, ...imageShape], { dtype: "float32" }))));
-    const pixels = new Map<string, number>();
-    for (const [path, module] of thin.namedModules()) {
-      if (module instanceof WatchedConv2d) pixels.set(`${path}.weight`, module.pixels);
-    }
-    return pixels;
+    return watchedPixels(thin, imageShape);
   } finally {
     thin.dispose();
   }
+}
+
+function watchedPixels(module: nn.Module, imageShape: ImageShape): Map<string, number> {
+  const names = new Map([...module.namedModules()].map(([name, own]) => [own, name]));
+  const pixels = new Map<string, number>();
+  const hear = (own: nn.Module, output: Tensor) => {
+    const [, , height, width] = output.shape;
+    const isConvolution = own instanceof MaskedConv2d || own instanceof nn.Conv2d;
+    if (isConvolution && height !== undefined && width !== undefined)
+      pixels.set(`${names.get(own)}.weight`, (pixels.get(`${names.get(own)}.weight`) ?? 0) + height * width);
+  };
+  const image = () => zeros([1, ...imageShape], { dtype: "float32" });
+  noGrad(() => scope(() => void nn.watchOutputs(() => module.eval().call(image()), hear)));
+  return pixels;
 }

@@ -1,10 +1,12 @@
+import { printable } from "@peekaboo/files/errors";
 import {
-  type Handle,
+  type CallWatch,
   handleOf,
   type nn,
   noGrad,
   scope,
-  shapeOfHandle,
+  type Tensor,
+  TorchError,
   UserError,
   watchCalls,
   zeros,
@@ -20,6 +22,8 @@ export interface Traced {
   readonly signed: ReadonlySet<string>;
 }
 
+/** The most characters of another program's message. */
+const LONGEST = 500;
 /** What never gives a negative number. */
 const NONNEGATIVE = new Set(["relu", "relu_", "sigmoid", "sigmoid_", "softmax", "abs", "square", "exp"]);
 /** What gives none unless its first input has one, or one of all inputs. */
@@ -56,10 +60,10 @@ export function traceOf(module: nn.Module, imageShape: ImageShape, operation: st
   const [first] = module.stateDict().values();
   module.eval();
   try {
+    const device = first?.device ?? "cpu";
     const shape = scope(() => {
-      const image = zeros([1, ...imageShape], { dtype: "float32", device: first?.device ?? "cpu" });
-      const output = noGrad(() => watchCalls(hear, () => module.call(image)));
-      return shapeOfHandle(handleOf(output) as Handle);
+      const image = zeros([1, ...imageShape], { dtype: "float32", device });
+      return passOf(module, image, hear, operation);
     });
     const [, classes] = shape;
     if (shape.length === 2 && classes !== undefined) return { classes, called, signed };
@@ -72,5 +76,21 @@ export function traceOf(module: nn.Module, imageShape: ImageShape, operation: st
     });
   } finally {
     module.train(wasTraining);
+  }
+}
+
+/** The shape of what a module makes of an image. @throws {UserError} with what keeps it from that. */
+function passOf(module: nn.Module, image: Tensor, hear: CallWatch, operation: string): readonly number[] {
+  try {
+    return noGrad(() => watchCalls(hear, () => module.call(image))).shape;
+  } catch (error) {
+    if (error instanceof UserError || (error instanceof TorchError && error.kind === "memory")) throw error;
+    throw new UserError({
+      operation,
+      argument: "its forward pass",
+      expected: `one that takes images [N, ${image.shape.slice(1).join(", ")}]`,
+      received: printable((error instanceof Error ? error.message : String(error)).replaceAll("\n", " "), LONGEST),
+      cause: error,
+    });
   }
 }

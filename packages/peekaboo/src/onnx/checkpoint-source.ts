@@ -1,5 +1,6 @@
 import { loadNetwork } from "../checkpoint/checkpoint.js";
 import { nameOfNonfinite } from "../models/first-nonfinite.js";
+import { portableName } from "../models/own-reference.js";
 import { effectiveGraph } from "../pab/pab-of.js";
 import { imageRule } from "../pab/write-pab.js";
 import type { OnnxSource } from "./model-of.js";
@@ -14,7 +15,7 @@ export function checkpointSource(file: string): OnnxSource & { nonfinite?: strin
     const nonfinite = nameOfNonfinite(network.module.stateDict());
     const { graph, values } = effectiveGraph(network);
     return {
-      network: config.arch,
+      network: portableName(config.arch),
       graph,
       tensors: values,
       classes: images.classes ?? Array.from({ length: images.numClasses }, (_, i) => `class ${i}`),

@@ -5,6 +5,7 @@ import { IMAGE_FOLDER } from "../config/options.js";
 import { toldSettings } from "../config/told-settings.js";
 import { IMAGENET, normalisationOf } from "../data/normalisation.js";
 import type { Network } from "../models/network.js";
+import { portableName } from "../models/own-reference.js";
 import { setting } from "../setting.js";
 import { version } from "../version.js";
 import { pabOf } from "./pab-of.js";
@@ -66,7 +67,7 @@ function describe({
     license,
     settings: toldSettings(config),
   };
-  return { network: config.arch, ...imageRule(network, config), classes, test, provenance };
+  return { network: portableName(config.arch), ...imageRule(network, config), classes, test, provenance };
 }
 
 /** What is done to an image before a network sees it. */

@@ -1,6 +1,7 @@
 import { choice, flag, optional, text } from "../kinds.js";
 import { option } from "../table.js";
 import { data } from "./data.js";
+import { ownArch } from "./network.js";
 import { run } from "./run.js";
 
 /** What to write for other programs, and where. */
@@ -11,6 +12,7 @@ export const exportOptions = {
     default: "pth",
     help: "What to write: pab, the network as a seed, masks and signs, which `peekaboo predict` runs; onnx, dense, for other runtimes; pth, as torch.save does; or safetensors.",
   }),
+  arch: ownArch,
   output: option({
     flags: "--output <file>",
     kind: optional(text("a file")),

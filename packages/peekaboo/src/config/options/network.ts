@@ -7,10 +7,10 @@ import { listed } from "./listed.js";
 /** The network, its weights and where they come from. */
 export const network = {
   arch: option({
-    flags: "--arch <name>",
+    flags: "--arch <name|file>",
     kind: text("an architecture"),
     default: "ResNet18",
-    help: "Network; `peekaboo models` lists them. Prefix Psg (psg_) predicts gradients, Seed learns latent scores.",
+    help: "Network; `peekaboo models` lists them. Prefix Psg (psg_) predicts gradients, Seed learns latent scores. Or a JavaScript file of your own that builds one, e.g. ./my-network.mjs, which predicts gradients (plain:FILE, seed:FILE, psg-seed:FILE otherwise): see docs/extending.md.",
   }),
   width: option({
     flags: "--width <factor>",
@@ -65,3 +65,12 @@ export const network = {
     help: "Starts from the state in this file: safetensors, or .pth as torch.save writes it; names and shapes must match.",
   }),
 };
+
+/** The user's own file that describes a checkpoint's network, for commands that read checkpoints. */
+export const ownArch = option({
+  flags: "--arch <file>",
+  kind: optional(text("a file")),
+  default: null,
+  defaultText: "none",
+  help: "JavaScript file that builds the network, for a checkpoint of a network of your own.",
+});
