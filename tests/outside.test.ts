@@ -57,11 +57,24 @@ beforeAll(() => {
     symlinkSync(join(root, "packages", name, "build"), join(folder, "node_modules", place, "build"));
   }
   cpSync(join(root, "tests/outside"), folder, { recursive: true });
+  const readme = readFileSync(join(root, "README.md"), "utf8");
+  const [, example = ""] = /^```ts\n(.*?)^```$/ms.exec(readme) ?? [];
+  writeFileSync(join(folder, "readme.ts"), example);
 }, 300_000);
 
 describe("outside the repository", () => {
   it("a strict program compiles against the packages, their declarations checked, too", () => {
     expect(run(join(root, "node_modules/.bin/tsc"), ["-p", "."])).toBe("");
+  });
+
+  it("README's own network is pruned, trained, saved, and predicts from its file", () => {
+    const lines = run(process.execPath, ["readme.js"]).trim().split("\n");
+    expect(lines).toEqual([
+      expect.stringMatching(/^[\d.]+ % of 1000 images are right$/),
+      expect.stringMatching(/^\d+ bytes say of the first image: \w+, \d+ %$/),
+    ]);
+    expect(Number.parseFloat(lines[0] ?? "")).toBeGreaterThan(15); // Chance gives 10.
+    expect(Number.parseFloat(lines[1] ?? "")).toBeLessThan(4000);
   });
 
   it("adds a pruner, an architecture and a reporter, and follows a training epoch by epoch", () => {

@@ -14,6 +14,7 @@ describe("peekaboo", () => {
       | "Bop2"
       | "buildNetwork"
       | "defineArchitecture"
+      | "disguise"
       | "evaluate"
       | "findPruner"
       | "imagesOf"
@@ -29,6 +30,8 @@ describe("peekaboo", () => {
       | "PsgConv2d"
       | "restoreNetwork"
       | "saveNetwork"
+      | "saveOnnx"
+      | "savePab"
       | "SignOptimizer"
       | "thePapersPsg"
       | "train"
@@ -43,6 +46,13 @@ describe("peekaboo", () => {
     >();
     expectTypeOf<peekaboo.BuildContext>().toHaveProperty("layers").toEqualTypeOf<peekaboo.LayerFactory>();
     expectTypeOf<peekaboo.BuildContext["channels"]>().returns.toEqualTypeOf<number>();
+  });
+
+  it("disguises any module, by rules of names or functions", () => {
+    expectTypeOf<Peekaboo["disguise"]>().returns.toEqualTypeOf<peekaboo.Network>();
+    expectTypeOf<Parameters<Peekaboo["disguise"]>[0]>().toEqualTypeOf<torch.nn.Module>();
+    expectTypeOf<{ prunable: string[]; inputSigned: (name: string) => boolean }>().toExtend<peekaboo.DisguiseOptions>();
+    expectTypeOf<Parameters<Peekaboo["savePab"]>[0]>().toEqualTypeOf<peekaboo.Network>();
   });
 
   it("prunes with any object that scores, and asks for a density", () => {

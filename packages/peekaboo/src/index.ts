@@ -35,12 +35,13 @@ export { type ArchitectureDefinition, type BuildOptions, buildNetwork, defineArc
 export { type DisguiseOptions, type DisguiseRules, disguise, type LayerRule } from "./models/disguise.js";
 export { Network, type NetworkOptions } from "./models/network.js";
 export { architectureNames } from "./models/registry.js";
+// Files for others
+export { saveOnnx } from "./onnx/save-onnx.js";
 // Training
 export { Bop, type BopOptions } from "./optim/bop.js";
 export { Bop2, type Bop2Options } from "./optim/bop2.js";
 export { SignOptimizer, type SignOptions } from "./optim/sign-optimizer.js";
-// Files for others
-export { type FileFacts, type SavePabOptions, saveOnnx, savePab } from "./pab/save-pab.js";
+export { type FileFacts, type SavePabOptions, savePab } from "./pab/save-pab.js";
 // Pruning
 export { type LayerKept, type PruneOptions, type PruneReport, prune } from "./pruning/loop.js";
 export type { MinKept } from "./pruning/min-kept.js";

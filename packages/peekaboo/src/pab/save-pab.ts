@@ -1,13 +1,11 @@
 import { refuseUnwritable, writeFileAtomic } from "@peekaboo/files";
 import { UserError } from "@peekaboo/files/errors";
-import { encodePab } from "@peekaboo/seed";
+import { encodePab, type TestResult } from "@peekaboo/seed";
 import type { Dataset } from "../data/dataset.js";
 import { refuseNonfinite } from "../models/first-nonfinite.js";
 import type { Network } from "../models/network.js";
-import { onnxOf } from "../onnx/model-of.js";
-import type { Evaluation } from "../training/evaluation.js";
 import { version } from "../version.js";
-import { effectiveGraph, pabOf } from "./pab-of.js";
+import { pabOf } from "./pab-of.js";
 
 /** What a file tells of a network beside its weights. */
 export interface FileFacts {
@@ -23,7 +21,7 @@ export interface FileFacts {
 /** How {@link savePab} writes a network. */
 export interface SavePabOptions extends FileFacts {
   /** What `evaluate` said of it. */
-  test?: Evaluation;
+  test?: TestResult;
   /** SPDX's identifier of the licence that it may be used under. */
   license?: string;
   /** Numbers other than signs in float32; default: float16. */
@@ -52,8 +50,7 @@ export function savePab(
   const description = {
     ...parts,
     ...factsOf(network, options),
-    test:
-      test === undefined ? null : { accuracy: test.accuracy, images: test.images, loss: Number(test.loss.toFixed(4)) },
+    test: test === undefined ? null : testOf(test),
     provenance: { version: version(), ...(dataset === undefined ? {} : { dataset: dataset.name }), license },
   };
   const bytes = encodePab(description, values, initial);
@@ -61,22 +58,8 @@ export function savePab(
   return { bytes: bytes.length, stored };
 }
 
-/**
- * Writes a network in ONNX with dense weights, whole or not at all: images "image" [N, C, H, W] in, "logits" [N, classes] out.
- *
- * @returns the file's bytes.
- * @throws {UserError} as {@link savePab} does.
- */
-export function saveOnnx(network: Network, path: string, facts: FileFacts = {}): { bytes: number } {
-  refuseUnwritable("save", path);
-  refuseNonfinite(network.module.stateDict(), "save", path);
-  const { graph, values } = effectiveGraph(network);
-  const bytes = onnxOf({ graph, tensors: values, ...factsOf(network, facts) });
-  writeFileAtomic(path, [bytes]);
-  return { bytes: bytes.length };
-}
-
-function factsOf({ options, imageShape: [channels] }: Network, { dataset, classes, mean, std }: FileFacts) {
+/** What a file tells beside graph and tensors. @throws {UserError} for another number of names or channels. */
+export function factsOf({ options, imageShape: [channels] }: Network, { dataset, classes, mean, std }: FileFacts) {
   const { arch, numClasses } = options;
   const names =
     classes ?? dataset?.classes ?? options.classes ?? Array.from({ length: numClasses }, (_, i) => `class ${i}`);
@@ -100,4 +83,8 @@ function perChannel(argument: string, values: readonly number[], channels: numbe
 
 function refused(argument: string, expected: string, received: number): UserError {
   return new UserError({ operation: "save the network", argument, expected, received: String(received) });
+}
+
+function testOf({ accuracy, images, loss }: TestResult): TestResult {
+  return { accuracy, images, ...(loss === undefined ? {} : { loss: Number(loss.toFixed(4)) }) };
 }
