@@ -23,7 +23,7 @@ const MAX_PART = 1000;
  * A mistake in what the user gave (an argument, a file, a configuration), told in one sentence.
  * The command line prints the message alone and exits with status 2.
  *
- * A control character in a part is escaped, and a part of more than {@link MAX_PART} characters is cut.
+ * A control character in a part is escaped, and a part of more than MAX_PART characters is cut.
  */
 export class UserError extends Error {
   readonly operation: string;

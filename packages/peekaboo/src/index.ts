@@ -17,15 +17,18 @@
 export { INIT_METHODS, type InitMethod, initialiseWeight } from "@peekaboo/seed";
 // Files of the command line
 export { type LoadedNetwork, loadNetwork } from "./checkpoint/checkpoint.js";
-export { type InspectReport, inspectFile } from "./checkpoint/inspect.js";
+export { type IdealSize, type InspectReport, inspectFile, type LayerReport } from "./checkpoint/inspect.js";
 // Networks
 export { restoreNetwork, saveNetwork } from "./checkpoint/network-file.js";
+export type { TrainConfig } from "./config/config.js";
 // Data
 export type { Batch, ImageShape } from "./data/batch.js";
 export type { BatchSource } from "./data/batch-source.js";
 export { type Dataset, type OpenOptions, openDataset, type Split } from "./data/dataset.js";
 export { type Images, type ImagesOptions, imagesOf } from "./data/images.js";
+export type { AugmentationRule, DataProgress } from "./data/source.js";
 export type { LayerFactory } from "./layers/factory.js";
+export type { HiddenAct, LatentOptions } from "./layers/latent-score.js";
 export type { MaskedConv2dOptions } from "./layers/masked-conv2d.js";
 export type { MaskedLayer } from "./layers/masked-layer.js";
 export type { MaskedLinearOptions } from "./layers/masked-linear.js";
@@ -34,6 +37,7 @@ export type { Architecture, BuildContext, Variant } from "./models/architecture.
 export { type ArchitectureDefinition, type BuildOptions, buildNetwork, defineArchitecture } from "./models/build.js";
 export { type DisguiseOptions, type DisguiseRules, disguise, type LayerRule } from "./models/disguise.js";
 export { Network, type NetworkOptions } from "./models/network.js";
+export type { OwnContext } from "./models/own-file.js";
 export { architectureNames } from "./models/registry.js";
 // Files for others
 export { saveOnnx } from "./onnx/save-onnx.js";
@@ -48,6 +52,11 @@ export type { MinKept } from "./pruning/min-kept.js";
 export type { Pruner, ScoreContext } from "./pruning/pruner.js";
 export * as pruners from "./pruning/pruners/all.js";
 export { findPruner, prunerNames } from "./pruning/pruners/registry.js";
+export type { PruneSchedule } from "./pruning/schedule.js";
+export type { PruneScope } from "./pruning/selection.js";
+export type { RecordedImages } from "./runs/recorded-images.js";
+export type { EpochMeans } from "./training/epoch-means.js";
 export { type EvaluateParts, type Evaluation, evaluate } from "./training/evaluation.js";
 export type { Pruned, ReportedEpoch, ReportedStep, Reporter, StepPlace, Work } from "./training/reporter.js";
 export { type TrainedEpoch, type TrainedStep, type TrainOptions, train } from "./training/search.js";
+export type { StepResult } from "./training/trainer.js";

@@ -22,13 +22,13 @@ export {
   uniformBetween,
 } from "./init/weights.js";
 export { isPab, type PartSizes, pabPartSizes } from "./pab/container.js";
-export { decodePab, decodingSteps, describePab } from "./pab/decode.js";
+export { decodePab, decodingSteps, describePab, type Watch } from "./pab/decode.js";
 export type { Description, MaskedBy, Provenance, StoredAs, TensorDescription, TestResult } from "./pab/description.js";
 export { encodePab, growsFromSeed } from "./pab/encode.js";
 export { measurePab, type PabMeasure, type TensorBits } from "./pab/measure.js";
 export type { PabNetwork, PabTensor } from "./pab/network.js";
 export { assertInteger, checkSeed } from "./random/check.js";
-export { fillByInversion, openUniform01, permutation, uniformQuantile } from "./random/distributions.js";
+export { fillByInversion, openUniform01, permutation, type Quantile, uniformQuantile } from "./random/distributions.js";
 export { fnv1a64 } from "./random/hash.js";
 export { randomMask, shuffledMask } from "./random/shuffled-mask.js";
-export { RandomStream } from "./random/stream.js";
+export { RandomStream, type StreamState } from "./random/stream.js";

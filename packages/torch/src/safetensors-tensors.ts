@@ -7,7 +7,7 @@ import { Tensor } from "./tensor.js";
 /**
  * The tensor that an entry of a safetensors file holds, on the CPU.
  *
- * @param options.share uses the entry's memory (where it is aligned) instead of a copy: writes are seen on both sides.
+ * `share` uses the entry's memory (where it is aligned) instead of a copy: writes are seen on both sides.
  * @throws {UserError} for F16 and BF16, which JavaScript has no array for, and when dtype, shape and data disagree.
  */
 export function tensorOf(entry: TensorEntry, { share = false } = {}): Tensor {

@@ -29,7 +29,7 @@ export const MAX_RANK = 64;
 export const SHAPE_RULE = `a shape of at most ${MAX_RANK} non-negative integers whose product is below 2^53 bytes`;
 
 /**
- * Bytes of a tensor, or undefined for a shape that breaks {@link SHAPE_RULE}. A dimension of 0 excuses no other one:
+ * Bytes of a tensor, or undefined for a shape that breaks SHAPE_RULE. A dimension of 0 excuses no other one:
  * strides are products of dimensions too.
  */
 export function byteLengthOf(dtype: SafetensorsDtype, shape: readonly number[]): number | undefined {

@@ -11,7 +11,7 @@ import { toFloat32 } from "./float32.js";
 import { type CheckpointTensors, configOf, damaged, MASK, parsed, sortTensors } from "./format.js";
 
 /** One prunable tensor of a checkpoint. */
-interface LayerReport {
+export interface LayerReport {
   readonly name: string;
   readonly shape: readonly number[];
   readonly kept: number;

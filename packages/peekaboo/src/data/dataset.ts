@@ -41,7 +41,7 @@ export interface Dataset {
 
 /** Options of whatever may fetch or import. */
 export interface DatasetOptions {
-  /** Where data sets are kept; see {@link dataFolder}. */
+  /** Where data sets are kept; default: `PEEKABOO_DATA`, else the user's cache. */
   folder?: string;
   onProgress?(progress: DataProgress): void;
   /** Cancels fetching; what has been downloaded is kept for the next time. */
