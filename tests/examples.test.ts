@@ -1,13 +1,16 @@
 // The examples run as they stand, on real CIFAR-10.
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { copyFileSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { build } from "vite";
 import { beforeAll, describe, expect, it } from "vitest";
+import { chromiumPath, launchChromium, serveFolder } from "../bench/chromium.js";
 import { sharedFolder } from "./support/folder.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const folder = sharedFolder();
+const chromium = chromiumPath();
 
 beforeAll(() => {
   const { status, stdout } = spawnSync(join(root, "node_modules/.bin/tsc"), ["-b", "examples"], {
@@ -42,6 +45,42 @@ describe("examples/", () => {
     expect(first).toMatch(/^epoch 1: loss 2\.\d+, \d+ flips a step, [\d.]+ % right$/);
     expect(second).toMatch(/^epoch 2: /);
     expect(readFileSync(file).length).toBeGreaterThan(100_000);
+  });
+
+  it("own-data.ts learns shapes that it drew itself, and the file names new ones", () => {
+    const lines = run("own-data", join(folder, "shapes.pab"));
+    const last = /^epoch 3: ([\d.]+) % right$/.exec(lines[2] ?? "");
+    expect(Number(last?.[1])).toBeGreaterThan(85); // Chance gives 25.
+    const named = lines.filter((line) => /^a (\w+): \1$/.test(line));
+    expect(named.length).toBeGreaterThanOrEqual(3);
+    expect(lines.at(-1)).toMatch(/^\d{4} bytes$/);
+  });
+
+  it.skipIf(chromium === undefined)("browser/ predicts in a page that Vite bundles", async () => {
+    const built = join(folder, "page");
+    await build({
+      root: join(root, "examples/browser"),
+      base: "./",
+      logLevel: "error",
+      build: { outDir: built, target: "es2022", assetsInlineLimit: 0 },
+    });
+    copyFileSync(join(root, "models/cifar10-demo.pab"), join(built, "network.pab"));
+    const host = await serveFolder(built);
+    const browser = await launchChromium(chromium ?? "");
+    try {
+      const page = await browser.newPage();
+      await page.goto(host.address);
+      await page.waitForSelector('#answer:has-text("airplane, automobile")');
+      await page.setInputFiles(
+        "#picture",
+        join(root, "models/samples", readdirSync(join(root, "models/samples"))[0] ?? ""),
+      );
+      await page.waitForSelector('#answer:has-text(" %")');
+      expect(await page.textContent("#answer")).toMatch(/^\w+, [\d.]+ %$/);
+    } finally {
+      await browser.close();
+      host.close();
+    }
   });
 
   it("own-pruner.ts prunes by a score that isn't the project's", () => {
