@@ -44,7 +44,7 @@ function damage(name: string, file: string): void {
   writeFileSync(path, bytes);
 }
 
-const lines = (name: string): { kind: string; step?: number }[] => {
+const lines = (name: string): Line[] => {
   try {
     const text = readFileSync(join(folder, name, "metrics.jsonl"), "utf8");
     return text.split("\n").flatMap((line) => (line.endsWith("}") ? [JSON.parse(line)] : []));
@@ -64,6 +64,25 @@ const tensorsOf = (name: string) => {
 /** The metrics without what the clock says. */
 const timeless = (name: string) =>
   lines(name).map((line) => ({ ...line, seconds: undefined, imagesPerSecond: undefined }));
+
+/** Each epoch's flips by layer are those of its steps together. */
+function expectFlipsOfSteps(name: string): void {
+  const all = lines(name);
+  for (const epoch of [0, 1, 2]) {
+    const ofKind = (kind: string) => all.filter((line) => line.kind === kind && line.epoch === epoch);
+    const layers = ofKind("flips").flatMap((line) => line.layers ?? []);
+    const sum = (parts: readonly { flips?: number }[]) => parts.reduce((total, { flips = 0 }) => total + flips, 0);
+    expect([layers.length > 0, sum(layers)]).toEqual([true, sum(ofKind("step"))]);
+  }
+}
+
+interface Line {
+  kind: string;
+  epoch: number;
+  step?: number;
+  flips?: number;
+  layers?: { flips: number }[];
+}
 
 describe("--resume", () => {
   it("makes a run that was stopped twice end as one that never was, in every byte of its tensors", async () => {
@@ -156,6 +175,7 @@ describe("--resume", () => {
     expect(last.status, last.stderr).toBe(0);
     expect(tensorsOf("parts-two")).toEqual(tensorsOf("whole-two"));
     expect(timeless("parts-two")).toEqual(timeless("whole-two"));
+    expectFlipsOfSteps("parts-two");
   });
 });
 

@@ -5,6 +5,7 @@ import { liveTensorCount } from "@peekaboo/torch";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseConfig } from "../config/config.js";
 import { type Guard, Interrupted } from "../console/interrupt.js";
+import { type Metrics, readMetrics } from "../runs/metrics.js";
 import type { Reporter } from "../training/reporter.js";
 import { testRun, trainRun } from "./train.js";
 
@@ -100,6 +101,46 @@ describe("a run leaves nothing open", () => {
     };
     const run = () => trainRun(settings("thrown"), { reporter: { epoch }, guard: never() });
     await expectNothingLeft(() => expect(run()).rejects.toThrow(RangeError));
+  });
+});
+
+describe("each layer's flips", () => {
+  const linesOf = (name: string) => readMetrics(join(savedir, name, "metrics.jsonl"));
+  const flipsOf = (lines: readonly Metrics[], epoch: number) =>
+    lines.reduce((sum, line) => sum + (line.kind === "step" && line.epoch === epoch ? line.flips : 0), 0);
+  const run = (name: string, more = {}, guard = never()) =>
+    trainRun(settings(name, { bop: { ar: 1e-2, tau: 1e-6 }, ...more }), { reporter: {}, guard });
+
+  it.each([
+    ["BOP", 1e-6],
+    ["BOP2", 0.1],
+  ])("of an epoch are those of its steps, with %s", async (optimizer, tau) => {
+    await run(optimizer, { optimizer, bop: { ar: 1e-2, tau } });
+    const lines = linesOf(optimizer);
+    const told = lines.filter((line) => line.kind === "flips");
+    expect(told.map(({ epoch, step }) => [epoch, step])).toEqual([
+      [0, 3],
+      [1, 6],
+    ]);
+    const pruned = lines.flatMap((line) => (line.kind === "prune" ? line.layers : []));
+    for (const { epoch, layers } of told) {
+      expect(layers.reduce((sum, { flips }) => sum + flips, 0)).toBe(flipsOf(lines, epoch));
+      expect(layers.map(({ name, kept }) => [name, kept])).toEqual(pruned.map(({ name, kept }) => [name, kept]));
+    }
+    expect(flipsOf(lines, 0)).toBeGreaterThan(0);
+  });
+
+  it("are the whole epoch's when the run was stopped and resumed within it", async () => {
+    await expect(run("halves", {}, stoppingAfter(2))).rejects.toThrow(Interrupted);
+    expect(linesOf("halves").some(({ kind }) => kind === "flips")).toBe(false);
+    await run("halves");
+    const flips = (name: string) => linesOf(name).filter(({ kind }) => kind === "flips");
+    expect(flips("halves")).toEqual(flips("BOP"));
+  });
+
+  it("are not told with SGD", async () => {
+    await run("sgd", { optimizer: "SGD", epochs: 1 });
+    expect(linesOf("sgd").map(({ kind }) => kind)).toEqual(["prune", "step", "step", "step", "epoch", "eval"]);
   });
 });
 

@@ -12,7 +12,13 @@ const layerKept = z
   .object({ name: z.string().max(200), kept: count, total: count })
   .refine(({ kept, total }) => kept <= total, { message: "kept is more than total" });
 
-const layerFlips = z.object({ name: z.string().max(200), flips: count });
+const layerFlips = z.object({
+  name: z.string().max(200),
+  /** Sign changes over the epoch. */
+  flips: count,
+  /** How many of its weights are kept, and so may flip. */
+  kept: count,
+});
 
 /** What the training lines share: the position in the run and the two rates in force. */
 const position = {
@@ -73,10 +79,15 @@ const epochLine = z.object({
   flips: nonNegative,
   ...rates,
   seconds: nonNegative,
-  /** Sign changes of each of Bop's parameters over the epoch; absent where Bop takes no part, and in older files. */
-  layers: z.exactOptional(z.array(layerFlips)),
   /** Batches whose loss or gradient was not finite, which count in nothing above; absent where there were none. */
   skipped: z.exactOptional(count),
+});
+
+const flipsLine = z.object({
+  kind: z.literal("flips"),
+  ...position,
+  /** Each parameter of Bop's, in the network's order. */
+  layers: z.array(layerFlips),
 });
 
 const evalLine = z.object({
@@ -90,12 +101,14 @@ const evalLine = z.object({
   best: z.boolean(),
 });
 
-const metricsLine = z.discriminatedUnion("kind", [pruneLine, stepLine, skipLine, epochLine, evalLine]);
+const metricsLine = z.discriminatedUnion("kind", [pruneLine, stepLine, skipLine, epochLine, flipsLine, evalLine]);
 
 /** How many weights of one prunable tensor are kept, of how many. */
 export type LayerKept = z.infer<typeof layerKept>;
 /** One shot of pruning: the whole network's kept/total and each layer's. */
 export type PruneMetrics = z.infer<typeof pruneLine>;
+/** What one parameter of Bop's flipped over an epoch. */
+export type LayerFlips = z.infer<typeof layerFlips>;
 /** The means of one epoch of training; `step` is the epoch's last. */
 export type EpochMetrics = z.infer<typeof epochLine>;
 /** One evaluation on the test images. */

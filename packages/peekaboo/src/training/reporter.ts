@@ -65,7 +65,7 @@ export interface Pruned extends PruneReport {
 export interface ReportedEpoch {
   /** From 0. */
   epoch: number;
-  means: Pick<EpochMeans, "loss" | "accuracy" | "flips" | "imagesPerSecond">;
+  means: Pick<EpochMeans, "loss" | "accuracy" | "flips" | "layerFlips" | "imagesPerSecond">;
   result: Evaluation;
   /** Whether the test accuracy is the highest so far. */
   best: boolean;
