@@ -1,8 +1,9 @@
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { liveTensorCount } from "@peekaboo/torch";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readShownEvents } from "../../../../tests/support/events.js";
 import { parseConfig } from "../config/config.js";
 import { type Guard, Interrupted } from "../console/interrupt.js";
 import { type Metrics, readMetrics } from "../runs/metrics.js";
@@ -59,6 +60,8 @@ async function expectNothingLeft(act: () => Promise<unknown>): Promise<void> {
   expect(tensors).toBe(before.tensors);
 }
 
+const BOTH = ["tensorboard", "csv"];
+
 describe("a run leaves nothing open", () => {
   const whole = (name: string, guard = never(), more = {}) => trainRun(settings(name, more), { reporter: {}, guard });
 
@@ -70,6 +73,8 @@ describe("a run leaves nothing open", () => {
     ["when it is taken up again", () => whole("end", never(), { epochs: 3 }), null],
     ["when there is nothing left to train", () => whole("end", never(), { epochs: 3 }), null],
     ["stopped by a signal", () => whole("stopped", stoppingAfter(3)), /terminated/],
+    ["with trackers", () => whole("tracked", never(), { log: BOTH, epochs: 1 }), null],
+    ["with trackers, stopped by a signal", () => whole("tracked", stoppingAfter(1), { log: BOTH }), /terminated/],
     [
       "refused for other settings",
       () => whole("end", never(), { seed: 1 }),
@@ -141,6 +146,54 @@ describe("each layer's flips", () => {
   it("are not told with SGD", async () => {
     await run("sgd", { optimizer: "SGD", epochs: 1 });
     expect(linesOf("sgd").map(({ kind }) => kind)).toEqual(["prune", "step", "step", "step", "epoch", "eval"]);
+  });
+});
+
+describe("trackers", () => {
+  /** The scalars that TensorBoard shows, without times. */
+  const scalarsOf = (name: string) =>
+    [...readShownEvents(join(savedir, name))].flatMap(([tag, values]) =>
+      tag === "images_per_second"
+        ? []
+        : values.flatMap(({ step, scalar }) => (scalar === undefined ? [] : [[tag, step, scalar]])),
+    );
+  /** The cells of a CSV file, without times. */
+  const cellsOf = (name: string, file: string) => {
+    const [names = [], ...rows] = readFileSync(join(savedir, name, file), "utf8")
+      .trim()
+      .split("\n")
+      .map((row) => row.split(","));
+    const kept = (row: string[]) => row.filter((_, i) => !["seconds", "imagesPerSecond"].includes(names[i] ?? ""));
+    return [names, ...rows].map(kept);
+  };
+  const run = (name: string, guard = never(), log = BOTH) =>
+    trainRun(settings(name, { log, bop: { ar: 1e-2, tau: 1e-6 } }), { reporter: {}, guard });
+
+  it("of a run that a signal stopped and that went on tell what those of a whole one do", async () => {
+    await run("kept");
+    await expect(run("split", stoppingAfter(2))).rejects.toThrow(Interrupted);
+    await expect(run("split", stoppingAfter(2))).rejects.toThrow(Interrupted);
+    await run("split");
+    for (const file of ["steps.csv", "epochs.csv"]) expect(cellsOf("split", file)).toEqual(cellsOf("kept", file));
+    expect(cellsOf("kept", "steps.csv").map(([, step]) => step)).toEqual(["step", "1", "2", "3", "4", "5", "6"]);
+    const inOrder = (rows: unknown[][]) => rows.map((row) => JSON.stringify(row)).sort();
+    expect(inOrder(scalarsOf("split"))).toEqual(inOrder(scalarsOf("kept")));
+    expect(scalarsOf("kept").filter(([tag]) => tag === "loss/test")).toHaveLength(2);
+    const shown = readShownEvents(join(savedir, "split"));
+    expect(shown.get("run")?.map(({ step, image }) => [step, image?.width, image?.height])).toEqual([[6, 1200, 900]]);
+  });
+
+  it("are replaced with the run, and may be asked for when it goes on", async () => {
+    await run("later", never(), []);
+    expect(readdirSync(join(savedir, "later")).some((name) => /csv|tfevents/.test(name))).toBe(false);
+    await trainRun(settings("later", { log: BOTH, epochs: 3, bop: { ar: 1e-2, tau: 1e-6 } }), {
+      reporter: {},
+      guard: never(),
+    });
+    expect(cellsOf("later", "epochs.csv").map(([epoch]) => epoch)).toEqual(["epoch", "0", "1", "2"]);
+    expect(scalarsOf("later").flatMap(([tag, step]) => (tag === "loss/test" ? [step] : []))).toEqual([3, 6, 9]);
+    await trainRun(settings("later", { resume: "never", epochs: 1 }), { reporter: {}, guard: never() });
+    expect(readdirSync(join(savedir, "later")).some((name) => /csv|tfevents/.test(name))).toBe(false);
   });
 });
 

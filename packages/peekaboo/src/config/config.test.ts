@@ -74,6 +74,7 @@ const defaults: TrainConfig = {
   useCuda: null,
   threads: null,
   json: false,
+  log: [],
 };
 
 const synflow = {

@@ -17,6 +17,7 @@ const LOCAL = [
   "workers",
   "distributed",
   "json",
+  "log",
   "keep",
   "checkpointEvery",
   "printFreq",
