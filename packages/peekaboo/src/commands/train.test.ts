@@ -1,6 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { readSafetensors } from "@peekaboo/files";
 import { liveTensorCount } from "@peekaboo/torch";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readShownEvents } from "../../../../tests/support/events.js";
@@ -73,6 +74,16 @@ describe("a run leaves nothing open", () => {
     ["when it is taken up again", () => whole("end", never(), { epochs: 3 }), null],
     ["when there is nothing left to train", () => whole("end", never(), { epochs: 3 }), null],
     ["stopped by a signal", () => whole("stopped", stoppingAfter(3)), /terminated/],
+    [
+      "with statistics estimated before each test",
+      () => whole("estimated", never(), { bnBatches: 2, epochs: 1 }),
+      null,
+    ],
+    [
+      "stopped by a signal while they are",
+      () => whole("estimating", stoppingAfter(4), { bnBatches: 3, epochs: 1 }),
+      /terminated/,
+    ],
     ["with trackers", () => whole("tracked", never(), { log: BOTH, epochs: 1 }), null],
     ["with trackers, stopped by a signal", () => whole("tracked", stoppingAfter(1), { log: BOTH }), /terminated/],
     [
@@ -146,6 +157,46 @@ describe("each layer's flips", () => {
   it("are not told with SGD", async () => {
     await run("sgd", { optimizer: "SGD", epochs: 1 });
     expect(linesOf("sgd").map(({ kind }) => kind)).toEqual(["prune", "step", "step", "step", "epoch", "eval"]);
+  });
+});
+
+describe("statistics of BatchNorm that are estimated before each test", () => {
+  const run = (name: string, bnBatches: number, guard = never(), more = {}) =>
+    trainRun(settings(name, { bnBatches, ...more }), { reporter: {}, guard });
+  const file = (name: string, of: string) => join(savedir, name, of);
+  const tensorsOf = (name: string, of = "checkpoint.safetensors") =>
+    [...readSafetensors(file(name, of)).tensors].map(([key, { data }]) => [key, Buffer.from(data).toString("base64")]);
+  const trainingOf = (name: string) =>
+    readMetrics(file(name, "metrics.jsonl")).flatMap((line) =>
+      line.kind === "eval" ? [] : [{ ...line, seconds: 0, imagesPerSecond: 0 }],
+    );
+  const testsOf = (name: string) => readMetrics(file(name, "metrics.jsonl")).filter(({ kind }) => kind === "eval");
+
+  it("change nothing of the training, stopped and resumed or not", async () => {
+    await run("own", 0);
+    await run("anew", 2);
+    await expect(run("anew-split", 2, stoppingAfter(2))).rejects.toThrow(Interrupted);
+    await expect(run("anew-split", 2, stoppingAfter(2))).rejects.toThrow(Interrupted);
+    await run("anew-split", 2);
+    for (const name of ["anew", "anew-split"]) {
+      expect(trainingOf(name)).toEqual(trainingOf("own"));
+      expect(tensorsOf(name)).toEqual(tensorsOf("own"));
+    }
+    expect(testsOf("anew-split")).toEqual(testsOf("anew"));
+    expect(testsOf("anew")).not.toEqual(testsOf("own"));
+  });
+
+  it("are those of best.safetensors, which so gives its test again", async () => {
+    await run("best", 2, never(), { epochs: 1 });
+    await run("best-own", 0, never(), { epochs: 1 });
+    const differing = tensorsOf("best", "best.safetensors").flatMap(([name = "", data], i) =>
+      data === tensorsOf("best-own", "best.safetensors")[i]?.[1] ? [] : [name],
+    );
+    expect(differing.length).toBeGreaterThan(0);
+    expect(differing.filter((name) => !/\.running_(mean|var)$/.test(name))).toEqual([]);
+    const config = settings("none", { resume: file("best", "best.safetensors"), evaluate: true });
+    const { loss, accuracy, top5 } = await testRun(config, { reporter: {}, guard: never() });
+    expect(testsOf("best")).toMatchObject([{ loss, accuracy, top5 }]);
   });
 });
 

@@ -3,6 +3,7 @@ import type { Config } from "../config/config.js";
 import { Interrupted } from "../console/interrupt.js";
 import { refuseMinimum } from "../pruning/loop.js";
 import type { LayerFlips } from "../runs/metrics.js";
+import { withEstimatedStatistics } from "./batchnorm-statistics.js";
 import { trainEpoch } from "./epoch-training.js";
 import { evaluateRun } from "./evaluate-run.js";
 import type { Evaluation } from "./evaluation.js";
@@ -82,10 +83,17 @@ export class TrainingSession {
       await trainEpoch(this.#parts);
       final = await this.#test();
     }
-    return final ?? (await evaluateRun(this.#parts));
+    return final ?? (await withEstimatedStatistics(this.#parts, () => evaluateRun(this.#parts)));
   }
 
   async #test(): Promise<Evaluation> {
+    const { result, best } = await withEstimatedStatistics(this.#parts, () => this.#testAndKeepBest());
+    await this.#checkpoints.saveLatest();
+    this.#tellEpoch(result, best);
+    return result;
+  }
+
+  async #testAndKeepBest(): Promise<{ result: Evaluation; best: boolean }> {
     const { metrics, folder } = this.#parts;
     const state = this.#state;
     const result = await evaluateRun(this.#parts);
@@ -96,11 +104,9 @@ export class TrainingSession {
     if (layers.length > 0) metrics?.write({ kind: "flips", epoch, step, layers });
     const { loss, accuracy, top5 } = result;
     metrics?.write({ kind: "eval", epoch, step, loss, accuracy, top5, best });
-    // In this order: a run killed in between tests again, and finds the best again.
+    // Before the latest checkpoint: a run killed in between tests again, and finds the best again.
     if (best) await this.#checkpoints.saveCopy(folder.best);
-    await this.#checkpoints.saveLatest();
-    this.#tellEpoch(result, best);
-    return result;
+    return { result, best };
   }
 
   /** The epoch's flips of each of Bop's parameters. */
