@@ -34,7 +34,7 @@ describe("peekaboo reproduce", () => {
     expect(stdout).toBe(
       [
         "environment  the same",
-        "metrics      11 lines, the same but for times",
+        "metrics      13 lines, the same but for times",
         "checkpoint   214 tensors, the same in every bit",
         `Identical: ${join(folder, "run-reproduced")} repeats ${join(folder, "run")}.\n`,
       ].join("\n"),

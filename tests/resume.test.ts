@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { readSafetensors } from "@peekaboo/files";
 import { describe, expect, it } from "vitest";
 import { bin, peekaboo } from "./support/cli.js";
+import { readShownEvents } from "./support/events.js";
 import { sharedFolder } from "./support/folder.js";
 
 const folder = sharedFolder();
@@ -44,7 +45,7 @@ function damage(name: string, file: string): void {
   writeFileSync(path, bytes);
 }
 
-const lines = (name: string): { kind: string; step?: number }[] => {
+const lines = (name: string): Line[] => {
   try {
     const text = readFileSync(join(folder, name, "metrics.jsonl"), "utf8");
     return text.split("\n").flatMap((line) => (line.endsWith("}") ? [JSON.parse(line)] : []));
@@ -64,6 +65,46 @@ const tensorsOf = (name: string) => {
 /** The metrics without what the clock says. */
 const timeless = (name: string) =>
   lines(name).map((line) => ({ ...line, seconds: undefined, imagesPerSecond: undefined }));
+
+/** Each epoch's flips by layer are those of its steps together. */
+function expectFlipsOfSteps(name: string): void {
+  const all = lines(name);
+  for (const epoch of [0, 1, 2]) {
+    const ofKind = (kind: string) => all.filter((line) => line.kind === kind && line.epoch === epoch);
+    const layers = ofKind("flips").flatMap((line) => line.layers ?? []);
+    const sum = (parts: readonly { flips?: number }[]) => parts.reduce((total, { flips = 0 }) => total + flips, 0);
+    expect([layers.length > 0, sum(layers)]).toEqual([true, sum(ofKind("step"))]);
+  }
+}
+
+/** CSV and TensorBoard tell the losses of the metrics, each once. */
+function expectTracked(name: string): void {
+  const figures = (kind: string) => lines(name).flatMap((line) => (line.kind === kind ? [[line.step, line.loss]] : []));
+  const rows = readFileSync(join(folder, name, "steps.csv"), "utf8")
+    .trim()
+    .split("\n")
+    .slice(1);
+  expect(rows.map((row) => row.split(",").slice(1, 3).map(Number))).toEqual(figures("step"));
+  expect(
+    readFileSync(join(folder, name, "epochs.csv"), "utf8")
+      .trim()
+      .split("\n"),
+  ).toHaveLength(4);
+  const shown = readShownEvents(join(folder, name));
+  const scalars = (tag: string) => shown.get(tag)?.map(({ step, scalar }) => [step, scalar]);
+  const rounded = (kind: string) => figures(kind).map(([step, loss]) => [step, Math.fround(Number(loss))]);
+  expect(scalars("loss/train")).toEqual(rounded("step"));
+  expect(scalars("loss/test")).toEqual(rounded("eval"));
+}
+
+interface Line {
+  kind: string;
+  epoch: number;
+  step?: number;
+  loss?: number;
+  flips?: number;
+  layers?: { flips: number }[];
+}
 
 describe("--resume", () => {
   it("makes a run that was stopped twice end as one that never was, in every byte of its tensors", async () => {
@@ -98,7 +139,7 @@ describe("--resume", () => {
   });
 
   it("is auto: a run that was killed goes on from its last checkpoint within an epoch, to the same bytes", async () => {
-    const every = ["--checkpoint-every", "2"];
+    const every = ["--checkpoint-every", "2", "--log", "csv", "--log", "tensorboard"];
     const killed = await stoppedBy("SIGKILL", "killed", 5, ...every);
     expect(killed.signal).toBe("SIGKILL");
     expect(existsSync(join(folder, "killed", "run.lock"))).toBe(true);
@@ -108,6 +149,7 @@ describe("--resume", () => {
     expect(existsSync(join(folder, "killed", "run.lock"))).toBe(false);
     expect(tensorsOf("killed")).toEqual(tensorsOf("whole"));
     expect(timeless("killed")).toEqual(timeless("whole"));
+    expectTracked("killed");
   });
 
   it("goes back to the checkpoint before when the latest is damaged, and refuses when both are", () => {
@@ -118,6 +160,7 @@ describe("--resume", () => {
     expect(stderr).toContain("after step 8.");
     expect(tensorsOf("killed")).toEqual(tensorsOf("whole"));
     expect(timeless("killed")).toEqual(timeless("whole"));
+    expectTracked("killed");
     for (const name of readdirSync(join(folder, "killed"))) if (name.startsWith("checkpoint")) damage("killed", name);
     const refused = train("killed");
     expect(refused.status).toBe(2);
@@ -148,14 +191,17 @@ describe("--resume", () => {
 
   it("does so with two processes, too", async () => {
     const two = ["--nproc-per-node", "2", "--threads", "1", "--bs", "32", "--checkpoint-every", "2"];
+    const tracked = [...two, "--log", "csv,tensorboard"];
     expect(train("whole-two", ...two).status).toBe(0);
-    const first = await stopped("parts-two", 4, ...two);
+    const first = await stopped("parts-two", 4, ...tracked);
     expect(first.status).toBe(143);
-    const last = train("parts-two", ...two, "--resume");
+    const last = train("parts-two", ...tracked, "--resume");
     expect(last.stderr).toContain("Resuming ");
     expect(last.status, last.stderr).toBe(0);
     expect(tensorsOf("parts-two")).toEqual(tensorsOf("whole-two"));
     expect(timeless("parts-two")).toEqual(timeless("whole-two"));
+    expectFlipsOfSteps("parts-two");
+    expectTracked("parts-two");
   });
 });
 

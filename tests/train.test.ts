@@ -53,10 +53,12 @@ describe("peekaboo train", () => {
       "step",
       "step",
       "epoch",
+      "flips",
       "eval",
       "step",
       "step",
       "epoch",
+      "flips",
       "eval",
     ]);
     expect(lines.filter(({ kind }) => kind === "step").map(({ epoch, step }) => [epoch, step])).toEqual([

@@ -225,6 +225,21 @@ describe("peekaboo train --nproc-per-node", () => {
     expect(JSON.parse(lines.at(-1) ?? "")).toMatchObject({ arch: "PsgResNet20", steps: 2 });
   });
 
+  it("2 trains the same when BatchNorm's statistics are estimated before each test", async ({ folder }) => {
+    const two = "--nproc-per-node 2 --threads 1 --epochs 2".split(" ");
+    const told = async (name: string, bnBatches: string) => {
+      const { output, ended } = peekaboo(folder, ...two, "--exp-name", name, "--bn-batches", bnBatches);
+      expect((await ended).status, output.stderr).toBe(0);
+      const lines = readFileSync(`${folder}/${name}/metrics.jsonl`, "utf8").trim().split("\n");
+      const all = lines.map((line) => ({ ...JSON.parse(line), seconds: 0, imagesPerSecond: 0 }));
+      return { training: all.filter(({ kind }) => kind !== "eval"), tests: all.filter(({ kind }) => kind === "eval") };
+    };
+    const [own, anew] = [await told("own", "0"), await told("anew", "3")];
+    expect(anew.training).toEqual(own.training);
+    expect(anew.tests).toHaveLength(2);
+    expect(anew.tests).not.toEqual(own.tests);
+  });
+
   it("goes on from the checkpoint after a process was killed", async ({ folder }) => {
     const { child, output, ended } = peekaboo(
       folder,

@@ -400,7 +400,8 @@ const configs: Target = {
 const metricsText = [
   '{"kind":"prune","epoch":0,"shot":0,"pruner":"Mag","density":0.4,"kept":4,"total":10,"seconds":0.1,"layers":[{"name":"conv1.weight","kept":4,"total":10}]}',
   '{"kind":"step","epoch":0,"step":1,"loss":2.3,"accuracy":12.5,"flips":3,"imagesPerSecond":100.5,"lr":0.1,"ar":0.001}',
-  '{"kind":"epoch","epoch":0,"step":1,"loss":2.3,"accuracy":12.5,"flips":3.5,"imagesPerSecond":100,"lr":0.1,"seconds":1.5,"layers":[{"name":"conv1.weight","flips":3}]}',
+  '{"kind":"epoch","epoch":0,"step":1,"loss":2.3,"accuracy":12.5,"flips":3.5,"imagesPerSecond":100,"lr":0.1,"seconds":1.5}',
+  '{"kind":"flips","epoch":0,"step":1,"layers":[{"name":"conv1.weight","flips":3,"kept":4}]}',
   '{"kind":"eval","epoch":0,"step":1,"loss":2.2,"accuracy":20,"top5":60,"best":true}',
 ];
 const metricsSeeds = [Buffer.from(`${metricsText.join("\n")}\n`), Buffer.from(metricsText.slice(1).join("\n"))];

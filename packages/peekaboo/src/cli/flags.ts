@@ -8,7 +8,10 @@ export function addFlags(command: Command, table: Table, heading = "Options"): v
     const flag = new CommanderOption(option.flags, option.help).helpGroup(`${heading}:`);
     if (/[<[]/.test(option.flags)) {
       flag.default(option.default, option.defaultText ?? String(option.default));
-      flag.argParser((text) => readValue(command, option, text));
+      flag.argParser((text, before: unknown) => {
+        const value = readValue(command, option, text);
+        return option.kind.joined?.(before, value) ?? value;
+      });
     }
     command.addOption(flag);
   }

@@ -164,10 +164,20 @@ describe("peekaboo train", () => {
     expect(await refused("train", "--dataset", "mnst")).toContain('received "mnst"; did you mean mnist?');
   });
 
+  it("joins the trackers of several --log, and refuses one that it doesn't know", async () => {
+    expect((await trained("--log csv --log tensorboard")).config.log).toEqual(["tensorboard", "csv"]);
+    expect((await trained("--log tensorboard,csv --log csv")).config.log).toEqual(["tensorboard", "csv"]);
+    expect((await trained("")).config.log).toEqual([]);
+    runTrain.mockClear();
+    expect(await refused("train", "--log", "csv,tensorbord")).toBe(
+      'train: expected any of tensorboard, csv, with commas between for --log, received "csv,tensorbord"; did you mean tensorboard?',
+    );
+  });
+
   it("accepts the original's unused flags with a note each", async () => {
     const { notes } = await trained("--tsbdir runs --bop-threshold-scale 0.1 --scaled-mag-quantile 0.5");
     expect(notes.trimEnd().split("\n")).toEqual([
-      "Note: --tsbdir is ignored: the run's figures go to metrics.jsonl in the run folder.",
+      "Note: --tsbdir is ignored: the run's figures go to its folder, by --log tensorboard into event files, too.",
       "Note: --bop-threshold-scale is ignored: the reference never uses it.",
       "Note: --scaled-mag-quantile is ignored: the reference never uses it.",
     ]);

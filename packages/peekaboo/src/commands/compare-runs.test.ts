@@ -26,6 +26,15 @@ describe("compareMetrics", () => {
       reproduced: "nothing",
     });
   });
+
+  it("passes over each layer's flips where the original is of a version that didn't tell them", () => {
+    const flips = (count: number): Metrics => ({
+      ...{ kind: "flips", epoch: 0, step: 1, layers: [{ name: "conv1.weight", flips: count, kept: 9 }] },
+    });
+    expect(compareMetrics([step(1, 2)], [step(1, 2), flips(3)])).toEqual({ lines: 1, first: null });
+    const { first } = compareMetrics([step(1, 2), flips(3)], [step(1, 2), flips(4)]);
+    expect(first).toMatchObject({ line: 2, kind: "flips", step: 1, name: "layers" });
+  });
 });
 
 const floats = (...values: number[]): TensorEntry => ({

@@ -124,6 +124,7 @@ export function settingsToRepeat(run: RecordedRun, { savedir }: Place): TrainCon
     distributed: { ...config.distributed, maxRestarts: 0 },
     evaluate: false,
     json: false,
+    log: [],
   };
 }
 

@@ -1,10 +1,13 @@
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { readSafetensors } from "@peekaboo/files";
 import { liveTensorCount } from "@peekaboo/torch";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readShownEvents } from "../../../../tests/support/events.js";
 import { parseConfig } from "../config/config.js";
 import { type Guard, Interrupted } from "../console/interrupt.js";
+import { type Metrics, readMetrics } from "../runs/metrics.js";
 import type { Reporter } from "../training/reporter.js";
 import { testRun, trainRun } from "./train.js";
 
@@ -58,6 +61,8 @@ async function expectNothingLeft(act: () => Promise<unknown>): Promise<void> {
   expect(tensors).toBe(before.tensors);
 }
 
+const BOTH = ["tensorboard", "csv"];
+
 describe("a run leaves nothing open", () => {
   const whole = (name: string, guard = never(), more = {}) => trainRun(settings(name, more), { reporter: {}, guard });
 
@@ -69,6 +74,18 @@ describe("a run leaves nothing open", () => {
     ["when it is taken up again", () => whole("end", never(), { epochs: 3 }), null],
     ["when there is nothing left to train", () => whole("end", never(), { epochs: 3 }), null],
     ["stopped by a signal", () => whole("stopped", stoppingAfter(3)), /terminated/],
+    [
+      "with statistics estimated before each test",
+      () => whole("estimated", never(), { bnBatches: 2, epochs: 1 }),
+      null,
+    ],
+    [
+      "stopped by a signal while they are",
+      () => whole("estimating", stoppingAfter(4), { bnBatches: 3, epochs: 1 }),
+      /terminated/,
+    ],
+    ["with trackers", () => whole("tracked", never(), { log: BOTH, epochs: 1 }), null],
+    ["with trackers, stopped by a signal", () => whole("tracked", stoppingAfter(1), { log: BOTH }), /terminated/],
     [
       "refused for other settings",
       () => whole("end", never(), { seed: 1 }),
@@ -100,6 +117,134 @@ describe("a run leaves nothing open", () => {
     };
     const run = () => trainRun(settings("thrown"), { reporter: { epoch }, guard: never() });
     await expectNothingLeft(() => expect(run()).rejects.toThrow(RangeError));
+  });
+});
+
+describe("each layer's flips", () => {
+  const linesOf = (name: string) => readMetrics(join(savedir, name, "metrics.jsonl"));
+  const flipsOf = (lines: readonly Metrics[], epoch: number) =>
+    lines.reduce((sum, line) => sum + (line.kind === "step" && line.epoch === epoch ? line.flips : 0), 0);
+  const run = (name: string, more = {}, guard = never()) =>
+    trainRun(settings(name, { bop: { ar: 1e-2, tau: 1e-6 }, ...more }), { reporter: {}, guard });
+
+  it.each([
+    ["BOP", 1e-6],
+    ["BOP2", 0.1],
+  ])("of an epoch are those of its steps, with %s", async (optimizer, tau) => {
+    await run(optimizer, { optimizer, bop: { ar: 1e-2, tau } });
+    const lines = linesOf(optimizer);
+    const told = lines.filter((line) => line.kind === "flips");
+    expect(told.map(({ epoch, step }) => [epoch, step])).toEqual([
+      [0, 3],
+      [1, 6],
+    ]);
+    const pruned = lines.flatMap((line) => (line.kind === "prune" ? line.layers : []));
+    for (const { epoch, layers } of told) {
+      expect(layers.reduce((sum, { flips }) => sum + flips, 0)).toBe(flipsOf(lines, epoch));
+      expect(layers.map(({ name, kept }) => [name, kept])).toEqual(pruned.map(({ name, kept }) => [name, kept]));
+    }
+    expect(flipsOf(lines, 0)).toBeGreaterThan(0);
+  });
+
+  it("are the whole epoch's when the run was stopped and resumed within it", async () => {
+    await expect(run("halves", {}, stoppingAfter(2))).rejects.toThrow(Interrupted);
+    expect(linesOf("halves").some(({ kind }) => kind === "flips")).toBe(false);
+    await run("halves");
+    const flips = (name: string) => linesOf(name).filter(({ kind }) => kind === "flips");
+    expect(flips("halves")).toEqual(flips("BOP"));
+  });
+
+  it("are not told with SGD", async () => {
+    await run("sgd", { optimizer: "SGD", epochs: 1 });
+    expect(linesOf("sgd").map(({ kind }) => kind)).toEqual(["prune", "step", "step", "step", "epoch", "eval"]);
+  });
+});
+
+describe("statistics of BatchNorm that are estimated before each test", () => {
+  const run = (name: string, bnBatches: number, guard = never(), more = {}) =>
+    trainRun(settings(name, { bnBatches, ...more }), { reporter: {}, guard });
+  const file = (name: string, of: string) => join(savedir, name, of);
+  const tensorsOf = (name: string, of = "checkpoint.safetensors") =>
+    [...readSafetensors(file(name, of)).tensors].map(([key, { data }]) => [key, Buffer.from(data).toString("base64")]);
+  const trainingOf = (name: string) =>
+    readMetrics(file(name, "metrics.jsonl")).flatMap((line) =>
+      line.kind === "eval" ? [] : [{ ...line, seconds: 0, imagesPerSecond: 0 }],
+    );
+  const testsOf = (name: string) => readMetrics(file(name, "metrics.jsonl")).filter(({ kind }) => kind === "eval");
+
+  it("change nothing of the training, stopped and resumed or not", async () => {
+    await run("own", 0);
+    await run("anew", 2);
+    await expect(run("anew-split", 2, stoppingAfter(2))).rejects.toThrow(Interrupted);
+    await expect(run("anew-split", 2, stoppingAfter(2))).rejects.toThrow(Interrupted);
+    await run("anew-split", 2);
+    for (const name of ["anew", "anew-split"]) {
+      expect(trainingOf(name)).toEqual(trainingOf("own"));
+      expect(tensorsOf(name)).toEqual(tensorsOf("own"));
+    }
+    expect(testsOf("anew-split")).toEqual(testsOf("anew"));
+    expect(testsOf("anew")).not.toEqual(testsOf("own"));
+  });
+
+  it("are those of best.safetensors, which so gives its test again", async () => {
+    await run("best", 2, never(), { epochs: 1 });
+    await run("best-own", 0, never(), { epochs: 1 });
+    const differing = tensorsOf("best", "best.safetensors").flatMap(([name = "", data], i) =>
+      data === tensorsOf("best-own", "best.safetensors")[i]?.[1] ? [] : [name],
+    );
+    expect(differing.length).toBeGreaterThan(0);
+    expect(differing.filter((name) => !/\.running_(mean|var)$/.test(name))).toEqual([]);
+    const config = settings("none", { resume: file("best", "best.safetensors"), evaluate: true });
+    const { loss, accuracy, top5 } = await testRun(config, { reporter: {}, guard: never() });
+    expect(testsOf("best")).toMatchObject([{ loss, accuracy, top5 }]);
+  });
+});
+
+describe("trackers", () => {
+  /** The scalars that TensorBoard shows, without times. */
+  const scalarsOf = (name: string) =>
+    [...readShownEvents(join(savedir, name))].flatMap(([tag, values]) =>
+      tag === "images_per_second"
+        ? []
+        : values.flatMap(({ step, scalar }) => (scalar === undefined ? [] : [[tag, step, scalar]])),
+    );
+  /** The cells of a CSV file, without times. */
+  const cellsOf = (name: string, file: string) => {
+    const [names = [], ...rows] = readFileSync(join(savedir, name, file), "utf8")
+      .trim()
+      .split("\n")
+      .map((row) => row.split(","));
+    const kept = (row: string[]) => row.filter((_, i) => !["seconds", "imagesPerSecond"].includes(names[i] ?? ""));
+    return [names, ...rows].map(kept);
+  };
+  const run = (name: string, guard = never(), log = BOTH) =>
+    trainRun(settings(name, { log, bop: { ar: 1e-2, tau: 1e-6 } }), { reporter: {}, guard });
+
+  it("of a run that a signal stopped and that went on tell what those of a whole one do", async () => {
+    await run("kept");
+    await expect(run("split", stoppingAfter(2))).rejects.toThrow(Interrupted);
+    await expect(run("split", stoppingAfter(2))).rejects.toThrow(Interrupted);
+    await run("split");
+    for (const file of ["steps.csv", "epochs.csv"]) expect(cellsOf("split", file)).toEqual(cellsOf("kept", file));
+    expect(cellsOf("kept", "steps.csv").map(([, step]) => step)).toEqual(["step", "1", "2", "3", "4", "5", "6"]);
+    const inOrder = (rows: unknown[][]) => rows.map((row) => JSON.stringify(row)).sort();
+    expect(inOrder(scalarsOf("split"))).toEqual(inOrder(scalarsOf("kept")));
+    expect(scalarsOf("kept").filter(([tag]) => tag === "loss/test")).toHaveLength(2);
+    const shown = readShownEvents(join(savedir, "split"));
+    expect(shown.get("run")?.map(({ step, image }) => [step, image?.width, image?.height])).toEqual([[6, 1200, 900]]);
+  });
+
+  it("are replaced with the run, and may be asked for when it goes on", async () => {
+    await run("later", never(), []);
+    expect(readdirSync(join(savedir, "later")).some((name) => /csv|tfevents/.test(name))).toBe(false);
+    await trainRun(settings("later", { log: BOTH, epochs: 3, bop: { ar: 1e-2, tau: 1e-6 } }), {
+      reporter: {},
+      guard: never(),
+    });
+    expect(cellsOf("later", "epochs.csv").map(([epoch]) => epoch)).toEqual(["epoch", "0", "1", "2"]);
+    expect(scalarsOf("later").flatMap(([tag, step]) => (tag === "loss/test" ? [step] : []))).toEqual([3, 6, 9]);
+    await trainRun(settings("later", { resume: "never", epochs: 1 }), { reporter: {}, guard: never() });
+    expect(readdirSync(join(savedir, "later")).some((name) => /csv|tfevents/.test(name))).toBe(false);
   });
 });
 

@@ -17,6 +17,7 @@ import { openRunFolder, type RunFolder, removeEarlier, removeUnfinished, runFold
 import { lockRun } from "../runs/run-lock.js";
 import { continued, recordIfWhole, writeRecord } from "../runs/run-record.js";
 import { setting } from "../setting.js";
+import { openTrackers } from "../trackers/open-trackers.js";
 import type { Evaluation } from "../training/evaluation.js";
 import { type Ranks, ranksOf } from "../training/ranks.js";
 import type { Reporter } from "../training/reporter.js";
@@ -108,14 +109,16 @@ async function trainIn(folder: RunFolder, training: Training): Promise<FinishedR
   using metrics = writes && !unchanged ? new MetricsWriter(folder.metrics, { offset }) : null;
   if (writes && own === null) makeRoom(folder, start, training);
   if (writes && own !== null && !unchanged) store.adopt(own);
+  using log = metrics === null ? null : await openTrackers(metrics, folder, config);
   const record = writes ? await recorder(folder, own, sources, training) : () => {};
   if (own === null) record();
   if (!unchanged) reporter.say?.(threadsInWords(training.threads));
-  const parts = { config, network, train, test, folder, store, metrics, ranks, guard, reporter, start };
+  const parts = { config, network, train, test, folder, store, metrics: log, ranks, guard, reporter, start };
   const outcome = await new TrainingSession({ ...parts, prepared, record }).run();
-  metrics?.flush();
+  log?.flush();
   const pab = !writes ? null : unchanged ? existingPab(folder) : await writeBestPab(folder, sources, reporter);
   const report = writes ? reportRun(config, { title, folder, outcome, unchanged }, pab) : null;
+  await log?.finish(folder.picture);
   return { folder, title, outcome, unchanged, report };
 }
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import {
   ascendingIntegers,
   choice,
+  choices,
   device,
   flag,
   folderName,
@@ -62,6 +63,29 @@ describe("a magnitude", () => {
     expect(magnitude().fromText("1e-7")).toBe(1e-7);
     expect(magnitude().fromText("--5")).toBeUndefined();
     expect(magnitude().fromJson(-5e-7)).toBeUndefined();
+  });
+});
+
+describe("several of a few names", () => {
+  const kind = choices(["tensorboard", "csv"]);
+
+  it("are each there once, in the names' order", () => {
+    expect(["csv", "CSV, tensorboard", "csv,csv", "tensorboard,csv"].map((written) => kind.fromText(written))).toEqual([
+      ["csv"],
+      ["tensorboard", "csv"],
+      ["csv"],
+      ["tensorboard", "csv"],
+    ]);
+    expect(kind.fromJson(["csv", "tensorboard"])).toEqual(["tensorboard", "csv"]);
+    expect(kind.fromJson([])).toEqual([]);
+    expect(kind.joined?.(["csv"], ["tensorboard", "csv"])).toEqual(["tensorboard", "csv"]);
+  });
+
+  it("refuse any other, and name the nearest", () => {
+    for (const written of ["", "csv,", "csv,wandb", "none"]) expect(kind.fromText(written)).toBeUndefined();
+    for (const json of ["csv", null, ["csv", 1], [["csv"]]]) expect(kind.fromJson(json)).toBeUndefined();
+    expect(kind.expected).toBe("any of tensorboard, csv, with commas between");
+    expect(kind.remedy?.("csv,tensorbord")).toBe("did you mean tensorboard?");
   });
 });
 

@@ -9,6 +9,8 @@ export interface Kind<V> {
   fromText(text: string): V | undefined;
   /** The value parsed from JSON, or undefined if invalid. */
   fromJson(value: unknown): V | undefined;
+  /** What a flag comes to that is given again; without it, the last one counts. */
+  joined?(before: V, next: V): V;
   /** What to advise somebody who wrote `text`, on a command line or in JSON. */
   remedy?(text: string): string | undefined;
 }
@@ -143,6 +145,21 @@ export function choice<const Name extends string>(names: readonly Name[]): Kind<
       const near = nearest(text, names);
       return near === undefined ? undefined : `did you mean ${near}?`;
     },
+  };
+}
+
+/** Any of a few names, each once and in their order, written with commas between; a flag given again adds its own. */
+export function choices<const Name extends string>(names: readonly Name[]): Kind<readonly Name[]> {
+  const one = choice(names);
+  const accept = (chosen: readonly (Name | undefined)[]) =>
+    chosen.includes(undefined) ? undefined : names.filter((name) => chosen.includes(name));
+  const parts = (text: string) => text.split(",");
+  return {
+    expected: `any of ${names.join(", ")}, with commas between`,
+    fromText: (text) => accept(parts(text).map((part) => one.fromText(part))),
+    fromJson: (value) => (Array.isArray(value) ? accept(value.map((part) => one.fromJson(part))) : undefined),
+    joined: (before, next) => names.filter((name) => before.includes(name) || next.includes(name)),
+    remedy: (text) => one.remedy?.(parts(text).find((part) => one.fromText(part) === undefined) ?? ""),
   };
 }
 

@@ -64,7 +64,7 @@ export interface IgnoredFlag {
 
 /** Flags accepted so that the original's command lines run; each is answered with a note. */
 export const ignoredFlags: readonly IgnoredFlag[] = [
-  { flags: "--tsbdir <folder>", why: "the run's figures go to metrics.jsonl in the run folder" },
+  { flags: "--tsbdir <folder>", why: "the run's figures go to its folder, by --log tensorboard into event files, too" },
   { flags: "--bop-threshold-scale <s>", why: "the reference never uses it" },
   { flags: "--scaled-mag-quantile <q>", why: "the reference never uses it" },
 ];

@@ -18,6 +18,7 @@ const LOCAL = [
   "workers",
   "distributed",
   "json",
+  "log",
   "keep",
   "checkpointEvery",
   "printFreq",

@@ -3,7 +3,13 @@ import { epochInWords, stepInWords } from "./epoch-words.js";
 
 const epoch = {
   epoch: 1,
-  means: { loss: 1.23456, accuracy: 61.789, flips: 1234.6, imagesPerSecond: 987.2 },
+  means: {
+    loss: 1.23456,
+    accuracy: 61.789,
+    flips: 1234.6,
+    layerFlips: new Map<string, number>(),
+    imagesPerSecond: 987.2,
+  },
   result: { images: 8, loss: 1.5, accuracy: 58.125, top5: 91.111 },
   best: false,
   numClasses: 10,

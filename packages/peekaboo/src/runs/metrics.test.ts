@@ -43,17 +43,16 @@ const oneOfEach: Metrics[] = [
     shuffled: true,
   },
   step(1),
+  { ...step(2), kind: "epoch", seconds: 0.5, flips: 30.5 },
   {
-    ...step(2),
-    kind: "epoch",
-    seconds: 0.5,
-    flips: 30.5,
+    kind: "flips",
+    epoch: 0,
+    step: 2,
     layers: [
-      { name: "conv1.weight", flips: 61 },
-      { name: "layer1.0.conv1.weight", flips: 0 },
+      { name: "conv1.weight", flips: 61, kept: 3 },
+      { name: "layer1.0.conv1.weight", flips: 0, kept: 0 },
     ],
   },
-  { ...step(4), kind: "epoch", seconds: 0.5, flips: 30.5 },
   evaluation,
 ];
 
@@ -191,6 +190,12 @@ describe("readMetrics", () => {
     );
   });
 
+  it("reads the lines of earlier versions, whose epochs told each layer's flips themselves", () => {
+    const epoch: Metrics = { ...step(4), kind: "epoch", seconds: 0.5, flips: 30.5 };
+    fs.writeFileSync(path, `${JSON.stringify({ ...epoch, layers: [{ name: "conv1.weight", flips: 61 }] })}\n`);
+    expect(readMetrics(path)).toEqual([epoch]);
+  });
+
   it("drops fields that it does not know, also a hostile __proto__", () => {
     const text = JSON.stringify(evaluation).replace("{", '{"__proto__":{"polluted":1},"later":[1],');
     fs.writeFileSync(path, `${text}\n`);
@@ -207,8 +212,8 @@ describe("readMetrics", () => {
     ["another kind", '{"kind":"stop"}', /"kind": Invalid discriminator/],
     ["an infinite loss", JSON.stringify(step(2)).replace("2.25", "1e999"), /"loss": .*received Infinity/],
     ["a fraction of a flip", JSON.stringify(step(2)).replace('"flips":31', '"flips":0.5'), /"flips": .*expected int/],
-    ["a layer's flips below 0", JSON.stringify(oneOfEach[2]).replace('"flips":61', '"flips":-1'), /"layers.0.flips": /],
-    ["layers without names", JSON.stringify(oneOfEach[2]).replace('"name":"conv1.weight",', ""), /"layers.0.name": /],
+    ["a layer's flips below 0", JSON.stringify(oneOfEach[3]).replace('"flips":61', '"flips":-1'), /"layers.0.flips": /],
+    ["layers without names", JSON.stringify(oneOfEach[3]).replace('"name":"conv1.weight",', ""), /"layers.0.name": /],
     ["an accuracy above 100", JSON.stringify({ ...evaluation, accuracy: 101 }), /"accuracy": Too big/],
     [
       "more kept than there is",

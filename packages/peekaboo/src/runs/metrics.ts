@@ -1,8 +1,8 @@
-import fs from "node:fs";
-import { fileFault, type OpenFile, openRegular, WRITE_FAULTS, withFile } from "@peekaboo/files";
+import { type OpenFile, withFile } from "@peekaboo/files";
 import { parseJson, quoted, UserError } from "@peekaboo/files/errors";
 import { z } from "zod";
 import { issueInWords } from "../issue.js";
+import { AppendedFile } from "./appended-file.js";
 
 const count = z.int().nonnegative();
 const percent = z.number().min(0).max(100);
@@ -12,7 +12,13 @@ const layerKept = z
   .object({ name: z.string().max(200), kept: count, total: count })
   .refine(({ kept, total }) => kept <= total, { message: "kept is more than total" });
 
-const layerFlips = z.object({ name: z.string().max(200), flips: count });
+const layerFlips = z.object({
+  name: z.string().max(200),
+  /** Sign changes over the epoch. */
+  flips: count,
+  /** How many of its weights are kept, and so may flip. */
+  kept: count,
+});
 
 /** What the training lines share: the position in the run and the two rates in force. */
 const position = {
@@ -73,10 +79,15 @@ const epochLine = z.object({
   flips: nonNegative,
   ...rates,
   seconds: nonNegative,
-  /** Sign changes of each of Bop's parameters over the epoch; absent where Bop takes no part, and in older files. */
-  layers: z.exactOptional(z.array(layerFlips)),
   /** Batches whose loss or gradient was not finite, which count in nothing above; absent where there were none. */
   skipped: z.exactOptional(count),
+});
+
+const flipsLine = z.object({
+  kind: z.literal("flips"),
+  ...position,
+  /** Each parameter of Bop's, in the network's order. */
+  layers: z.array(layerFlips),
 });
 
 const evalLine = z.object({
@@ -90,12 +101,14 @@ const evalLine = z.object({
   best: z.boolean(),
 });
 
-const metricsLine = z.discriminatedUnion("kind", [pruneLine, stepLine, skipLine, epochLine, evalLine]);
+const metricsLine = z.discriminatedUnion("kind", [pruneLine, stepLine, skipLine, epochLine, flipsLine, evalLine]);
 
 /** How many weights of one prunable tensor are kept, of how many. */
 export type LayerKept = z.infer<typeof layerKept>;
 /** One shot of pruning: the whole network's kept/total and each layer's. */
 export type PruneMetrics = z.infer<typeof pruneLine>;
+/** What one parameter of Bop's flipped over an epoch. */
+export type LayerFlips = z.infer<typeof layerFlips>;
 /** The means of one epoch of training; `step` is the epoch's last. */
 export type EpochMetrics = z.infer<typeof epochLine>;
 /** One evaluation on the test images. */
@@ -108,10 +121,7 @@ export type Metrics = z.infer<typeof metricsLine>;
  * that dies leaves whole lines and at most one torn end.
  */
 export class MetricsWriter {
-  readonly path: string;
-  readonly #descriptor: number;
-  #offset: number;
-  #open = true;
+  readonly #file: AppendedFile;
 
   /**
    * Opens `path`, keeps its first `offset` bytes and cuts what lies beyond; 0, the default, starts the file anew.
@@ -119,11 +129,7 @@ export class MetricsWriter {
    * @throws {UserError} when the file can't be written, or `offset` is not the end of one of its lines.
    */
   constructor(path: string, { offset = 0 }: { offset?: number } = {}) {
-    this.path = path;
-    this.#offset = offset;
-    this.#descriptor = this.#attempt(() =>
-      openRegular("write metrics", path, fs.constants.O_RDWR | fs.constants.O_APPEND | fs.constants.O_CREAT),
-    );
+    this.#file = new AppendedFile("write metrics", path);
     try {
       this.#cutTo(offset);
     } catch (error) {
@@ -132,9 +138,13 @@ export class MetricsWriter {
     }
   }
 
+  get path(): string {
+    return this.#file.path;
+  }
+
   /** The length of the file in bytes: what a checkpoint records, to be given back on resume. */
   get offset(): number {
-    return this.#offset;
+    return this.#file.length;
   }
 
   /**
@@ -143,33 +153,17 @@ export class MetricsWriter {
    * @throws {UserError} when the line can't be written; RangeError when a number is not finite (JSON can't represent it).
    */
   write(metrics: Metrics): void {
-    if (!this.#open) throw new Error("metrics: the writer is closed");
-    const line = Buffer.from(`${JSON.stringify(metrics, finiteOnly)}\n`);
-    this.#attempt(() => {
-      try {
-        for (let done = 0; done < line.length; ) done += fs.writeSync(this.#descriptor, line, done);
-      } catch (error) {
-        fs.ftruncateSync(this.#descriptor, this.#offset);
-        throw error;
-      }
-    });
-    this.#offset += line.length;
+    this.#file.write(Buffer.from(`${JSON.stringify(metrics, finiteOnly)}\n`));
   }
 
   /** Waits until every line written so far is on the disk; call it before a checkpoint records {@link offset}. */
   flush(): void {
-    this.#attempt(() => fs.fsyncSync(this.#descriptor));
+    this.#file.flush();
   }
 
   /** Flushes and closes; closing again does nothing. */
   close(): void {
-    if (!this.#open) return;
-    this.#open = false;
-    try {
-      this.flush();
-    } finally {
-      fs.closeSync(this.#descriptor);
-    }
+    this.#file.close();
   }
 
   [Symbol.dispose](): void {
@@ -177,31 +171,22 @@ export class MetricsWriter {
   }
 
   #cutTo(offset: number): void {
-    const { size } = this.#attempt(() => fs.fstatSync(this.#descriptor));
-    const before = Buffer.alloc(1);
-    const whole =
-      offset === 0 ||
-      (offset <= size && fs.readSync(this.#descriptor, before, 0, 1, offset - 1) === 1 && before[0] === NEWLINE);
-    if (!whole) {
+    const { path, length } = this.#file;
+    if (offset > 0 && (offset > length || this.#file.byteAt(offset - 1) !== NEWLINE)) {
       throw new UserError({
         operation: "resume metrics",
-        argument: quoted(this.path),
+        argument: quoted(path),
         expected: `a line that ends at byte ${offset}, as the checkpoint says`,
-        received: `${size} bytes that have none`,
+        received: `${length} bytes that have none`,
         remedy: "the file belongs to another run or was changed: put the right one back, or start the run anew",
       });
     }
-    this.#attempt(() => fs.ftruncateSync(this.#descriptor, offset));
-  }
-
-  #attempt<T>(action: () => T): T {
-    try {
-      return action();
-    } catch (error) {
-      throw fileFault("write metrics", this.path, error, WRITE_FAULTS);
-    }
+    this.#file.cutTo(offset);
   }
 }
+
+/** Where the lines of a run go: its file, and whatever else keeps them. */
+export type MetricsLog = Pick<MetricsWriter, "write" | "flush" | "offset">;
 
 /**
  * Reads a run's `metrics.jsonl`. A torn last line, which a killed run leaves, is passed over; unknown fields are dropped.

@@ -1,9 +1,9 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { basename, join, relative } from "node:path";
 import { describe, expect } from "vitest";
 import { it } from "../../../../tests/support/folder.js";
 import { SPECIAL_FILES } from "../../../../tests/support/special-files.js";
-import { openRunFolder, type RunFolder, removeEarlier, removeUnfinished } from "./run-folder.js";
+import { nextEventFile, openRunFolder, type RunFolder, removeEarlier, removeUnfinished } from "./run-folder.js";
 
 let folder: RunFolder;
 it.beforeEach(({ folder: savedir }) => {
@@ -14,12 +14,18 @@ const fill = (...names: string[]) => {
   for (const name of names) writeFileSync(join(folder.path, name), name);
 };
 
-describe("an earlier run's networks", () => {
+describe("an earlier run's networks and figures", () => {
   it("are removed, and nothing else", () => {
     fill("checkpoint.safetensors", "checkpoint-12.safetensors", "best.safetensors", "pruned.safetensors");
+    fill("steps.csv", "epochs.csv", "events.out.tfevents.1700000000.peekaboo", "events.out.tfevents.1700000000.host");
     fill("metrics.jsonl", "mine.safetensors", "checkpoint-x.safetensors");
     expect(removeEarlier(folder)).toBe(true);
-    expect(readdirSync(folder.path).sort()).toEqual(["checkpoint-x.safetensors", "metrics.jsonl", "mine.safetensors"]);
+    expect(readdirSync(folder.path).sort()).toEqual([
+      "checkpoint-x.safetensors",
+      "events.out.tfevents.1700000000.host",
+      "metrics.jsonl",
+      "mine.safetensors",
+    ]);
   });
 
   it("stay where the new run begins from them, however that is written", () => {
@@ -30,11 +36,19 @@ describe("an earlier run's networks", () => {
   });
 });
 
+it("a file of events has a name after those that are there, also within a second", () => {
+  const name = (now: number) => basename(nextEventFile(folder, now));
+  expect(name(1_700_000_000.9)).toBe("events.out.tfevents.1700000000.peekaboo");
+  fill("events.out.tfevents.1700000000.peekaboo", "events.out.tfevents.1700000007.peekaboo");
+  expect(name(1_700_000_000.9)).toBe("events.out.tfevents.1700000008.peekaboo");
+  expect(name(1_800_000_000)).toBe("events.out.tfevents.1800000000.peekaboo");
+});
+
 describe("a run folder", () => {
   const FILES = ["config.json", "metrics.jsonl", "checkpoint.safetensors", "best.safetensors", "pruned.safetensors"];
   const NO_FILES = Object.keys(SPECIAL_FILES).filter((kind) => kind !== "a link to nothing");
 
-  it.for([...FILES, "run.svg", "checkpoint-7.safetensors"])(
+  it.for([...FILES, "run.svg", "steps.csv", "checkpoint-7.safetensors"])(
     "is refused where %s is no file",
     (name, { folder: savedir }) => {
       for (const kind of NO_FILES) {

@@ -10,6 +10,9 @@ export interface RunFolder {
   readonly path: string;
   readonly config: string;
   readonly metrics: string;
+  /** The same figures as CSV. */
+  readonly steps: string;
+  readonly epochs: string;
   readonly checkpoint: string;
   readonly best: string;
   /** The best network as a seed, masks and signs. */
@@ -28,6 +31,8 @@ export function runFolder({ savedir, expName }: Config<"savedir" | "expName">): 
     path,
     config: file("config.json"),
     metrics: file("metrics.jsonl"),
+    steps: file("steps.csv"),
+    epochs: file("epochs.csv"),
     checkpoint: file("checkpoint.safetensors"),
     best: file("best.safetensors"),
     bestPab: file("best.pab"),
@@ -46,10 +51,9 @@ export function openRunFolder(config: Config<"savedir" | "expName">): RunFolder 
   const folder = runFolder(config);
   try {
     makeFolder("train", folder.path);
-    const { config: settings, metrics, checkpoint, best, bestPab, pruned, picture } = folder;
+    const { path: _, lock: __, ...files } = folder;
     const earlier = earlierCheckpoints(folder).map(({ path }) => path);
-    for (const file of [settings, metrics, checkpoint, best, bestPab, pruned, picture, ...earlier])
-      refuseUnwritable("train", file);
+    for (const file of [...Object.values(files), ...earlier]) refuseUnwritable("train", file);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     throw error.withRemedy(
@@ -76,17 +80,36 @@ export function earlierCheckpoints({ path }: Pick<RunFolder, "path">): EarlierCh
     .sort((a, b) => b.step - a.step);
 }
 
+/** A run folder's files for TensorBoard, the first one first. */
+export function eventFiles({ path }: Pick<RunFolder, "path">): string[] {
+  return filesOf(path)
+    .filter((name) => /^events\.out\.tfevents\.\d{10}\.peekaboo$/.test(name))
+    .sort()
+    .map((name) => join(path, name));
+}
+
 /**
- * Removes an earlier run's networks, so they can't be mistaken for the new run's; returns whether there was a checkpoint.
+ * A new name for a file of events that follow in a run folder: TensorBoard reads them in the order of their names, which
+ * begin with the time in seconds.
+ */
+export function nextEventFile(folder: Pick<RunFolder, "path">, now: number): string {
+  const last = eventFiles(folder).at(-1) ?? "";
+  const [, seconds = "0"] = /(\d{10})\.peekaboo$/.exec(last) ?? [];
+  const next = Math.max(Math.floor(now), Number(seconds) + 1);
+  return join(folder.path, `events.out.tfevents.${String(next).padStart(10, "0")}.peekaboo`);
+}
+
+/**
+ * Removes an earlier run's networks, and figures other than the metrics, so they can't be mistaken for the new run's; returns whether there was a checkpoint.
  *
  * @param except what the run begins from, which stays
  */
 export function removeEarlier(folder: RunFolder, except: readonly (string | null | undefined)[] = []): boolean {
-  const { path, checkpoint, best, bestPab, pruned } = folder;
+  const { path, checkpoint, best, bestPab, pruned, steps, epochs } = folder;
   const earlier = earlierCheckpoints(folder).map((one) => one.path);
   const used = earlier.length > 0 || filesOf(path).includes(basename(checkpoint));
   const kept = except.flatMap((file) => (typeof file === "string" ? [resolve(file)] : []));
-  for (const file of [...earlier, checkpoint, best, bestPab, pruned]) {
+  for (const file of [...earlier, checkpoint, best, bestPab, pruned, steps, epochs, ...eventFiles(folder)]) {
     if (!kept.includes(resolve(file))) rmSync(file, { force: true });
   }
   return used;

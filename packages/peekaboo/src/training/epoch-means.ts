@@ -81,10 +81,14 @@ export class EpochMeans {
     return structuredClone(this.#sums);
   }
 
+  /** Sign changes by Bop's parameter; empty where Bop takes no part. */
+  get layerFlips(): ReadonlyMap<string, number> {
+    return new Map(Object.entries(this.#sums.layerFlips));
+  }
+
   /** What the epoch's metrics line tells beside the position; the rates are the last step's. */
   line(): Omit<EpochMetrics, "kind" | "epoch" | "step"> {
-    const { seconds, lr, ar, layerFlips, skipped } = this.#sums;
-    const layers = Object.entries(layerFlips).map(([name, flips]) => ({ name, flips }));
+    const { seconds, lr, ar, skipped } = this.#sums;
     return {
       loss: this.loss,
       accuracy: this.accuracy,
@@ -93,7 +97,6 @@ export class EpochMeans {
       seconds,
       lr,
       ...(ar === null ? {} : { ar }),
-      ...(layers.length === 0 ? {} : { layers }),
       ...(skipped === 0 ? {} : { skipped }),
     };
   }

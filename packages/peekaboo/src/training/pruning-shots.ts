@@ -2,7 +2,7 @@ import { ops } from "@peekaboo/torch";
 import type { Config, PruningConfig } from "../config/config.js";
 import type { Network } from "../models/network.js";
 import { type Shot, shotsOf } from "../pruning/schedule.js";
-import type { MetricsWriter } from "../runs/metrics.js";
+import type { MetricsLog } from "../runs/metrics.js";
 import { agree } from "./agreement.js";
 import { pruneShot } from "./prune-shot.js";
 import type { Ranks } from "./ranks.js";
@@ -12,7 +12,7 @@ import type { SessionParts } from "./session-parts.js";
 
 type Parts = Pick<SessionParts, "network" | "train" | "reporter" | "ranks" | "guard" | "folder"> & {
   config: Config<"seed" | "pruning">;
-  metrics: Pick<MetricsWriter, "write"> | null;
+  metrics: Pick<MetricsLog, "write"> | null;
   state: RunState;
   checkpoints: Pick<RunCheckpoints, "saveCopy">;
 };

@@ -19,7 +19,7 @@ export interface Reporter {
   data?(name: string, progress: DataProgress): void;
   /** A piece of work begins; until {@link Reporter.end} no other does. */
   begin?(work: Work): void;
-  /** So many rounds of pruning, or images of a test, are done. */
+  /** So many rounds of pruning, batches of an estimate, or images of a test, are done. */
   advance?(done: number): void;
   /** A step of an epoch was taken. */
   step?(step: ReportedStep): void;
@@ -37,6 +37,7 @@ export interface Reporter {
 export type Work =
   | { kind: "prune"; pruner: string; total: number }
   | { kind: "epoch"; epoch: number; epochs: number; total: number; done: number }
+  | { kind: "statistics"; total: number }
   | { kind: "test"; total: number };
 
 /** Where a step stands. */
@@ -65,7 +66,7 @@ export interface Pruned extends PruneReport {
 export interface ReportedEpoch {
   /** From 0. */
   epoch: number;
-  means: Pick<EpochMeans, "loss" | "accuracy" | "flips" | "imagesPerSecond">;
+  means: Pick<EpochMeans, "loss" | "accuracy" | "flips" | "layerFlips" | "imagesPerSecond">;
   result: Evaluation;
   /** Whether the test accuracy is the highest so far. */
   best: boolean;

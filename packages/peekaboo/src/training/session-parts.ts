@@ -4,7 +4,7 @@ import type { TrainConfig } from "../config/config.js";
 import type { Guard } from "../console/interrupt.js";
 import type { BatchSource } from "../data/batch-source.js";
 import type { Network } from "../models/network.js";
-import type { MetricsWriter } from "../runs/metrics.js";
+import type { MetricsLog } from "../runs/metrics.js";
 import type { RunFolder } from "../runs/run-folder.js";
 import type { Ranks } from "./ranks.js";
 import type { Reporter } from "./reporter.js";
@@ -20,7 +20,7 @@ export interface SessionParts {
   folder: RunFolder;
   store: CheckpointStore;
   /** Null on every rank but 0, which alone writes. */
-  metrics: MetricsWriter | null;
+  metrics: MetricsLog | null;
   ranks: Ranks;
   guard: Guard;
   reporter: Reporter;

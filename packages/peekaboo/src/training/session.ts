@@ -2,9 +2,12 @@ import { restoreOptimizers } from "../checkpoint/checkpoint.js";
 import type { Config } from "../config/config.js";
 import { Interrupted } from "../console/interrupt.js";
 import { refuseMinimum } from "../pruning/loop.js";
+import type { LayerFlips } from "../runs/metrics.js";
+import { withEstimatedStatistics } from "./batchnorm-statistics.js";
 import { trainEpoch } from "./epoch-training.js";
 import { evaluateRun } from "./evaluate-run.js";
 import type { Evaluation } from "./evaluation.js";
+import { keptWeights } from "./kept-weights.js";
 import { pruneBeforeEpoch } from "./pruning-shots.js";
 import { shareOfBatch } from "./ranks.js";
 import { RunCheckpoints } from "./run-checkpoints.js";
@@ -80,23 +83,37 @@ export class TrainingSession {
       await trainEpoch(this.#parts);
       final = await this.#test();
     }
-    return final ?? (await evaluateRun(this.#parts));
+    return final ?? (await withEstimatedStatistics(this.#parts, () => evaluateRun(this.#parts)));
   }
 
   async #test(): Promise<Evaluation> {
+    const { result, best } = await withEstimatedStatistics(this.#parts, () => this.#testAndKeepBest());
+    await this.#checkpoints.saveLatest();
+    this.#tellEpoch(result, best);
+    return result;
+  }
+
+  async #testAndKeepBest(): Promise<{ result: Evaluation; best: boolean }> {
     const { metrics, folder } = this.#parts;
     const state = this.#state;
     const result = await evaluateRun(this.#parts);
     const best = state.judge(result.accuracy);
     const { epoch, step, means } = state;
     metrics?.write({ kind: "epoch", epoch, step, ...means.line() });
+    const layers = this.#flipsByLayer();
+    if (layers.length > 0) metrics?.write({ kind: "flips", epoch, step, layers });
     const { loss, accuracy, top5 } = result;
     metrics?.write({ kind: "eval", epoch, step, loss, accuracy, top5, best });
-    // In this order: a run killed in between tests again, and finds the best again.
+    // Before the latest checkpoint: a run killed in between tests again, and finds the best again.
     if (best) await this.#checkpoints.saveCopy(folder.best);
-    await this.#checkpoints.saveLatest();
-    this.#tellEpoch(result, best);
-    return result;
+    return { result, best };
+  }
+
+  /** The epoch's flips of each of Bop's parameters. */
+  #flipsByLayer(): LayerFlips[] {
+    const { layerFlips } = this.#state.means;
+    const kept = layerFlips.size === 0 ? layerFlips : keptWeights(this.#parts.network);
+    return [...layerFlips].map(([name, flips]) => ({ name, flips, kept: kept.get(name) ?? 0 }));
   }
 
   #tellEpoch(result: Evaluation, best: boolean): void {

@@ -1,10 +1,9 @@
-import { scope } from "@peekaboo/torch";
 import type { BopConfig, SgdConfig } from "../config/config.js";
 import { formatCount, formatPercent } from "../console/format.js";
-import type { MaskedLayer } from "../layers/masked-layer.js";
 import type { Network } from "../models/network.js";
 import { setting } from "../setting.js";
 import type { EpochMeans } from "./epoch-means.js";
+import { keptWeights } from "./kept-weights.js";
 import type { Nonfinite } from "./nonfinite-error.js";
 
 /** The share of the kept weights that may flip in one step without a word. */
@@ -35,7 +34,7 @@ export class EpochWarnings {
     this.#say = say;
     this.#bop = bop;
     this.#lr = sgd.lr;
-    this.#kept = keptWeights(network);
+    this.#kept = [...keptWeights(network).values()].reduce((sum, kept) => sum + kept, 0);
   }
 
   /** After a step, which counts from 1. */
@@ -75,15 +74,4 @@ export class EpochWarnings {
       `skipped ${formatCount(skipped)} of ${formatCount(skipped + steps)} batches of epoch ${epoch + 1}, whose loss or gradient was not finite${first}.${advice}`,
     );
   }
-}
-
-/** How many numbers Bop may flip: those of convolutions that aren't pruned away. */
-function keptWeights(network: Network): number {
-  const layers: ReadonlyMap<string, MaskedLayer> = network.prunable();
-  let kept = 0;
-  for (const [name, parameter] of network.bopParameters()) {
-    const mask = layers.get(name)?.mask ?? null;
-    kept += mask === null ? parameter.numel : scope(() => mask.sum().item());
-  }
-  return kept;
 }

@@ -97,7 +97,8 @@ export class Linear extends Replaceable {
  */
 export class BatchNorm2d extends Module {
   readonly eps: number;
-  readonly momentum: number;
+  /** How far a batch moves the running statistics towards its own, from 0 to 1. */
+  momentum: number;
 
   constructor(channels: number, { eps = 1e-5, momentum = 0.1 } = {}) {
     super();

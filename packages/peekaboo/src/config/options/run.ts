@@ -1,5 +1,5 @@
 import { checkpointInterval } from "../checkpoint-interval.js";
-import { device, flag, folderName, integer, optional, text } from "../kinds.js";
+import { choices, device, flag, folderName, integer, optional, text } from "../kinds.js";
 import { option } from "../table.js";
 
 /** Where a run is kept, what it tells, and what it computes on. */
@@ -49,6 +49,13 @@ export const run = {
     default: null,
     defaultText: "not at all",
     help: "Prints a line every n steps.",
+  }),
+  log: option({
+    flags: "--log <format,...>",
+    kind: choices(["tensorboard", "csv"]),
+    default: [],
+    defaultText: "none",
+    help: "Keeps the figures of metrics.jsonl in the run's folder in other formats, too: tensorboard (event files), csv (steps.csv and epochs.csv), or both, with a comma between or by a flag each.",
   }),
   device: option({
     flags: "--device <cpu|cuda:N>",

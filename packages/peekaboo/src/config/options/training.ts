@@ -23,6 +23,13 @@ export const training = {
     default: "SGD",
     help: "SGD trains everything; BOP and BOP2 (of second order) flip the signs of the convolution weights and leave the rest to SGD.",
   }),
+  bnBatches: option({
+    flags: "--bn-batches <n>",
+    kind: integer(0),
+    default: 0,
+    defaultText: "0, which takes training's moving averages",
+    help: "Before each test estimates BatchNorm's statistics anew, as the mean over n training batches; best.safetensors holds these, and training goes on with its own.",
+  }),
   onNan: option({
     flags: "--on-nan <stop|skip-batch>",
     kind: choice(["stop", "skip-batch"]),
