@@ -93,15 +93,23 @@ describe("a network in ONNX", () => {
       { op: "reshape", inputs: [5], shape: [4, 2, 3] },
       { op: "linear", inputs: [6], weight: "logits" },
       { op: "relu", inputs: [7] },
-      { op: "reshape", inputs: [8], shape: [1, 2, 2] },
+      { op: "reshape", inputs: [8], shape: [2, 1, 2] },
+      { op: "gelu", inputs: [9], approximate: "none" },
+      { op: "gelu", inputs: [9], approximate: "tanh" },
+      { op: "concat", inputs: [10, 11, 9] },
+      { op: "silu", inputs: [12] },
+      { op: "group_norm", inputs: [13], scale: "s", shift: "s", groups: 3, eps: 1e-3 },
+      { op: "group_norm", inputs: [14], scale: "s", groups: 2, eps: 0.1 },
+      { op: "sigmoid", inputs: [15] },
     ];
     const tensors = new Map([
       ["image", { shape: [4], data: Float32Array.of(1, -2, 3, 4) }],
+      ["s", { shape: [6], data: Float32Array.of(1, 2, -3, 0.5, 2, 1) }],
       ["logits", { shape: [4, 24], data: Float32Array.from({ length: 96 }, (_, i) => Math.cos(i)) }],
     ]);
     const graph = { input: [1, 6, 6] as const, nodes };
     const images = Float32Array.from({ length: 72 }, (_, i) => Math.sin(i));
-    const model = onnxOf({ network: "x", graph, tensors, ...rule, classes: ["a", "b", "c", "d"] });
+    const model = onnxOf({ network: "x", graph, tensors, ...rule, classes: Array(12).fill("a") });
     const { data } = await run(model, images, [2, 1, 6, 6]);
     expect(difference(data, (await createEngine({ graph, tensors })).run(images))).toBeLessThan(1e-5);
   });

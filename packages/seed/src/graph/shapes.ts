@@ -1,11 +1,13 @@
 import { UserError } from "@peekaboo/files/errors";
 import { numel } from "@peekaboo/files/safetensors";
-import type { Graph, GraphNode, Pair, PoolNode, Shape } from "./graph.js";
+import type { Graph, GraphNode, GroupNormNode, Pair, PoolNode, Shape } from "./graph.js";
 
 /** The most numbers that one value of a graph may have: a gigabyte of them would be no image's. */
 const MAX_VALUE = 2 ** 27;
 /** The most multiplications, and numbers to write, that one image may take: a thousand times ResNet-50's. */
 const MAX_WORK = 2 ** 42;
+/** What is added to a variance: less would vanish beside it, and leave a division by 0. */
+const LEAST_EPS = 1e-12;
 
 /** What {@link shapesOf} has to know of a tensor. */
 type Named = ReadonlyMap<string, { readonly shape: readonly number[] }>;
@@ -38,22 +40,30 @@ function outputOf(node: GraphNode, first: Shape, inputs: readonly Shape[], needs
     case "conv2d": {
       const { groups, stride, padding, dilation } = node;
       const [out = 0, , kernelHeight = 0, kernelWidth = 0] = needs.rank(node.weight, 4);
-      if (!Number.isSafeInteger(groups) || groups < 1 || channels % groups !== 0 || out % groups !== 0)
-        refuse(where, `groups that divide ${channels} and ${out} channels`, String(groups));
+      divides(where, groups, channels, out);
       needs.shape(node.weight, [out, channels / groups, kernelHeight, kernelWidth]);
       if (node.bias !== undefined) needs.shape(node.bias, [out]);
       const window = { kernel: [kernelHeight, kernelWidth] as const, stride, padding, dilation };
       return [out, ...slid(first, window, where)];
     }
+    case "group_norm":
     case "affine":
+      if (node.op === "group_norm") checkNorm(node, channels, where);
       needs.shape(node.scale, [channels]);
       if (node.shift !== undefined) needs.shape(node.shift, [channels]);
       return first;
     case "relu":
+    case "sigmoid":
+    case "silu":
+    case "gelu":
       return first;
     case "add":
       if (String(inputs[0]) !== String(inputs[1])) refuse(where, "two values of one shape", inputs.join(" and "));
       return first;
+    case "concat":
+      if (inputs.some(([, ...size]) => size[0] !== height || size[1] !== width))
+        refuse(where, "values of one height and width", inputs.slice(0, 4).join(" and "));
+      return [inputs.reduce((sum, [count]) => sum + count, 0), height, width];
     case "max_pool2d":
     case "avg_pool2d":
       return [channels, ...pooled(first, node, where)];
@@ -76,6 +86,11 @@ function outputOf(node: GraphNode, first: Shape, inputs: readonly Shape[], needs
       return [out, 1, 1];
     }
   }
+}
+
+function checkNorm({ groups, eps }: GroupNormNode, channels: number, where: string): void {
+  divides(where, groups, channels);
+  if (!(eps >= LEAST_EPS && eps < Number.POSITIVE_INFINITY)) refuse(where, `an eps from ${LEAST_EPS} up`, String(eps));
 }
 
 interface Window {
@@ -148,6 +163,12 @@ function sane(shape: Shape, where: string): Shape {
   if (!whole || shape.reduce((product, side) => product * side, 1) > MAX_VALUE)
     refuse(where, `three positive sizes, at most ${MAX_VALUE} numbers`, shape.join("×"));
   return shape;
+}
+
+function divides(where: string, groups: number, ...channels: readonly number[]): void {
+  const whole = Number.isSafeInteger(groups) && groups >= 1;
+  if (!whole || channels.some((count) => count % groups !== 0))
+    refuse(where, `groups that divide ${channels.join(" and ")} channels`, String(groups));
 }
 
 function count(where: string, expected: string, ...values: readonly number[]): void {

@@ -1,0 +1,49 @@
+import type { Curve } from "../plan/layer.js";
+import type { Bend } from "../plan/sweep.js";
+
+/** Takes each number of a value through a curve. */
+export function bend(memory: ArrayBuffer, { curve, from, to }: Bend): () => void {
+  const floats = new Float32Array(memory);
+  const at = CURVES[curve];
+  return () => {
+    for (let channel = 0; channel < from.channels; channel++) {
+      for (let y = 0; y < from.height; y++) {
+        const source = (from.base + channel * from.plane + y * from.row) >> 2;
+        const target = (to.base + channel * to.plane + y * to.row) >> 2;
+        for (let x = 0; x < from.width; x++) floats[target + x] = at(floats[source + x] ?? 0);
+      }
+    }
+  };
+}
+
+const CURVES: Readonly<Record<Curve, (x: number) => number>> = {
+  sigmoid: (x) => 1 / (1 + Math.exp(-x)),
+  silu: (x) => x / (1 + Math.exp(-x)),
+  gelu: (x) => x * normalBelow(x),
+  // (1 + tanh u) / 2 is the sigmoid of 2u, without its loss of digits where u is negative.
+  gelu_tanh: (x) => x / (1 + Math.exp(-2 * Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x))),
+};
+
+/** From here on a fraction is better than a series. */
+const TAIL = 3;
+const FRACTIONS = 20;
+
+/**
+ * Φ(x) to seven digits: ½ + φ(x) · (x + x³/3 + x⁵/(3·5) + …), and in the tails φ(x) / (x + 1/(x + 2/(x + …))).
+ * Source: Marsaglia, "Evaluating the Normal Distribution" (2004), §1 and §3.
+ */
+function normalBelow(x: number): number {
+  const size = Math.abs(x);
+  const density = Math.exp(-0.5 * x * x) / Math.sqrt(2 * Math.PI);
+  if (size < TAIL) {
+    let [term, sum] = [x, x];
+    for (let odd = 3; Math.abs(term) > 1e-9; odd += 2) {
+      term *= (x * x) / odd;
+      sum += term;
+    }
+    return 0.5 + sum * density;
+  }
+  let fraction = size;
+  for (let i = FRACTIONS; i > 0; i--) fraction = size + i / fraction;
+  return x < 0 ? density / fraction : 1 - density / fraction;
+}
