@@ -1,4 +1,4 @@
-import { nn, noGrad, scope, type Tensor, zeros } from "@peekaboo/torch";
+import { nn, noGrad, scope, type Tensor, UserError, zeros } from "@peekaboo/torch";
 import type { ImageShape } from "../data/batch.js";
 import { type LayerFactory, maskedLayers } from "../layers/factory.js";
 import { MaskedConv2d } from "../layers/masked-conv2d.js";
@@ -69,11 +69,9 @@ class WatchedConv2d extends MaskedConv2d {
 }
 
 /** H'·W' of each convolution, by its weight's name: of the thinnest network there is, since channels don't change them. */
-function outputPixels({ options, variant, imageShape }: Network): Map<string, number> {
-  const layers: LayerFactory = { ...maskedLayers, conv2d: (shape) => new WatchedConv2d(shape) };
-  const { architecture } = findNetwork(options.arch);
-  const context = { variant, imageShape, numClasses: 1, dropout: 0, channels: () => 1 };
-  const thin = architecture.build({ ...context, layers }).eval();
+function outputPixels(network: Network): Map<string, number> {
+  const { imageShape } = network;
+  const thin = thinnest(network).eval();
   try {
     noGrad(() => scope(() => void thin.call(zeros([1, ...imageShape], { dtype: "float32" }))));
     const pixels = new Map<string, number>();
@@ -83,5 +81,19 @@ function outputPixels({ options, variant, imageShape }: Network): Map<string, nu
     return pixels;
   } finally {
     thin.dispose();
+  }
+}
+
+/** One channel a layer; all of them where that's too few for their groups. */
+function thinnest({ options, variant, imageShape }: Network): nn.Module {
+  const layers: LayerFactory = { ...maskedLayers, conv2d: (shape) => new WatchedConv2d(shape) };
+  const { architecture = findNetwork(options.arch).architecture } = options;
+  const build = (channels: (paper: number) => number) =>
+    architecture.build({ variant, imageShape, numClasses: 1, dropout: 0, layers, channels });
+  try {
+    return build(() => 1);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return build((paper) => paper);
   }
 }

@@ -3,7 +3,6 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createEngine } from "@peekaboo/runtime";
 import type { GraphNode } from "@peekaboo/seed";
-import { env, InferenceSession, Tensor as OrtTensor } from "onnxruntime-web";
 import { describe, expect } from "vitest";
 import { it } from "../../../../tests/support/folder.js";
 import { writeNetwork } from "../checkpoint/checkpoint.js";
@@ -14,18 +13,9 @@ import { built, classes, difference, disturb, logits, settingsOf, twoImages } fr
 import { effectiveGraph } from "../pab/pab-of.js";
 import { encodeNetwork } from "../pab/write-pab.js";
 import { onnxOf } from "./model-of.js";
+import { run } from "./onnxruntime.support.js";
 
-env.wasm.numThreads = 1;
 const rule = { mean: [0.5, 0.5, 0.5], std: [0.2, 0.2, 0.2], crop: 1, classes };
-
-/** The logits [N, classes] of images, by onnxruntime. */
-async function run(model: Uint8Array, images: Float32Array, shape: readonly number[]) {
-  const session = await InferenceSession.create(model, { executionProviders: ["wasm"] });
-  const { logits } = await session.run({ image: new OrtTensor("float32", images, [...shape]) });
-  const { inputNames, outputNames } = session;
-  await session.release();
-  return { data: logits?.data as Float32Array, dims: logits?.dims, inputNames, outputNames };
-}
 
 async function compared(settings: object): Promise<number> {
   const { network, config } = built(settings);
