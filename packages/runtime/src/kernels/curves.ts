@@ -1,17 +1,16 @@
 import type { Curve } from "../plan/layer.js";
 import type { Bend } from "../plan/sweep.js";
+import { rowsOf } from "./rows.js";
 
 /** Takes each number of a value through a curve. */
 export function bend(memory: ArrayBuffer, { curve, from, to }: Bend): () => void {
   const floats = new Float32Array(memory);
   const at = CURVES[curve];
+  const [sources, targets] = [rowsOf(from), rowsOf(to)];
   return () => {
-    for (let channel = 0; channel < from.channels; channel++) {
-      for (let y = 0; y < from.height; y++) {
-        const source = (from.base + channel * from.plane + y * from.row) >> 2;
-        const target = (to.base + channel * to.plane + y * to.row) >> 2;
-        for (let x = 0; x < from.width; x++) floats[target + x] = at(floats[source + x] ?? 0);
-      }
+    for (let r = 0; r < sources.length; r++) {
+      const [source, target] = [sources[r] ?? 0, targets[r] ?? 0];
+      for (let x = 0; x < from.width; x++) floats[target + x] = at(floats[source + x] ?? 0);
     }
   };
 }

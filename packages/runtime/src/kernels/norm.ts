@@ -1,50 +1,35 @@
-import type { Norm, Region } from "../plan/sweep.js";
+import type { Norm } from "../plan/sweep.js";
+import { rowsOf } from "./rows.js";
 
 /** Normalises each group of channels. */
 export function normalise(memory: ArrayBuffer, { groups, eps, scale, shift, from, to }: Norm): () => void {
   const floats = new Float32Array(memory);
-  const together = from.channels / groups;
-  const count = together * from.height * from.width;
+  const [sources, targets] = [rowsOf(from), rowsOf(to)];
+  const { height, width } = from;
+  const rows = sources.length / groups;
   return () => {
-    for (let first = 0; first < from.channels; first += together) {
-      const end = first + together;
-      const mean = sumOf(floats, from, first, end) / count;
-      const deviation = Math.sqrt(squaresOf(floats, from, first, end, mean) / count + eps);
-      for (let channel = first; channel < end; channel++) {
-        const factor = (scale[channel] ?? 0) / deviation;
-        line(floats, from, to, channel, factor, (shift?.[channel] ?? 0) - mean * factor);
+    for (let first = 0; first < sources.length; first += rows) {
+      // Distances from one of the numbers: equal numbers then have a variance of 0, however large they are.
+      const origin = floats[sources[first] ?? 0] ?? 0;
+      let sum = 0;
+      let squares = 0;
+      for (let r = first; r < first + rows; r++) {
+        const source = sources[r] ?? 0;
+        for (let x = source; x < source + width; x++) {
+          const distance = (floats[x] ?? 0) - origin;
+          sum += distance;
+          squares += distance * distance;
+        }
+      }
+      const mean = sum / (rows * width);
+      const variance = Math.max(0, squares / (rows * width) - mean * mean);
+      for (let r = first; r < first + rows; r++) {
+        const channel = Math.floor(r / height);
+        const factor = (scale[channel] ?? 0) / Math.sqrt(variance + eps);
+        const summand = (shift?.[channel] ?? 0) - (origin + mean) * factor;
+        const [source, target] = [sources[r] ?? 0, targets[r] ?? 0];
+        for (let x = 0; x < width; x++) floats[target + x] = factor * (floats[source + x] ?? 0) + summand;
       }
     }
   };
-}
-
-function sumOf(floats: Float32Array, from: Region, first: number, end: number): number {
-  let sum = 0;
-  for (let channel = first; channel < end; channel++) {
-    for (let y = 0; y < from.height; y++) {
-      const source = (from.base + channel * from.plane + y * from.row) >> 2;
-      for (let x = 0; x < from.width; x++) sum += floats[source + x] ?? 0;
-    }
-  }
-  return sum;
-}
-
-function squaresOf(floats: Float32Array, from: Region, first: number, end: number, mean: number): number {
-  let sum = 0;
-  for (let channel = first; channel < end; channel++) {
-    for (let y = 0; y < from.height; y++) {
-      const source = (from.base + channel * from.plane + y * from.row) >> 2;
-      for (let x = 0; x < from.width; x++) sum += ((floats[source + x] ?? 0) - mean) ** 2;
-    }
-  }
-  return sum;
-}
-
-/** factor · x + summand for all of a channel. */
-function line(floats: Float32Array, from: Region, to: Region, channel: number, factor: number, summand: number): void {
-  for (let y = 0; y < from.height; y++) {
-    const source = (from.base + channel * from.plane + y * from.row) >> 2;
-    const target = (to.base + channel * to.plane + y * to.row) >> 2;
-    for (let x = 0; x < from.width; x++) floats[target + x] = factor * (floats[source + x] ?? 0) + summand;
-  }
 }
