@@ -30,7 +30,7 @@ const small: Description = {
       { op: "conv2d", inputs: [0], weight: "a", stride: [1, 1], padding: [1, 1], dilation: [1, 1], groups: 2 },
       { op: "affine", inputs: [1], scale: "scale", shift: "shift" },
       { op: "relu", inputs: [2] },
-      { op: "max_pool2d", inputs: [3], kernel: [2, 2], stride: [2, 2], padding: [0, 0] },
+      { op: "max_pool2d", inputs: [3], kernel: [2, 2], stride: [2, 2], padding: [0, 1], dilation: [1, 3] },
       { op: "subsample", inputs: [3], stride: [2, 2], before: 0, after: 0 },
       { op: "add", inputs: [4, 5] },
       { op: "conv2d", inputs: [6], weight: "b", stride: [1, 2], padding: [0, 1], dilation: [2, 1], groups: 1 },

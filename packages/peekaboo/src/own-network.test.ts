@@ -52,7 +52,7 @@ class Medley extends nn.Module {
       new nn.Sequential(
         layers.conv2d({ ...between, inChannels: 2 * width, kernelSize: 1 }),
         ...[new nn.GroupNorm(4, width, { eps: 1e-3 }), new nn.GELU({ approximate: "tanh" })],
-        new nn.MaxPool2d([2, 1]),
+        new nn.MaxPool2d(2, { stride: [2, 1], padding: [0, 1], dilation: [1, 2] }),
         layers.conv2d({ ...between, kernelSize: [1, 3], padding: [0, 1], bias: true }),
         ...[new nn.Sigmoid(), new nn.AvgPool2d([1, 2]), new nn.AdaptiveMaxPool2d([3, 2])],
         ...[new nn.AdaptiveAvgPool2d([1, 2]), new nn.Flatten()],

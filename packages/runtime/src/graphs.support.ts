@@ -231,7 +231,16 @@ function pool(sketch: Sketch, input: number): void {
   const padding: Pair = [dice.integer(0, kernel[0] >> 1), dice.integer(0, kernel[1] >> 1)];
   if (height + 2 * padding[0] < kernel[0] || width + 2 * padding[1] < kernel[1]) return;
   const op = dice.pick(["max_pool2d", "avg_pool2d"] as const);
-  sketch.add({ op, inputs: [input], kernel, stride: dice.pair(1, 4), padding });
+  const dilation = dice.pair(1, 3);
+  const sides = [height, width] as const;
+  const dilated = sides.every((side, axis) => {
+    const [step = 1, size = 1, around = 0] = [dilation[axis], kernel[axis], padding[axis]];
+    return step <= side && step * (size - 1) < side + 2 * around;
+  });
+  sketch.add({
+    ...{ op, inputs: [input], kernel, stride: dice.pair(1, 4), padding },
+    ...(op === "max_pool2d" && dilated && { dilation }),
+  });
 }
 
 function reshape(sketch: Sketch, input: number): void {

@@ -81,7 +81,7 @@ function compute(node: GraphNode, inputs: readonly Value[], shape: Shape, tensor
     case "max_pool2d":
     case "avg_pool2d":
       return generate(shape, (c, y, x) => {
-        const seen = window(a, node.kernel, node, [1, 1], c, y, x).map(({ value }) => value);
+        const seen = window(a, node.kernel, node, node.dilation ?? [1, 1], c, y, x).map(({ value }) => value);
         if (node.op === "max_pool2d") return Math.max(...seen.filter((value) => value !== undefined));
         return seen.reduce<number>((sum, value) => sum + (value ?? 0), 0) / seen.length;
       });

@@ -80,7 +80,7 @@ export class NodeWriter {
       case "add":
         return this.#node("Add", inputs);
       case "max_pool2d":
-        return this.#node("MaxPool", inputs, poolOf(node));
+        return this.#node("MaxPool", inputs, { ...poolOf(node), dilations: node.dilation ?? [1, 1] });
       case "avg_pool2d":
         return this.#node("AveragePool", inputs, { ...poolOf(node), count_include_pad: 1 });
       case "subsample":

@@ -75,7 +75,7 @@ describe("a network in ONNX", () => {
 
   it("has every operation, whatever its tensors are called", async () => {
     const nodes: GraphNode[] = [
-      { op: "max_pool2d", inputs: [0], kernel: [3, 2], stride: [2, 1], padding: [1, 0] },
+      { op: "max_pool2d", inputs: [0], kernel: [3, 2], stride: [2, 1], padding: [1, 1], dilation: [1, 3] },
       { op: "avg_pool2d", inputs: [1], kernel: [2, 3], stride: [1, 2], padding: [1, 1] },
       { op: "subsample", inputs: [2], stride: [2, 1], before: 1, after: 2 },
       { op: "affine", inputs: [3], scale: "image" },

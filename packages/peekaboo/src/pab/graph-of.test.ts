@@ -68,7 +68,7 @@ describe("graphOf", () => {
       const joined = ops.cat([ops.silu(input), ops.gelu(input, { approximate: "tanh" })], 1);
       const gate = ops.sigmoid(ops.gelu(norm.call(joined)));
       const [largest] = ops.adaptiveMaxPool2d(gate, [2, 1]);
-      return ops.adaptiveAvgPool2d(ops.maxPool2d(largest, [2, 1]), 1);
+      return ops.adaptiveAvgPool2d(ops.maxPool2d(largest, 2, 1, [0, 1], [1, 2]), 1);
     });
     expect(graph.nodes).toEqual([
       { op: "silu", inputs: [0] },
@@ -78,7 +78,7 @@ describe("graphOf", () => {
       { op: "gelu", inputs: [4], approximate: "none" },
       { op: "sigmoid", inputs: [5] },
       { op: "max_pool2d", inputs: [6], kernel: [2, 4], stride: [2, 4], padding: [0, 0] },
-      { op: "max_pool2d", inputs: [7], kernel: [2, 1], stride: [2, 1], padding: [0, 0] },
+      { op: "max_pool2d", inputs: [7], kernel: [2, 2], stride: [1, 1], padding: [0, 1], dilation: [1, 2] },
       { op: "avg_pool2d", inputs: [8], kernel: [1, 1], stride: [1, 1], padding: [0, 0] },
     ]);
     expect(norms).toEqual([]);

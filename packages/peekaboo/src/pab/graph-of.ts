@@ -139,9 +139,9 @@ class Tracer {
         return this.#push({ op: "add", inputs: [inputs[0], this.#value(second, operator)] }, result);
       case "max_pool2d": {
         const [dilation = 1, ceil = false] = more.slice(1);
-        if (String(pair(dilation)) !== "1,1" || ceil === true)
-          throw unknown(operator, "neither dilation nor ceil_mode", "one of them");
-        return this.#push({ op: "max_pool2d", inputs, ...window(second, third, more[0]) }, result);
+        if (ceil === true) throw unknown(operator, "whole windows", "ceil_mode");
+        const dilated = String(pair(dilation)) === "1,1" ? {} : { dilation: pair(dilation) };
+        return this.#push({ op: "max_pool2d", inputs, ...window(second, third, more[0]), ...dilated }, result);
       }
       case "avg_pool2d": {
         const [ceil = false, counts = true, divisor] = more.slice(1);

@@ -180,10 +180,10 @@ function reductionOf(node: WindowNode, channels: number, source: Shape, tensors:
       return { ...each, weight: new Float32Array(channels).fill(1) };
     case "max_pool2d":
     case "avg_pool2d": {
-      const { kernel, stride, padding } = node;
+      const { kernel, stride, padding, dilation = PIXEL.dilation } = node;
       const area = kernel[0] * kernel[1];
       const weight = new Float32Array(channels * area).fill(1);
-      const window = { ...each, kernel, stride, padding, weight };
+      const window = { ...each, kernel, stride, padding, dilation, weight };
       const none = { kind: "max" as const, shift: new Float64Array(channels).fill(Number.NEGATIVE_INFINITY) };
       return node.op === "max_pool2d"
         ? { ...window, ...none }

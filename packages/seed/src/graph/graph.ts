@@ -78,6 +78,8 @@ export interface PoolNode {
   readonly kernel: Pair;
   readonly stride: Pair;
   readonly padding: Pair;
+  /** Of a maximum alone, and where it isn't [1, 1]. */
+  readonly dilation?: Pair;
 }
 
 /** Every `stride`-th pixel, with channels of zeros before and after. */

@@ -115,11 +115,15 @@ function slid([, ...sides]: Shape, { kernel, stride, padding, dilation }: Window
   return [height ?? 0, width ?? 0];
 }
 
-function pooled(shape: Shape, { kernel, stride, padding }: PoolNode, where: string): [number, number] {
+function pooled(shape: Shape, { op, kernel, stride, padding, dilation }: PoolNode, where: string): [number, number] {
   // PyTorch's own bound: no window lies in the padding alone.
   if (kernel.some((side, axis) => 2 * (padding[axis] ?? 0) > side))
     refuse(where, "paddings of at most half a kernel", padding.join("×"));
-  return slid(shape, { kernel, stride, padding, dilation: [1, 1] }, where);
+  // Nor does one step over the image from padding to padding.
+  const [, ...sides] = shape;
+  if (dilation?.some((step, axis) => op === "avg_pool2d" || step > (sides[axis] ?? 0)))
+    refuse(where, "dilations of a maximum, at most the image's sides", dilation.join("×"));
+  return slid(shape, { kernel, stride, padding, dilation: dilation ?? [1, 1] }, where);
 }
 
 function workOf(node: GraphNode, shape: Shape, needs: TensorCheck): number {

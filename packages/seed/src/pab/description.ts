@@ -191,8 +191,11 @@ function nodeOf(row: unknown): GraphNode {
     case "concat":
       return { op, inputs: [first, second, ...more] };
     case "max_pool2d":
-    case "avg_pool2d":
-      return { op, inputs: one, kernel: pair("kernel"), stride: pair("stride", 1), padding: pair("padding", 0) };
+    case "avg_pool2d": {
+      const window = { kernel: pair("kernel"), stride: pair("stride", 1), padding: pair("padding", 0) };
+      const dilated = op === "max_pool2d" && own.get("dilation") !== undefined;
+      return { op, inputs: one, ...window, ...(dilated && { dilation: pair("dilation") }) };
+    }
     case "subsample": {
       const [before, after] = [whole(own.get("before") ?? 0, "before"), whole(own.get("after") ?? 0, "after")];
       return { op, inputs: one, stride: pair("stride", 1), before, after };

@@ -135,6 +135,12 @@ describe("a description", () => {
     ["of a padding that makes a huge value", set(0, { padding: 2 ** 20 }), "three positive sizes"],
     ["of a kernel beyond the image", set(0, { dilation: 9 }), "three positive sizes"],
     ["of a pool's padding beyond half its kernel", set(3, { padding: 2 }), "at most half a kernel"],
+    [
+      "of a pool's dilation beyond the image",
+      set(3, { dilation: [1, 9] }),
+      "dilations of a maximum, at most the image's sides",
+    ],
+    ["of a pool's dilation of 0", set(3, { dilation: 0 }), "from 1 up"],
     ["of a subsampling with a huge number of channels", set(4, { before: 2 ** 31 }), "channels before and after"],
     ["of a reshape to another size", set(8, { shape: [23, 1, 1] }), "a shape of 24 numbers"],
     ["of a reshape to two sizes", set(8, { shape: [24, 1] }), "three sizes"],
