@@ -131,6 +131,35 @@ describe.each([true, false])("an engine (SIMD: %s)", (simd) => {
     expect(await run("avg_pool2d")).toEqual([-12, -16, -24, -28]);
   });
 
+  it("normalises groups of channels, and joins values, by hand", async () => {
+    const tensors = new Map([
+      ["s", { shape: [4], data: Float32Array.of(1, 2, 1, 1) }],
+      ["b", { shape: [4], data: Float32Array.of(0, 0, 0, 5) }],
+    ]);
+    const input: Shape = [2, 1, 2];
+    const nodes = [
+      { op: "affine", inputs: [0], scale: "ten" } as const,
+      { op: "concat", inputs: [0, 1] } as const,
+      { op: "group_norm", inputs: [2], scale: "s", shift: "b", groups: 2, eps: 1e-12 } as const,
+    ];
+    tensors.set("ten", { shape: [2], data: Float32Array.of(10, 10) });
+    const engine = await createEngine({ graph: { input, nodes }, tensors }, { simd });
+    // Means 3 and 30, deviations 2 and 20.
+    expect([...engine.run(Float32Array.of(1, 5, 1, 5))]).toEqual([-1, 1, -2, 2, -1, 1, 4, 6]);
+  });
+
+  it("has seven digits or fourteen places of GELU, however far out", async () => {
+    const nodes = [{ op: "gelu", inputs: [0], approximate: "none" } as const];
+    const graph = { input: [1, 1, 181] as Shape, nodes };
+    const image = Float32Array.from({ length: 181 }, (_, i) => (i - 90) / 10);
+    const expected = reference(graph, new Map(), image);
+    const engine = await createEngine({ graph, tensors: new Map() }, { simd });
+    engine.run(image).forEach((value, i) => {
+      expect(Math.abs(value - (expected[i] ?? 0))).toBeLessThan(3e-7 * Math.abs(expected[i] ?? 0) + 1e-14);
+    });
+    expect((expected[0] ?? 0) / (-9 * 1.1285884059538e-19)).toBeCloseTo(1, 7);
+  });
+
   it("gives the image back where there is nothing to compute", async () => {
     const reshape = { op: "reshape", inputs: [0], shape: [4, 1, 1] } as const;
     for (const nodes of [[], [reshape]]) {
@@ -161,7 +190,9 @@ describe.each([true, false])("an engine (SIMD: %s)", (simd) => {
       stride: [2, 2],
       padding: [1, 1],
     });
-    sketch.relu(sketch.add({ op: "reshape", inputs: [pooled], shape: [6, 3, 2] }));
+    const shaped = sketch.relu(sketch.add({ op: "reshape", inputs: [pooled], shape: [6, 3, 2] }));
+    const bent = sketch.add({ op: "gelu", inputs: [shaped], approximate: "none" });
+    sketch.norm(sketch.add({ op: "concat", inputs: [bent, shaped] }), 3);
     const engine = await createEngine(sketch, { simd });
     const [images, logits] = [new Float32Array(4 * engine.imageSize).fill(1), new Float32Array(4 * engine.classes)];
     const made: string[] = [];

@@ -1,7 +1,7 @@
 import { UserError } from "@peekaboo/files/errors";
 import type { Graph, GraphTensor } from "@peekaboo/seed";
 import { hasSimd, type WasmMemory, webAssembly } from "@peekaboo/seed/wasm";
-import { pack, type Run, scalarCopy, scalarReshape, scalarSweep, unpack } from "./kernels/scalar.js";
+import { pack, type Run, scalarRun, unpack } from "./kernels/scalar.js";
 import { simdRuns } from "./kernels/simd.js";
 import { writeList } from "./plan/lists.js";
 import { type Plan, planOf } from "./plan/plan.js";
@@ -44,7 +44,7 @@ export async function createEngine(
   for (const { base, geometry, fill } of plan.filled) new Float32Array(memory, base, geometry.size).fill(fill);
   for (const [source, start] of plan.lists) writeList(source, memory, start);
   const kernels = await compiling;
-  const runs = plan.steps.map((step) => kernels?.get(step) ?? scalar(memory, step));
+  const runs = plan.steps.map((step) => kernels?.get(step) ?? scalarRun(memory, step));
   return new Engine(plan, memory, runs, kernels !== undefined);
 }
 
@@ -89,11 +89,6 @@ export class Engine {
     }
     return out;
   }
-}
-
-function scalar(memory: ArrayBuffer, step: Step): Run {
-  if (step.kind === "copy") return scalarCopy(memory, step);
-  return step.kind === "reshape" ? scalarReshape(memory, step) : scalarSweep(memory, step);
 }
 
 /** A page that forbids WebAssembly (by its Content-Security-Policy) still has its network, only more slowly. */

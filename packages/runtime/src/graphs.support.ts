@@ -111,6 +111,13 @@ export class Sketch {
     });
   }
 
+  norm(input: number, groups: number): number {
+    const [channels] = this.shape(input);
+    const scale = this.tensor([channels]);
+    const shift = this.dice.uniform() < 0.8 ? { shift: this.tensor([channels]) } : {};
+    return this.add({ op: "group_norm", inputs: [input], scale, ...shift, groups, eps: this.dice.pick([1e-5, 0.1]) });
+  }
+
   relu(input: number): number {
     return this.add({ op: "relu", inputs: [input] });
   }
@@ -152,6 +159,10 @@ const GROWTHS: readonly Growth[] = [
   (sketch, input) => sketch.affine(input),
   (sketch, input) => sketch.relu(input),
   (sketch, input) => sketch.relu(sketch.affine(input)),
+  (sketch, input) => sketch.add({ op: sketch.dice.pick(["sigmoid", "silu"]), inputs: [input] }),
+  (sketch, input) => sketch.add({ op: "gelu", inputs: [input], approximate: sketch.dice.pick(["none", "tanh"]) }),
+  norm,
+  join,
   add,
   add,
   pool,
@@ -197,6 +208,22 @@ function add(sketch: Sketch, input: number): void {
   if (sketch.dice.uniform() < 0.5) sketch.relu(sum);
 }
 
+function norm(sketch: Sketch, input: number): void {
+  const { dice } = sketch;
+  const [channels] = sketch.shape(input);
+  const value = sketch.norm(input, dice.pick([1, 2, 3, channels].filter((groups) => channels % groups === 0)));
+  if (dice.uniform() < 0.5) sketch.relu(value);
+}
+
+/** Joins up to four values of the same height and width, if only the value itself. */
+function join(sketch: Sketch, input: number): void {
+  const { dice } = sketch;
+  const sizes = sketch.shapes.map(([, ...size]) => String(size));
+  const alike = [...sizes.keys()].filter((value) => sizes[value] === sizes[input]);
+  const others = Array.from({ length: dice.integer(0, 2) }, () => dice.pick(alike));
+  sketch.add({ op: "concat", inputs: [dice.pick(alike), input, ...others] });
+}
+
 function pool(sketch: Sketch, input: number): void {
   const { dice } = sketch;
   const [, height, width] = sketch.shape(input);
@@ -204,7 +231,16 @@ function pool(sketch: Sketch, input: number): void {
   const padding: Pair = [dice.integer(0, kernel[0] >> 1), dice.integer(0, kernel[1] >> 1)];
   if (height + 2 * padding[0] < kernel[0] || width + 2 * padding[1] < kernel[1]) return;
   const op = dice.pick(["max_pool2d", "avg_pool2d"] as const);
-  sketch.add({ op, inputs: [input], kernel, stride: dice.pair(1, 4), padding });
+  const dilation = dice.pair(1, 3);
+  const sides = [height, width] as const;
+  const dilated = sides.every((side, axis) => {
+    const [step = 1, size = 1, around = 0] = [dilation[axis], kernel[axis], padding[axis]];
+    return step <= side && step * (size - 1) < side + 2 * around;
+  });
+  sketch.add({
+    ...{ op, inputs: [input], kernel, stride: dice.pair(1, 4), padding },
+    ...(op === "max_pool2d" && dilated && { dilation }),
+  });
 }
 
 function reshape(sketch: Sketch, input: number): void {

@@ -35,7 +35,8 @@ function generate(shape: Shape, value: (channel: number, y: number, x: number) =
   return { shape, data };
 }
 
-function compute(node: GraphNode, [a = fail(), b]: readonly Value[], shape: Shape, tensors: Tensors): Value {
+function compute(node: GraphNode, inputs: readonly Value[], shape: Shape, tensors: Tensors): Value {
+  const [a = fail(), b] = inputs;
   const tensor = (name: string | undefined, index: number) =>
     name === undefined ? 0 : ((tensors.get(name) ?? fail()).data[index] ?? fail());
   switch (node.op) {
@@ -54,14 +55,33 @@ function compute(node: GraphNode, [a = fail(), b]: readonly Value[], shape: Shap
     }
     case "affine":
       return generate(shape, (c, y, x) => tensor(node.scale, c) * (at(a, c, y, x) ?? 0) + tensor(node.shift, c));
+    case "group_norm": {
+      const part = a.data.length / node.groups;
+      return generate(shape, (c, y, x) => {
+        const first = Math.floor((c * node.groups) / shape[0]) * part;
+        const group = a.data.subarray(first, first + part);
+        const mean = group.reduce((sum, value) => sum + value / part, 0);
+        const variance = group.reduce((sum, value) => sum + (value - mean) ** 2 / part, 0);
+        const normal = ((at(a, c, y, x) ?? 0) - mean) / Math.sqrt(variance + node.eps);
+        return tensor(node.scale, c) * normal + tensor(node.shift, c);
+      });
+    }
     case "relu":
-      return generate(shape, (c, y, x) => Math.max(0, at(a, c, y, x) ?? 0));
+      return { shape, data: a.data.map((value) => Math.max(0, value)) };
+    case "sigmoid":
+      return { shape, data: a.data.map((value) => 1 / (1 + Math.exp(-value))) };
+    case "silu":
+      return { shape, data: a.data.map((value) => value / (1 + Math.exp(-value))) };
+    case "gelu":
+      return { shape, data: a.data.map(node.approximate === "none" ? gelu : geluByTanh) };
     case "add":
       return generate(shape, (c, y, x) => (at(a, c, y, x) ?? 0) + (at(b ?? fail(), c, y, x) ?? 0));
+    case "concat":
+      return { shape, data: Float64Array.from(inputs.flatMap(({ data }) => [...data])) };
     case "max_pool2d":
     case "avg_pool2d":
       return generate(shape, (c, y, x) => {
-        const seen = window(a, node.kernel, node, [1, 1], c, y, x).map(({ value }) => value);
+        const seen = window(a, node.kernel, node, node.dilation ?? [1, 1], c, y, x).map(({ value }) => value);
         if (node.op === "max_pool2d") return Math.max(...seen.filter((value) => value !== undefined));
         return seen.reduce<number>((sum, value) => sum + (value ?? 0), 0) / seen.length;
       });
@@ -75,6 +95,22 @@ function compute(node: GraphNode, [a = fail(), b]: readonly Value[], shape: Shap
         return products.reduce((sum, product) => sum + product, tensor(node.bias, channel));
       });
   }
+}
+
+/** x times the integral of the normal density up to x, by Simpson's rule over all that counts. */
+function gelu(x: number): number {
+  const [panels, from] = [400, x < 0 ? x - 20 / (2 - x) : -7];
+  const step = (x - from) / panels;
+  let sum = 0;
+  for (let i = 0; i <= panels; i++) {
+    const weight = i === 0 || i === panels ? 1 : i % 2 === 1 ? 4 : 2;
+    sum += weight * Math.exp(-0.5 * (from + i * step) ** 2);
+  }
+  return (x * sum * step) / 3 / Math.sqrt(2 * Math.PI);
+}
+
+function geluByTanh(x: number): number {
+  return (x / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
 }
 
 function window(

@@ -1,16 +1,20 @@
 export type {
   AddNode,
   AffineNode,
+  ConcatNode,
   Conv2dNode,
+  GeluNode,
   Graph,
   GraphNode,
   GraphTensor,
+  GroupNormNode,
   LinearNode,
   Pair,
   PoolNode,
   ReluNode,
   ReshapeNode,
   Shape,
+  SigmoidNode,
   SubsampleNode,
 } from "./graph/graph.js";
 export { shapesOf } from "./graph/shapes.js";

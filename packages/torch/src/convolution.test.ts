@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 import { grad } from "./autograd.js";
 import * as ops from "./generated/ops.js";
 import type { MemoryFormat } from "./memory-format.js";
+import { conv2dShape, type Size2d } from "./nn/layers.js";
 import { manualSeed } from "./runtime.js";
 import { scope } from "./scope.js";
 import type { Tensor } from "./tensor.js";
@@ -15,9 +16,10 @@ const IMAGES = 3;
 interface Shape {
   inputs: number;
   outputs: number;
-  kernel: number;
-  stride: number;
+  kernel: Size2d;
+  stride: Size2d;
   groups: number;
+  dilation?: Size2d;
   size?: number;
 }
 
@@ -40,6 +42,21 @@ const CHANNELS: readonly Shape[] = [1, 2, 3, 5].flatMap((kernel) =>
   ]),
 );
 
+/** Kernels and strides that aren't square, and dilated ones. */
+const OBLONG: readonly Shape[] = [
+  { kernel: 3, stride: 1, dilation: 2 },
+  { kernel: 3, stride: 2, dilation: 2 },
+  { kernel: [1, 3], stride: [1, 2] },
+  { kernel: [5, 1], stride: 1, dilation: [2, 1] },
+  { kernel: [3, 2], stride: [2, 1], dilation: [1, 3] },
+].flatMap(
+  (window) =>
+    [
+      ...[3, 16, 24].flatMap((inputs) => [4, 17].map((outputs) => ({ ...window, inputs, outputs, groups: 1 }))),
+      ...[1, 4].map((per) => ({ ...window, inputs: 8 * per, outputs: 16, groups: 8 })),
+    ] as Shape[],
+);
+
 /** max |a - b| / max |b| */
 function error(actual: Tensor, expected: Tensor): number {
   const difference = ops.max(ops.abs(ops.sub(actual.to({ dtype: "float64" }), expected))).item();
@@ -50,7 +67,7 @@ describe.each<MemoryFormat>(["contiguous", "channelsLast"])("conv2d and its grad
   it("equals its computation in double precision, whatever the channels", () => {
     manualSeed(0);
     const wrong: string[] = [];
-    for (const shape of [...SHORTCUTS, ...CHANNELS]) {
+    for (const shape of [...SHORTCUTS, ...CHANNELS, ...OBLONG]) {
       scope(() => {
         const errors = errorsOf(shape, memoryFormat);
         // NaN isn't within it either.
@@ -82,16 +99,20 @@ describe.skipIf(process.env.ONEDNN_MAX_CPU_ISA !== undefined)("with the instruct
 });
 
 /** Of the output, the input's gradient and the weight's. */
-function errorsOf({ inputs, outputs, kernel, stride, groups, size = 9 }: Shape, memoryFormat: MemoryFormat) {
+function errorsOf(
+  { inputs, outputs, kernel, stride, groups, dilation = 1, size = 9 }: Shape,
+  memoryFormat: MemoryFormat,
+) {
   const input = ops.contiguous(ops.randn([IMAGES, inputs, size, size]), { memoryFormat });
-  const weight = ops.randn([outputs, inputs / groups, kernel, kernel]);
+  const weight = ops.randn(conv2dShape({ inChannels: inputs, outChannels: outputs, kernelSize: kernel, groups }));
+  const padding = weight.shape.slice(2).map((side) => Math.floor(side / 2));
   const convolve = (type: "float32" | "float64", gradient?: Tensor) => {
     const leaves = [
       input.to({ dtype: type }).detach().requireGrad(),
       weight.to({ dtype: type }).detach().requireGrad(),
     ];
     const [x, w] = leaves as [Tensor, Tensor];
-    const output = ops.conv2d(x, w, null, stride, Math.floor(kernel / 2), 1, groups);
+    const output = ops.conv2d(x, w, null, stride, padding, dilation, groups);
     const received = gradient ?? ops.randn(output.shape);
     return { received, results: [output, ...grad([output], leaves, { gradients: [received.to({ dtype: type })] })] };
   };

@@ -1,4 +1,4 @@
-import type { Tensor } from "@peekaboo/torch";
+import { nn, type Tensor } from "@peekaboo/torch";
 import { pabOps } from "../native/library.js";
 import { type LatentOptions, LatentScore } from "./latent-score.js";
 import { MaskedLayer } from "./masked-layer.js";
@@ -6,9 +6,10 @@ import { MaskedLayer } from "./masked-layer.js";
 export interface MaskedConv2dOptions {
   inChannels: number;
   outChannels: number;
-  kernelSize: number;
-  stride?: number;
-  padding?: number;
+  kernelSize: nn.Size2d;
+  stride?: nn.Size2d;
+  padding?: nn.Size2d;
+  dilation?: nn.Size2d;
   groups?: number;
   bias?: boolean;
   /** Who trains the bias: Bop by its sign, as the original does, or SGD; default: "bop". */
@@ -24,17 +25,18 @@ export interface MaskedConv2dOptions {
 /**
  * A convolution with the weight mask ⊙ weight, or mask ⊙ a(t) ⊙ weight with a latent score t: [N, inChannels, H, W] →
  * [N, outChannels, H', W']. Bop owns its parameters.
+ * @throws {UserError} when `groups` does not divide both numbers of channels.
  */
 export class MaskedConv2d extends MaskedLayer {
   readonly options: Required<MaskedConv2dOptions>;
   readonly latent: LatentScore | null = null;
 
   constructor(options: MaskedConv2dOptions) {
-    const { inChannels, outChannels, kernelSize, groups = 1, bias = false, prunable = true, latent = null } = options;
-    const shape = [outChannels, inChannels / groups, kernelSize, kernelSize];
+    const { bias = false, prunable = true, latent = null } = options;
+    const shape = nn.conv2dShape(options);
     super({ shape, bias, prunable });
-    const defaults = { stride: 1, padding: 0, biasBy: "bop", inputSigned: false } as const;
-    this.options = { ...defaults, ...options, groups, bias, prunable, latent };
+    const defaults = { stride: 1, padding: 0, dilation: 1, groups: 1, biasBy: "bop", inputSigned: false } as const;
+    this.options = { ...defaults, ...options, bias, prunable, latent };
     if (latent === null) return;
     this.weight.requireGrad(false);
     this.latent = new LatentScore(latent, shape);
@@ -46,8 +48,8 @@ export class MaskedConv2d extends MaskedLayer {
   }
 
   override forward(input: Tensor): Tensor {
-    const { stride, padding, groups } = this.options;
+    const { stride, padding, dilation, groups } = this.options;
     // ATen's own in float32; in float64, where pruning runs, many times faster than it.
-    return pabOps().conv2d(input, this.effectiveWeight(), this.bias, stride, padding, 1, groups);
+    return pabOps().conv2d(input, this.effectiveWeight(), this.bias, stride, padding, dilation, groups);
   }
 }

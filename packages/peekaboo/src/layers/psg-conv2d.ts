@@ -51,11 +51,12 @@ export class PsgConv2d extends MaskedConv2d {
   }
 
   override forward(input: Tensor): Tensor {
-    const { stride, padding, groups, inputSigned } = this.options;
+    const { stride, padding, dilation, groups, inputSigned } = this.options;
     const { msbBits, msbBitsGrad, threshold, sparsify, takeSign, backward } = this.psg;
     return pabOps().psgConv2d(input, this.unmaskedWeight(), this.#maskOrOnes(), this.bias, {
       stride,
       padding,
+      dilation,
       groups,
       inputSigned,
       msbBits,

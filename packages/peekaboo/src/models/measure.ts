@@ -58,11 +58,12 @@ export function measureNetwork(options: NetworkOptions): NetworkSize {
 
 /** H'·W' of each convolution, by its weight's name: of the thinnest network there is, since channels don't change them. */
 function outputPixels({ options, variant, imageShape, module }: Network): Map<string, number> {
+  // What a user's own code makes may have channels of its own.
+  if (options.architecture !== undefined || ownReference(options.arch) !== null)
+    return watchedPixels(module, imageShape);
   const { architecture } = findNetwork(options.arch);
-  // What a user's own code makes may have a size of its own.
-  if (ownReference(options.arch) !== null) return watchedPixels(module, imageShape);
   const context = { variant, imageShape, numClasses: 1, dropout: 0, channels: () => 1 };
-  const thin = architecture.build({ ...context, layers: maskedLayers }).eval();
+  const thin = architecture.build({ ...context, layers: maskedLayers });
   try {
     return watchedPixels(thin, imageShape);
   } finally {
@@ -70,14 +71,15 @@ function outputPixels({ options, variant, imageShape, module }: Network): Map<st
   }
 }
 
+/** A convolution that is called twice counts twice. */
 function watchedPixels(module: nn.Module, imageShape: ImageShape): Map<string, number> {
-  const names = new Map([...module.namedModules()].map(([name, own]) => [own, name]));
+  const names = new Map([...module.namedModules()].map(([name, own]) => [own, `${name}.weight`]));
   const pixels = new Map<string, number>();
-  const hear = (own: nn.Module, output: Tensor) => {
-    const [, , height, width] = output.shape;
+  const hear = (own: nn.Module, { shape: [, , height, width] }: Tensor) => {
+    const name = names.get(own);
     const isConvolution = own instanceof MaskedConv2d || own instanceof nn.Conv2d;
-    if (isConvolution && height !== undefined && width !== undefined)
-      pixels.set(`${names.get(own)}.weight`, (pixels.get(`${names.get(own)}.weight`) ?? 0) + height * width);
+    if (!isConvolution || name === undefined || height === undefined || width === undefined) return;
+    pixels.set(name, (pixels.get(name) ?? 0) + height * width);
   };
   const image = () => zeros([1, ...imageShape], { dtype: "float32" });
   noGrad(() => scope(() => void nn.watchOutputs(() => module.eval().call(image()), hear)));

@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { numel } from "@peekaboo/files/safetensors";
-import { RandomStream } from "@peekaboo/seed";
+import { type Pair, RandomStream } from "@peekaboo/seed";
 import { grad, ops, scope, Tensor, TorchError } from "@peekaboo/torch";
 import { generateWrappers, liveSchemas } from "@peekaboo/torch/generate";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -393,19 +393,24 @@ describe("augment", () => {
 describe("conv2d in float64", () => {
   const double = { dtype: "float64" } as const;
 
-  it.each([
-    [1, 1, 3],
-    [2, 1, 3],
-    [2, 0, 1],
-    [1, 2, 5],
+  it.each<[Pair, stride: number | Pair, padding: number | Pair, dilation: number | Pair, groups: number]>([
+    [[3, 3], 1, 1, 1, 1],
+    [[3, 3], 2, 1, 1, 1],
+    [[1, 1], 2, 0, 1, 1],
+    [[5, 5], 1, 2, 1, 1],
+    [[3, 3], 1, 2, 2, 1],
+    [[3, 3], 2, 1, 1, 3],
+    [[1, 4], 1, [0, 2], 1, 1],
+    [[3, 2], [1, 2], [2, 0], [2, 3], 1],
+    [[2, 3], [2, 1], [1, 2], [3, 1], 3],
   ])(
-    "equals ATen's to 1e-12 with stride %i, padding %i, kernel %i, twice differentiated",
-    (stride, padding, kernel) => {
+    "equals ATen's to 1e-12 with kernel %s, stride %s, padding %s, dilation %s, groups %i, twice differentiated",
+    (kernel, stride, padding, dilation, groups) => {
       scope(() => {
-        const input = random("conv input", [2, 5, 11, 9], double).requireGrad();
-        const weight = random("conv weight", [7, 5, kernel, kernel], double).requireGrad();
+        const input = random("conv input", [2, 6, 11, 9], double).requireGrad();
+        const weight = random("conv weight", [9, 6 / groups, ...kernel], double).requireGrad();
         const results = (call: typeof ops.conv2d) => {
-          const output = call(input, weight, null, stride, padding);
+          const output = call(input, weight, null, stride, padding, dilation, groups);
           const gradient = random("conv gradient", output.shape, double);
           const first = grad([output.mul(output)], [input, weight], { gradients: [gradient], createGraph: true });
           const inner = first.map((tensor) => tensor.mul(tensor).sum());

@@ -1,10 +1,15 @@
-import type { GraphNode, GraphTensor, Pair, PoolNode, Shape, SubsampleNode } from "@peekaboo/seed";
+import type { GraphNode, GraphTensor, GroupNormNode, Pair, PoolNode, Shape, SubsampleNode } from "@peekaboo/seed";
 import { ATTRIBUTE, type AttributeProto, FLOAT, INT64, type NodeProto, type TensorProto } from "./schema.js";
 
 /** A value's end along an axis, whatever its size. */
 const END = 2 ** 31 - 1;
 
-type Attributes = Readonly<Record<string, number | readonly number[]>>;
+/** A number that is stored as a float, whole or not. */
+interface Float {
+  readonly float: number;
+}
+
+type Attributes = Readonly<Record<string, number | readonly number[] | Float>>;
 
 /** Writes a graph's nodes as ONNX's operators; every value but the logits is [N, C, H, W]. */
 export class NodeWriter {
@@ -58,16 +63,24 @@ export class NodeWriter {
           ...windowOf(stride, padding),
         });
       }
-      case "affine": {
-        const product = this.#node("Mul", [first, this.#tensor(node.scale, "channels")]);
-        return node.shift === undefined ? product : this.#node("Add", [product, this.#tensor(node.shift, "channels")]);
-      }
+      case "affine":
+        return this.#affine(first, node);
+      case "group_norm":
+        return this.#affine(this.#normalised(first, node, shape), node);
       case "relu":
         return this.#node("Relu", inputs);
+      case "sigmoid":
+        return this.#node("Sigmoid", inputs);
+      case "silu":
+        return this.#node("Mul", [first, this.#node("Sigmoid", inputs)]);
+      case "gelu":
+        return node.approximate === "tanh" ? this.#geluByTanh(first) : this.#gelu(first);
+      case "concat":
+        return this.#node("Concat", inputs, { axis: 1 });
       case "add":
         return this.#node("Add", inputs);
       case "max_pool2d":
-        return this.#node("MaxPool", inputs, poolOf(node));
+        return this.#node("MaxPool", inputs, { ...poolOf(node), dilations: node.dilation ?? [1, 1] });
       case "avg_pool2d":
         return this.#node("AveragePool", inputs, { ...poolOf(node), count_include_pad: 1 });
       case "subsample":
@@ -75,6 +88,35 @@ export class NodeWriter {
       case "reshape":
         return this.#reshape(first, shape);
     }
+  }
+
+  #affine(input: string, { scale, shift }: { scale: string; shift?: string }): string {
+    const product = this.#node("Mul", [input, this.#tensor(scale, "channels")]);
+    return shift === undefined ? product : this.#node("Add", [product, this.#tensor(shift, "channels")]);
+  }
+
+  /** GroupNormalization came with a later set of operators: each group as a channel of an instance normalisation. */
+  #normalised(input: string, { groups, eps }: GroupNormNode, shape: Shape): string {
+    const grouped = this.#node("Reshape", [input, this.#integers([0, groups, -1])]);
+    const [ones, zeros] = [this.#floats(Array(groups).fill(1)), this.#floats(Array(groups).fill(0))];
+    const normal = this.#node("InstanceNormalization", [grouped, ones, zeros], { epsilon: { float: eps } });
+    return this.#reshape(normal, shape);
+  }
+
+  /** x · (½ + ½ erf(x / √2)); Gelu, too, came later. */
+  #gelu(input: string): string {
+    const half = this.#floats([0.5]);
+    const error = this.#node("Erf", [this.#node("Mul", [input, this.#floats([Math.SQRT1_2])])]);
+    return this.#node("Mul", [input, this.#node("Add", [this.#node("Mul", [error, half]), half])]);
+  }
+
+  /** x · σ(2 √(2/π) · (x + 0.044715 x³)), x³ as x · x². */
+  #geluByTanh(input: string): string {
+    const square = this.#node("Mul", [input, input]);
+    const factor = 2 * Math.sqrt(2 / Math.PI);
+    const inner = this.#node("Mul", [square, this.#floats([0.044715 * factor])]);
+    const sum = this.#node("Mul", [input, this.#node("Add", [inner, this.#floats([factor])])]);
+    return this.#node("Mul", [input, this.#node("Sigmoid", [sum])]);
   }
 
   #linear(input: string, { weight, bias }: GraphNode & { op: "linear" }, isLast: boolean): string {
@@ -121,11 +163,18 @@ export class NodeWriter {
   }
 
   #integers(values: readonly number[]): string {
-    const key = `integers/${values}`;
+    return this.#constant(values, INT64, new Uint8Array(BigInt64Array.from(values, BigInt).buffer));
+  }
+
+  #floats(values: readonly number[]): string {
+    return this.#constant(values, FLOAT, new Uint8Array(Float32Array.from(values).buffer));
+  }
+
+  #constant(values: readonly number[], dataType: number, bytes: Uint8Array): string {
+    const key = `${dataType}/${values}`;
     const known = this.#written.get(key);
     if (known !== undefined) return known;
-    const bytes = new Uint8Array(BigInt64Array.from(values, BigInt).buffer);
-    const own = this.#add(`constant_${values.join("_")}`, [values.length], INT64, bytes);
+    const own = this.#add(`constant_${values.slice(0, 8).join("_")}`, [values.length], dataType, bytes);
     this.#written.set(key, own);
     return own;
   }
@@ -145,9 +194,10 @@ export class NodeWriter {
   }
 }
 
-function attributeOf([name, value]: [string, number | readonly number[]]): AttributeProto {
-  return typeof value === "number"
-    ? { name, type: ATTRIBUTE.int, i: value }
+function attributeOf([name, value]: [string, Attributes[string]]): AttributeProto {
+  if (typeof value === "number") return { name, type: ATTRIBUTE.int, i: value };
+  return "float" in value
+    ? { name, type: ATTRIBUTE.float, f: value.float }
     : { name, type: ATTRIBUTE.ints, ints: value };
 }
 

@@ -3,7 +3,6 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createEngine } from "@peekaboo/runtime";
 import type { GraphNode } from "@peekaboo/seed";
-import { env, InferenceSession, Tensor as OrtTensor } from "onnxruntime-web";
 import { describe, expect } from "vitest";
 import { it } from "../../../../tests/support/folder.js";
 import { writeNetwork } from "../checkpoint/checkpoint.js";
@@ -14,18 +13,9 @@ import { built, classes, difference, disturb, logits, settingsOf, twoImages } fr
 import { effectiveGraph } from "../pab/pab-of.js";
 import { encodeNetwork } from "../pab/write-pab.js";
 import { onnxOf } from "./model-of.js";
+import { run } from "./onnxruntime.support.js";
 
-env.wasm.numThreads = 1;
 const rule = { mean: [0.5, 0.5, 0.5], std: [0.2, 0.2, 0.2], crop: 1, classes };
-
-/** The logits [N, classes] of images, by onnxruntime. */
-async function run(model: Uint8Array, images: Float32Array, shape: readonly number[]) {
-  const session = await InferenceSession.create(model, { executionProviders: ["wasm"] });
-  const { logits } = await session.run({ image: new OrtTensor("float32", images, [...shape]) });
-  const { inputNames, outputNames } = session;
-  await session.release();
-  return { data: logits?.data as Float32Array, dims: logits?.dims, inputNames, outputNames };
-}
 
 async function compared(settings: object): Promise<number> {
   const { network, config } = built(settings);
@@ -85,7 +75,7 @@ describe("a network in ONNX", () => {
 
   it("has every operation, whatever its tensors are called", async () => {
     const nodes: GraphNode[] = [
-      { op: "max_pool2d", inputs: [0], kernel: [3, 2], stride: [2, 1], padding: [1, 0] },
+      { op: "max_pool2d", inputs: [0], kernel: [3, 2], stride: [2, 1], padding: [1, 1], dilation: [1, 3] },
       { op: "avg_pool2d", inputs: [1], kernel: [2, 3], stride: [1, 2], padding: [1, 1] },
       { op: "subsample", inputs: [2], stride: [2, 1], before: 1, after: 2 },
       { op: "affine", inputs: [3], scale: "image" },
@@ -93,15 +83,23 @@ describe("a network in ONNX", () => {
       { op: "reshape", inputs: [5], shape: [4, 2, 3] },
       { op: "linear", inputs: [6], weight: "logits" },
       { op: "relu", inputs: [7] },
-      { op: "reshape", inputs: [8], shape: [1, 2, 2] },
+      { op: "reshape", inputs: [8], shape: [2, 1, 2] },
+      { op: "gelu", inputs: [9], approximate: "none" },
+      { op: "gelu", inputs: [9], approximate: "tanh" },
+      { op: "concat", inputs: [10, 11, 9] },
+      { op: "silu", inputs: [12] },
+      { op: "group_norm", inputs: [13], scale: "s", shift: "s", groups: 3, eps: 1e-3 },
+      { op: "group_norm", inputs: [14], scale: "s", groups: 2, eps: 0.1 },
+      { op: "sigmoid", inputs: [15] },
     ];
     const tensors = new Map([
       ["image", { shape: [4], data: Float32Array.of(1, -2, 3, 4) }],
+      ["s", { shape: [6], data: Float32Array.of(1, 2, -3, 0.5, 2, 1) }],
       ["logits", { shape: [4, 24], data: Float32Array.from({ length: 96 }, (_, i) => Math.cos(i)) }],
     ]);
     const graph = { input: [1, 6, 6] as const, nodes };
     const images = Float32Array.from({ length: 72 }, (_, i) => Math.sin(i));
-    const model = onnxOf({ network: "x", graph, tensors, ...rule, classes: ["a", "b", "c", "d"] });
+    const model = onnxOf({ network: "x", graph, tensors, ...rule, classes: Array(12).fill("a") });
     const { data } = await run(model, images, [2, 1, 6, 6]);
     expect(difference(data, (await createEngine({ graph, tensors })).run(images))).toBeLessThan(1e-5);
   });

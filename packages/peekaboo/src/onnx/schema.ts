@@ -7,7 +7,7 @@ import protobuf from "protobufjs";
 const SCHEMA = `
 syntax = "proto3";
 package onnx;
-message AttributeProto { string name = 1; int64 i = 3; repeated int64 ints = 8; int32 type = 20; }
+message AttributeProto { string name = 1; float f = 2; int64 i = 3; repeated int64 ints = 8; int32 type = 20; }
 message ValueInfoProto { string name = 1; TypeProto type = 2; string doc_string = 3; }
 message NodeProto {
   repeated string input = 1; repeated string output = 2; string name = 3; string op_type = 4; repeated AttributeProto attribute = 5;
@@ -36,11 +36,12 @@ message OperatorSetIdProto { string domain = 1; int64 version = 2; }
 /** Kinds of elements (TensorProto.DataType) and of attributes (AttributeProto.AttributeType). */
 export const FLOAT = 1;
 export const INT64 = 7;
-export const ATTRIBUTE = { int: 2, ints: 7 } as const;
+export const ATTRIBUTE = { float: 1, int: 2, ints: 7 } as const;
 
 export interface AttributeProto {
   name: string;
   type: number;
+  f?: number;
   i?: number;
   ints?: readonly number[];
 }

@@ -78,10 +78,12 @@ class Tracer {
 
   /** Hears of each call; a failure is kept for the end, since it must not be taken for one of libtorch's. */
   readonly hear = (operator: string, args: Args, result: unknown): void => {
-    if (this.#failure !== null || !args.some((arg) => this.#values.has(arg))) return;
+    if (this.#failure !== null || !args.flat().some((arg) => this.#values.has(arg))) return;
     try {
-      const value = this.#node(operator.replace(/^\w+::/, "").replace(/\..*$/, ""), args, result);
-      this.#values.set(result, value);
+      // Of several results, the first is what counts: a maximum comes with its place.
+      const [made] = [result].flat();
+      const value = this.#node(operator.replace(/^\w+::/, "").replace(/\..*$/, ""), args, made);
+      this.#values.set(made, value);
       // What an operator changes in place is its result from then on.
       if (/_$/.test(operator.replace(/\..*$/, ""))) this.#values.set(args[0], value);
     } catch (error) {
@@ -100,6 +102,7 @@ class Tracer {
 
   #node(operator: string, args: Args, result: unknown): number {
     const [first, second, third, ...more] = args;
+    if (operator === "cat") return this.#joined(first, second, result);
     const inputs = [this.#value(first, operator)] as const;
     switch (operator) {
       case "conv2d": {
@@ -116,18 +119,29 @@ class Tracer {
         return this.#push({ op: "linear", inputs, ...this.#weights(second, third, operator) }, result);
       case "batch_norm":
         return this.#push({ op: "affine", inputs, ...this.#norm(args) }, result);
+      case "group_norm": {
+        const [bias, eps = 1e-5] = more;
+        const { weight: scale, bias: shift } = this.#weights(third, bias, operator);
+        const named = shift === undefined ? { scale } : { scale, shift };
+        return this.#push({ op: "group_norm", inputs, ...named, groups: Number(second), eps: Number(eps) }, result);
+      }
       case "relu":
       case "relu_":
         return this.#push({ op: "relu", inputs }, result);
+      case "sigmoid":
+      case "silu":
+        return this.#push({ op: operator, inputs }, result);
+      case "gelu":
+        return this.#push({ op: "gelu", inputs, approximate: second === "tanh" ? "tanh" : "none" }, result);
       case "add":
       case "add_":
         if ((third ?? 1) !== 1) throw unknown(operator, "a sum of two tensors", "a multiple of one");
         return this.#push({ op: "add", inputs: [inputs[0], this.#value(second, operator)] }, result);
       case "max_pool2d": {
         const [dilation = 1, ceil = false] = more.slice(1);
-        if (String(pair(dilation)) !== "1,1" || ceil === true)
-          throw unknown(operator, "neither dilation nor ceil_mode", "one of them");
-        return this.#push({ op: "max_pool2d", inputs, ...window(second, third, more[0]) }, result);
+        if (ceil === true) throw unknown(operator, "whole windows", "ceil_mode");
+        const dilated = String(pair(dilation)) === "1,1" ? {} : { dilation: pair(dilation) };
+        return this.#push({ op: "max_pool2d", inputs, ...window(second, third, more[0]), ...dilated }, result);
       }
       case "avg_pool2d": {
         const [ceil = false, counts = true, divisor] = more.slice(1);
@@ -136,7 +150,9 @@ class Tracer {
         return this.#push({ op: "avg_pool2d", inputs, ...window(second, third, more[0]) }, result);
       }
       case "adaptive_avg_pool2d":
-        return this.#push({ op: "avg_pool2d", inputs, ...adaptive(this.#shapes[inputs[0]], second) }, result);
+        return this.#push({ op: "avg_pool2d", inputs, ...adaptive(this.#shapes[inputs[0]], second, operator) }, result);
+      case "adaptive_max_pool2d":
+        return this.#push({ op: "max_pool2d", inputs, ...adaptive(this.#shapes[inputs[0]], second, operator) }, result);
       case "flatten":
       case "reshape":
       case "view":
@@ -153,6 +169,13 @@ class Tracer {
       default:
         throw unknown(operator, "an operation that a .pab file can hold", "none of these");
     }
+  }
+
+  #joined(parts: unknown, dim: unknown, result: unknown): number {
+    if (dim !== 1 && dim !== -3) throw unknown("cat", "channels of images [N, C, H, W]", `dimension ${dim ?? 0}`);
+    const [first = 0, second, ...others] = [parts].flat().map((part) => this.#value(part, "cat"));
+    if (second === undefined) return first;
+    return this.#push({ op: "concat", inputs: [first, second, ...others] }, result);
   }
 
   #push(node: GraphNode, result: unknown): number {
@@ -224,10 +247,10 @@ function window(kernel: unknown, stride: unknown, padding: unknown) {
 }
 
 /** The windows that leave `size`; only those that are all alike are a pooling of one kernel. */
-function adaptive([, height, width]: Shape = [0, 0, 0], size: unknown) {
+function adaptive([, height, width]: Shape = [0, 0, 0], size: unknown, operator: string) {
   const [rows, columns] = pair(size);
   if (height % rows !== 0 || width % columns !== 0)
-    throw unknown("adaptive_avg_pool2d", `a size that divides ${height} × ${width}`, `${rows} × ${columns}`);
+    throw unknown(operator, `a size that divides ${height} × ${width}`, `${rows} × ${columns}`);
   const kernel: Pair = [height / rows, width / columns];
   return { kernel, stride: kernel, padding: [0, 0] as const };
 }
@@ -250,6 +273,6 @@ function unknown(operator: string, expected: string, received: string): UserErro
     expected,
     received,
     remedy:
-      "a network whose forward pass has convolutions, BatchNorm, ReLU, sums, poolings and Linear can be described",
+      "a network whose forward pass has convolutions, BatchNorm or GroupNorm, ReLU, sigmoid, SiLU, GELU, sums, joined channels, poolings and Linear can be described",
   });
 }

@@ -1,11 +1,29 @@
 import { LANES } from "../plan/geometry.js";
-import type { Copy, Region, Reshape, Sweep, View } from "../plan/sweep.js";
+import type { Copy, Region, Reshape, Step, Sweep, View } from "../plan/sweep.js";
+import { bend } from "./curves.js";
+import { normalise } from "./norm.js";
 
 /** Runs one step on the memory that it was made for. */
 export type Run = () => void;
 
-/** A sweep in plain TypeScript, for engines without SIMD: four pixels of a row at a time. */
-export function scalarSweep(memory: ArrayBuffer, sweep: Sweep): Run {
+/** A step in plain TypeScript. */
+export function scalarRun(memory: ArrayBuffer, step: Step): Run {
+  switch (step.kind) {
+    case "copy":
+      return scalarCopy(memory, step);
+    case "reshape":
+      return scalarReshape(memory, step);
+    case "curve":
+      return bend(memory, step);
+    case "norm":
+      return normalise(memory, step);
+    default:
+      return scalarSweep(memory, step);
+  }
+}
+
+/** For engines without SIMD: four pixels of a row at a time. */
+function scalarSweep(memory: ArrayBuffer, sweep: Sweep): Run {
   const [floats, ints] = [new Float32Array(memory), new Int32Array(memory)];
   const { kind, relu, height, width, input, output, residual, list, listEnd, together } = sweep;
   const reduce = kind === "sum" ? addTerms : takeLargest;
@@ -74,7 +92,7 @@ function takeLargest(most: Float64Array, { floats, ints, head }: Terms, from: nu
 }
 
 /** Copies every so many pixels. */
-export function scalarCopy(memory: ArrayBuffer, { channels, height, width, from, step, to }: Copy): Run {
+function scalarCopy(memory: ArrayBuffer, { channels, height, width, from, step, to }: Copy): Run {
   const floats = new Float32Array(memory);
   const stride = step >> 2;
   return () => {
@@ -89,7 +107,7 @@ export function scalarCopy(memory: ArrayBuffer, { channels, height, width, from,
 }
 
 /** Copies all numbers in order, through a buffer of its own. */
-export function scalarReshape(memory: ArrayBuffer, { from, to }: Reshape): Run {
+function scalarReshape(memory: ArrayBuffer, { from, to }: Reshape): Run {
   const floats = new Float32Array(memory);
   const numbers = new Float32Array(from.channels * from.height * from.width);
   return () => {

@@ -1,8 +1,10 @@
-import type { AddNode, AffineNode, Graph, GraphNode, GraphTensor, Pair, ReshapeNode, Shape } from "@peekaboo/seed";
-import { type Layer, PIXEL, type WindowLayer } from "./layer.js";
+import type { AddNode, Graph, GraphNode, GraphTensor, Pair, Shape } from "@peekaboo/seed";
+import { isWindow, type Layer, PIXEL, type WindowLayer } from "./layer.js";
 
 type Tensors = ReadonlyMap<string, GraphTensor>;
-type WindowNode = Exclude<GraphNode, ReshapeNode>;
+/** Those that no window computes. */
+type OtherNode = Extract<GraphNode, { op: "reshape" | "sigmoid" | "silu" | "gelu" | "group_norm" | "concat" }>;
+type WindowNode = Exclude<GraphNode, OtherNode>;
 
 /** The layers of a graph, in an order in which they can be computed, and the value that is the logits. */
 export interface Lowered {
@@ -25,7 +27,7 @@ export function lower(graph: Graph, tensors: Tensors, shapes: readonly Shape[]):
     let at = index;
     for (let next = links.soleReader(at + 1); next !== undefined; next = links.soleReader(at + 1)) {
       const follower = nodes[next];
-      if (layer.kind === "reshape" || follower === undefined || absorbed.has(next)) break;
+      if (!isWindow(layer) || follower === undefined || absorbed.has(next)) break;
       if (!absorb(layer, follower, links, tensors)) break;
       absorbed.add(next);
       at = next;
@@ -95,7 +97,7 @@ function absorb(layer: WindowLayer, node: GraphNode, links: Links, tensors: Tens
   }
   if (layer.kind === "max" || layer.residual !== undefined) return false;
   if (node.op === "affine") {
-    const [scale, shift] = affineOf(node, tensors);
+    const { scale, shift } = affineOf(node, tensors);
     layer.scale = layer.scale.map((value, channel) => value * (scale[channel] ?? 0));
     layer.shift = layer.shift.map((value, channel) => value * (scale[channel] ?? 0) + (shift?.[channel] ?? 0));
     return true;
@@ -111,7 +113,31 @@ function otherOf({ inputs: [a, b] }: AddNode, one: number, links: Links): number
 
 function layerOf(node: GraphNode, output: number, links: Links, tensors: Tensors, shapes: readonly Shape[]): Layer {
   const input = links.resolve(node.inputs[0]);
-  if (node.op === "reshape") return { kind: "reshape", input, output };
+  switch (node.op) {
+    case "reshape":
+      return { kind: "reshape", input, output };
+    case "sigmoid":
+    case "silu":
+      return { kind: "curve", curve: node.op, input, output };
+    case "gelu":
+      return { kind: "curve", curve: node.approximate === "tanh" ? "gelu_tanh" : "gelu", input, output };
+    case "group_norm":
+      return { kind: "norm", groups: node.groups, eps: node.eps, ...affineOf(node, tensors), input, output };
+    case "concat":
+      return { kind: "join", input, others: node.inputs.slice(1).map((value) => links.resolve(value)), output };
+    default:
+      return windowOf(node, input, output, links, tensors, shapes);
+  }
+}
+
+function windowOf(
+  node: WindowNode,
+  input: number,
+  output: number,
+  links: Links,
+  tensors: Tensors,
+  shapes: readonly Shape[],
+): WindowLayer {
   const [channels = 0] = shapes[output] ?? [];
   const layer: WindowLayer = {
     kind: "sum",
@@ -146,7 +172,7 @@ function reductionOf(node: WindowNode, channels: number, source: Shape, tensors:
         ...weighted(node, tensors),
       };
     case "affine": {
-      const [weight, shift] = affineOf(node, tensors);
+      const { scale: weight, shift } = affineOf(node, tensors);
       return { ...each, weight, ...(shift && { shift: Float64Array.from(shift) }) };
     }
     case "relu":
@@ -154,10 +180,10 @@ function reductionOf(node: WindowNode, channels: number, source: Shape, tensors:
       return { ...each, weight: new Float32Array(channels).fill(1) };
     case "max_pool2d":
     case "avg_pool2d": {
-      const { kernel, stride, padding } = node;
+      const { kernel, stride, padding, dilation = PIXEL.dilation } = node;
       const area = kernel[0] * kernel[1];
       const weight = new Float32Array(channels * area).fill(1);
-      const window = { ...each, kernel, stride, padding, weight };
+      const window = { ...each, kernel, stride, padding, dilation, weight };
       const none = { kind: "max" as const, shift: new Float64Array(channels).fill(Number.NEGATIVE_INFINITY) };
       return node.op === "max_pool2d"
         ? { ...window, ...none }
@@ -176,11 +202,9 @@ function weighted(node: { weight: string; bias?: string }, tensors: Tensors) {
   return { weight, shift: Float64Array.from(tensorOf(tensors, node.bias).data) };
 }
 
-function affineOf(node: AffineNode, tensors: Tensors): [scale: Float32Array, shift: Float32Array | undefined] {
-  return [
-    tensorOf(tensors, node.scale).data,
-    node.shift === undefined ? undefined : tensorOf(tensors, node.shift).data,
-  ];
+function affineOf(node: { scale: string; shift?: string }, tensors: Tensors) {
+  const shift = node.shift === undefined ? undefined : tensorOf(tensors, node.shift).data;
+  return { scale: tensorOf(tensors, node.scale).data, shift };
 }
 
 /** `shapesOf` has seen that it is there. */

@@ -139,6 +139,15 @@ describe("planOf", () => {
     expect(steps.map(({ kind }) => kind)).toEqual(["copy", "copy", "copy", "copy", "sum", "sum"]);
   });
 
+  it("joins values by copying each to its channels", () => {
+    const sketch = new Sketch([2, 4, 4], new Dice(0));
+    const one = sketch.conv(0, 3, [1, 1]);
+    sketch.add({ op: "concat", inputs: [0, one] });
+    const { steps, result } = planOf(sketch.graph, sketch.tensors);
+    const bases = steps.flatMap((step) => (step.kind === "copy" ? [step.to.base] : []));
+    expect(bases).toEqual([result.base, result.base + 2 * result.plane]);
+  });
+
   it("keeps a long chain in the memory of three images, beside its lists", () => {
     const sketch = new Sketch([8, 32, 32], new Dice(0));
     for (let value = 0; value < 20; value++) sketch.relu(sketch.affine(value * 2));

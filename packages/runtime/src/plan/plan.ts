@@ -1,6 +1,6 @@
 import { type Graph, type GraphTensor, type Shape, shapesOf } from "@peekaboo/seed";
 import { aligned, type Buffer, place, type Use } from "./arena.js";
-import type { WindowLayer } from "./layer.js";
+import { isWindow, type Layer, type WindowLayer } from "./layer.js";
 import { checkBytes, checkLimits, MAX_BYTES } from "./limits.js";
 import { headsOf, type ListSource, listBytes } from "./lists.js";
 import { lower } from "./lower.js";
@@ -30,12 +30,9 @@ export function planOf(graph: Graph, tensors: ReadonlyMap<string, GraphTensor>, 
   checkLimits(graph, shapes);
   const { layers, result } = lower(graph, tensors, shapes);
   const planner = new Planner(shapes, Math.min(mostBytes, MAX_BYTES));
-  for (const layer of layers) if (layer.kind !== "reshape") planner.read(layer);
+  for (const layer of layers) if (isWindow(layer)) planner.read(layer);
   planner.use([], planner.buffer(plain(0)), () => []);
-  for (const layer of layers) {
-    if (layer.kind === "reshape") planner.reshape(layer.input, layer.output);
-    else planner.sweep(layer);
-  }
+  for (const layer of layers) planner.add(layer);
   return planner.finish(result);
 }
 
@@ -107,12 +104,32 @@ class Planner {
     this.#uses.push({ reads, writes, steps });
   }
 
-  reshape(input: number, output: number): void {
-    const [from, to] = [this.buffer(plain(input)), this.buffer(plain(output))];
-    this.use([from], to, () => [{ kind: "reshape", from: regionOf(from), to: regionOf(to) }]);
+  add(layer: Layer): void {
+    if (isWindow(layer)) this.#sweep(layer);
+    else if (layer.kind === "join") this.#join([layer.input, ...layer.others], layer.output);
+    else {
+      const { input, output, ...rest } = layer;
+      const [from, to] = [this.buffer(plain(input)), this.buffer(plain(output))];
+      this.use([from], to, () => [{ ...rest, from: regionOf(from), to: regionOf(to) }]);
+    }
   }
 
-  sweep(layer: WindowLayer): void {
+  #join(values: readonly number[], output: number): void {
+    const parts = values.map((value) => this.buffer(plain(value)));
+    const to = this.buffer(plain(output));
+    this.use(parts, to, () => {
+      const { base, row, plane } = regionOf(to);
+      let before = 0;
+      return parts.map((part): Copy => {
+        const { channels, height, width, ...from } = regionOf(part);
+        const target = { base: base + before * plane, row, plane };
+        before += channels;
+        return { kind: "copy", channels, height, width, from, step: 4, to: target, fill: 0 };
+      });
+    });
+  }
+
+  #sweep(layer: WindowLayer): void {
     const [input, output] = [this.#shape(layer.input), this.#shape(layer.output)];
     const taps = tapsOf(layer, input, output);
     const source = this.#sourceOf(layer);

@@ -1,3 +1,5 @@
+import type { Curve, Normalisation } from "./layer.js";
+
 /** Where pixels lie: the byte of the first, and the bytes from a row and from a channel to the next. */
 export interface View {
   readonly base: number;
@@ -47,6 +49,21 @@ export interface Reshape {
   readonly to: Region;
 }
 
+/** A function of each number of a value. */
+export interface Bend {
+  readonly kind: "curve";
+  readonly curve: Curve;
+  readonly from: Region;
+  readonly to: Region;
+}
+
+/** Each group of a value's channels, normalised. */
+export interface Norm extends Normalisation {
+  readonly kind: "norm";
+  readonly from: Region;
+  readonly to: Region;
+}
+
 /** A view of a whole value. */
 export interface Region extends View {
   readonly channels: number;
@@ -54,4 +71,4 @@ export interface Region extends View {
   readonly width: number;
 }
 
-export type Step = Sweep | Copy | Reshape;
+export type Step = Sweep | Copy | Reshape | Bend | Norm;

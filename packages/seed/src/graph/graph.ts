@@ -26,16 +26,49 @@ export interface AffineNode {
   readonly shift?: string;
 }
 
+/**
+ * (x - mean) / √(variance + eps) · scale + shift, mean and variance (by all numbers, not one less) of each of `groups` equal parts of the
+ * channels; scale and shift for each channel.
+ */
+export interface GroupNormNode {
+  readonly op: "group_norm";
+  readonly inputs: readonly [number];
+  /** The names of [channels] factors and [channels] summands. */
+  readonly scale: string;
+  readonly shift?: string;
+  readonly groups: number;
+  readonly eps: number;
+}
+
 /** max(x, 0). */
 export interface ReluNode {
   readonly op: "relu";
   readonly inputs: readonly [number];
 }
 
+/** σ(x) = 1 / (1 + e⁻ˣ), or x · σ(x). */
+export interface SigmoidNode {
+  readonly op: "sigmoid" | "silu";
+  readonly inputs: readonly [number];
+}
+
+/** x · Φ(x), Φ being the normal distribution's, or x / 2 · (1 + tanh(√(2/π) · (x + 0.044715 x³))). */
+export interface GeluNode {
+  readonly op: "gelu";
+  readonly inputs: readonly [number];
+  readonly approximate: "none" | "tanh";
+}
+
 /** The sum of two values of one shape. */
 export interface AddNode {
   readonly op: "add";
   readonly inputs: readonly [number, number];
+}
+
+/** The channels of two values or more, of one height and width, one after the other. */
+export interface ConcatNode {
+  readonly op: "concat";
+  readonly inputs: readonly [number, number, ...number[]];
 }
 
 /** The largest value or the mean of each window; around the image lies nothing for the maximum, and zeros that count for the mean. */
@@ -45,6 +78,8 @@ export interface PoolNode {
   readonly kernel: Pair;
   readonly stride: Pair;
   readonly padding: Pair;
+  /** Of a maximum alone, and where it isn't [1, 1]. */
+  readonly dilation?: Pair;
 }
 
 /** Every `stride`-th pixel, with channels of zeros before and after. */
@@ -76,8 +111,12 @@ export interface LinearNode {
 export type GraphNode =
   | Conv2dNode
   | AffineNode
+  | GroupNormNode
   | ReluNode
+  | SigmoidNode
+  | GeluNode
   | AddNode
+  | ConcatNode
   | PoolNode
   | SubsampleNode
   | ReshapeNode

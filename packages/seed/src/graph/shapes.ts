@@ -1,11 +1,13 @@
 import { UserError } from "@peekaboo/files/errors";
 import { numel } from "@peekaboo/files/safetensors";
-import type { Graph, GraphNode, Pair, PoolNode, Shape } from "./graph.js";
+import type { Graph, GraphNode, GroupNormNode, Pair, PoolNode, Shape } from "./graph.js";
 
 /** The most numbers that one value of a graph may have: a gigabyte of them would be no image's. */
 const MAX_VALUE = 2 ** 27;
 /** The most multiplications, and numbers to write, that one image may take: a thousand times ResNet-50's. */
 const MAX_WORK = 2 ** 42;
+/** What is added to a variance: less would vanish beside it, and leave a division by 0. */
+const LEAST_EPS = 1e-12;
 
 /** What {@link shapesOf} has to know of a tensor. */
 type Named = ReadonlyMap<string, { readonly shape: readonly number[] }>;
@@ -38,22 +40,30 @@ function outputOf(node: GraphNode, first: Shape, inputs: readonly Shape[], needs
     case "conv2d": {
       const { groups, stride, padding, dilation } = node;
       const [out = 0, , kernelHeight = 0, kernelWidth = 0] = needs.rank(node.weight, 4);
-      if (!Number.isSafeInteger(groups) || groups < 1 || channels % groups !== 0 || out % groups !== 0)
-        refuse(where, `groups that divide ${channels} and ${out} channels`, String(groups));
+      divides(where, groups, channels, out);
       needs.shape(node.weight, [out, channels / groups, kernelHeight, kernelWidth]);
       if (node.bias !== undefined) needs.shape(node.bias, [out]);
       const window = { kernel: [kernelHeight, kernelWidth] as const, stride, padding, dilation };
       return [out, ...slid(first, window, where)];
     }
+    case "group_norm":
     case "affine":
+      if (node.op === "group_norm") checkNorm(node, channels, where);
       needs.shape(node.scale, [channels]);
       if (node.shift !== undefined) needs.shape(node.shift, [channels]);
       return first;
     case "relu":
+    case "sigmoid":
+    case "silu":
+    case "gelu":
       return first;
     case "add":
       if (String(inputs[0]) !== String(inputs[1])) refuse(where, "two values of one shape", inputs.join(" and "));
       return first;
+    case "concat":
+      if (inputs.some(([, ...size]) => size[0] !== height || size[1] !== width))
+        refuse(where, "values of one height and width", inputs.slice(0, 4).join(" and "));
+      return [inputs.reduce((sum, [count]) => sum + count, 0), height, width];
     case "max_pool2d":
     case "avg_pool2d":
       return [channels, ...pooled(first, node, where)];
@@ -78,6 +88,11 @@ function outputOf(node: GraphNode, first: Shape, inputs: readonly Shape[], needs
   }
 }
 
+function checkNorm({ groups, eps }: GroupNormNode, channels: number, where: string): void {
+  divides(where, groups, channels);
+  if (!(eps >= LEAST_EPS && eps < Number.POSITIVE_INFINITY)) refuse(where, `an eps from ${LEAST_EPS} up`, String(eps));
+}
+
 interface Window {
   kernel: Pair;
   stride: Pair;
@@ -100,11 +115,15 @@ function slid([, ...sides]: Shape, { kernel, stride, padding, dilation }: Window
   return [height ?? 0, width ?? 0];
 }
 
-function pooled(shape: Shape, { kernel, stride, padding }: PoolNode, where: string): [number, number] {
+function pooled(shape: Shape, { op, kernel, stride, padding, dilation }: PoolNode, where: string): [number, number] {
   // PyTorch's own bound: no window lies in the padding alone.
   if (kernel.some((side, axis) => 2 * (padding[axis] ?? 0) > side))
     refuse(where, "paddings of at most half a kernel", padding.join("×"));
-  return slid(shape, { kernel, stride, padding, dilation: [1, 1] }, where);
+  // Nor does one step over the image from padding to padding.
+  const [, ...sides] = shape;
+  if (dilation?.some((step, axis) => op === "avg_pool2d" || step > (sides[axis] ?? 0)))
+    refuse(where, "dilations of a maximum, at most the image's sides", dilation.join("×"));
+  return slid(shape, { kernel, stride, padding, dilation: dilation ?? [1, 1] }, where);
 }
 
 function workOf(node: GraphNode, shape: Shape, needs: TensorCheck): number {
@@ -148,6 +167,12 @@ function sane(shape: Shape, where: string): Shape {
   if (!whole || shape.reduce((product, side) => product * side, 1) > MAX_VALUE)
     refuse(where, `three positive sizes, at most ${MAX_VALUE} numbers`, shape.join("×"));
   return shape;
+}
+
+function divides(where: string, groups: number, ...channels: readonly number[]): void {
+  const whole = Number.isSafeInteger(groups) && groups >= 1;
+  if (!whole || channels.some((count) => count % groups !== 0))
+    refuse(where, `groups that divide ${channels.join(" and ")} channels`, String(groups));
 }
 
 function count(where: string, expected: string, ...values: readonly number[]): void {

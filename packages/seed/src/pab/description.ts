@@ -97,6 +97,8 @@ const DEFAULTS: Readonly<Record<string, unknown>> = {
   padding: 0,
   dilation: 1,
   groups: 1,
+  eps: 1e-5,
+  approximate: "none",
   before: 0,
   after: 0,
 };
@@ -157,8 +159,9 @@ function nodeOf(row: unknown): GraphNode {
   const inputs = Array.isArray(from)
     ? from.map((value) => whole(value, "a node's inputs"))
     : [whole(from, "a node's inputs")];
-  const [first = 0, second] = inputs;
-  if (inputs.length !== (op === "add" ? 2 : 1)) throw wrong("a node's inputs", "two of an addition, else one");
+  const [first = 0, second = 0, ...more] = inputs;
+  if (op === "concat" ? inputs.length < 2 : inputs.length !== (op === "add" ? 2 : 1))
+    throw wrong("a node's inputs", "two of an addition, two or more that are joined, else one");
   const pair = (name: string, otherwise?: number) => pairOf(own.get(name) ?? otherwise, name);
   const name = (key: string) => label(own.get(key), key);
   const named = (key: string) => (own.get(key) === undefined ? {} : { [key]: name(key) });
@@ -171,13 +174,28 @@ function nodeOf(row: unknown): GraphNode {
     }
     case "affine":
       return { op, inputs: one, scale: name("scale"), ...named("shift") };
+    case "group_norm": {
+      const [groups, eps] = [whole(own.get("groups") ?? 1, "groups"), finite(own.get("eps") ?? DEFAULTS.eps, "eps")];
+      return { op, inputs: one, scale: name("scale"), ...named("shift"), groups, eps };
+    }
     case "relu":
+    case "sigmoid":
+    case "silu":
       return { op, inputs: one };
+    case "gelu": {
+      const approximate = oneOf(own.get("approximate") ?? "none", ["none", "tanh"] as const, "approximate");
+      return { op, inputs: one, approximate };
+    }
     case "add":
-      return { op, inputs: [first, second ?? 0] };
+      return { op, inputs: [first, second] };
+    case "concat":
+      return { op, inputs: [first, second, ...more] };
     case "max_pool2d":
-    case "avg_pool2d":
-      return { op, inputs: one, kernel: pair("kernel"), stride: pair("stride", 1), padding: pair("padding", 0) };
+    case "avg_pool2d": {
+      const window = { kernel: pair("kernel"), stride: pair("stride", 1), padding: pair("padding", 0) };
+      const dilated = op === "max_pool2d" && own.get("dilation") !== undefined;
+      return { op, inputs: one, ...window, ...(dilated && { dilation: pair("dilation") }) };
+    }
     case "subsample": {
       const [before, after] = [whole(own.get("before") ?? 0, "before"), whole(own.get("after") ?? 0, "after")];
       return { op, inputs: one, stride: pair("stride", 1), before, after };

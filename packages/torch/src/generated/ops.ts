@@ -1063,6 +1063,13 @@ export function layerNorm(input: Tensor, normalizedShape: readonly number[], wei
   return new Tensor(layerNormOp.call(input.handle, normalizedShape, handleOf(weight), handleOf(bias), eps, cudnnEnable) as Handle);
 }
 
+const groupNormOp = new Operator("aten::group_norm");
+
+/** aten::group_norm(Tensor input, int num_groups, Tensor? weight=None, Tensor? bias=None, float eps=1.0000000000000001e-05, bool cudnn_enabled=True) -> Tensor */
+export function groupNorm(input: Tensor, numGroups: number, weight?: Tensor | null, bias?: Tensor | null, eps?: number, cudnnEnabled?: boolean): Tensor {
+  return new Tensor(groupNormOp.call(input.handle, numGroups, handleOf(weight), handleOf(bias), eps, cudnnEnabled) as Handle);
+}
+
 const embeddingOp = new Operator("aten::embedding");
 
 /** aten::embedding(Tensor weight, Tensor indices, int padding_idx=-1, bool scale_grad_by_freq=False, bool sparse=False) -> Tensor */
@@ -1160,6 +1167,14 @@ const adaptiveAvgPool2dOp = new Operator("aten::adaptive_avg_pool2d");
 /** aten::adaptive_avg_pool2d(Tensor self, int[2] output_size) -> Tensor */
 export function adaptiveAvgPool2d(self: Tensor, outputSize: number | readonly number[]): Tensor {
   return new Tensor(adaptiveAvgPool2dOp.call(self.handle, outputSize) as Handle);
+}
+
+const adaptiveMaxPool2dOp = new Operator("aten::adaptive_max_pool2d");
+
+/** aten::adaptive_max_pool2d(Tensor self, int[2] output_size) -> (Tensor, Tensor) */
+export function adaptiveMaxPool2d(self: Tensor, outputSize: number | readonly number[]): [Tensor, Tensor] {
+  const results = adaptiveMaxPool2dOp.call(self.handle, outputSize) as unknown[];
+  return [new Tensor(results[0] as Handle), new Tensor(results[1] as Handle)];
 }
 
 const crossEntropyLossOp = new Operator("aten::cross_entropy_loss");

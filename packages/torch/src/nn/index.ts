@@ -1,15 +1,22 @@
 export * as init from "./init.js";
 export {
   AdaptiveAvgPool2d,
+  AdaptiveMaxPool2d,
   AvgPool2d,
   BatchNorm2d,
   Conv2d,
   type Conv2dOptions,
+  conv2dShape,
   Dropout,
   Flatten,
+  GELU,
+  GroupNorm,
   Linear,
   MaxPool2d,
   ReLU,
   Sequential,
+  Sigmoid,
+  SiLU,
+  type Size2d,
 } from "./layers.js";
 export { Module, refuseDifference, type StateDifference, watchOutputs } from "./module.js";

@@ -1,18 +1,25 @@
 import { describe, expect, it } from "vitest";
+import * as ops from "../generated/ops.js";
 import { manualSeed } from "../runtime.js";
 import { scope } from "../scope.js";
 import { ones, Tensor } from "../tensor.js";
 import {
   AdaptiveAvgPool2d,
+  AdaptiveMaxPool2d,
   AvgPool2d,
   BatchNorm2d,
   Conv2d,
+  type Conv2dOptions,
   Dropout,
   Flatten,
+  GELU,
+  GroupNorm,
   Linear,
   MaxPool2d,
   ReLU,
   Sequential,
+  Sigmoid,
+  SiLU,
 } from "./layers.js";
 import type { Module } from "./module.js";
 
@@ -41,7 +48,7 @@ const rows = (...values: number[][]) => [[values]];
 
 describe("Conv2d", () => {
   /** A convolution of one channel by a kernel of ones. */
-  function summing(options: { kernelSize: number; stride?: number; padding?: number; dilation?: number }): Conv2d {
+  function summing(options: Omit<Conv2dOptions, "inChannels" | "outChannels">): Conv2d {
     const conv = new Conv2d({ inChannels: 1, outChannels: 1, initialise: false, ...options });
     conv.weight.detach().fill_(1);
     conv.bias?.detach().fill_(0.5);
@@ -56,6 +63,33 @@ describe("Conv2d", () => {
         rows([12.5, 16.5], [24.5, 28.5]),
       );
       expect(output(summing({ kernelSize: 2, dilation: 2 }), image())).toEqual(rows([20.5]));
+    });
+  });
+
+  it("takes pairs of height and width", () => {
+    scope(() => {
+      expect(output(summing({ kernelSize: [1, 3] }), image())).toEqual(rows([6.5], [15.5], [24.5]));
+      expect(output(summing({ kernelSize: [3, 1], stride: [1, 2] }), image())).toEqual(rows([12.5, 18.5]));
+      expect(output(summing({ kernelSize: [2, 1], dilation: [2, 1] }), image())).toEqual(rows([8.5, 10.5, 12.5]));
+      expect(output(summing({ kernelSize: [3, 1], padding: [0, 1] }), image())).toEqual(
+        rows([0.5, 12.5, 15.5, 18.5, 0.5]),
+      );
+    });
+  });
+
+  it("convolves each group of channels alone, dilated and not square", () => {
+    scope(() => {
+      const shape = { inChannels: 4, outChannels: 2, groups: 2, kernelSize: [1, 2], dilation: [1, 2] } as const;
+      const conv = new Conv2d({ ...shape, initialise: false, bias: false });
+      expect(conv.weight.shape).toEqual([2, 2, 1, 2]);
+      conv.weight.detach().copy_(
+        Tensor.of([
+          [[[1, 10]], [[100, 1000]]],
+          [[[1, 1]], [[1, 1]]],
+        ]),
+      );
+      const channels = [[[1, 9, 2]], [[3, 9, 4]], [[5, 9, 6]], [[7, 9, 8]]];
+      expect(output(conv, Tensor.of([channels]))).toEqual([[[[4321]], [[26]]]]);
     });
   });
 
@@ -130,6 +164,40 @@ describe("BatchNorm2d", () => {
   });
 });
 
+describe("GroupNorm", () => {
+  it("normalises each group of channels, then scales and shifts each channel", () => {
+    scope(() => {
+      const norm = new GroupNorm(2, 4, { eps: 0 });
+      norm
+        .stateDict()
+        .get("weight")
+        ?.detach()
+        .copy_(Tensor.of([1, 2, 1, 1]));
+      norm
+        .stateDict()
+        .get("bias")
+        ?.detach()
+        .copy_(Tensor.of([0, 0, 0, 5]));
+      // Means 3 and 30, deviations 2 and 20.
+      expect(output(norm, Tensor.of([[[[1]], [[5]], [[10]], [[50]]]]))).toEqual([[[[-1]], [[2]], [[-1]], [[6]]]]);
+    });
+  });
+
+  it("adds eps to the variance, and treats each image alone, in training as in evaluation", () => {
+    scope(() => {
+      const norm = new GroupNorm(1, 1, { eps: 3 });
+      const images = Tensor.of([[[[0, 2]]], [[[0, 0]]]]);
+      expect(norm.call(images).toArray()).toEqual([[[[-0.5, 0.5]]], [[[0, 0]]]]);
+      expect(norm.eval().call(images).toArray()).toEqual([[[[-0.5, 0.5]]], [[[0, 0]]]]);
+      norm.dispose();
+    });
+  });
+
+  it("refuses groups that do not divide the channels", () => {
+    expect(() => new GroupNorm(3, 4)).toThrow("GroupNorm: expected a divisor of 4 channels for groups, received 3.");
+  });
+});
+
 describe("the other layers", () => {
   it("pool", () => {
     scope(() => {
@@ -138,6 +206,70 @@ describe("the other layers", () => {
       expect(output(new MaxPool2d(3, { stride: 2, padding: 1 }), image())).toEqual(rows([5, 6], [8, 9]));
       expect(output(new AvgPool2d(2, 1), image())).toEqual(rows([3, 4], [6, 7]));
       expect(output(new AdaptiveAvgPool2d(1), image())).toEqual(rows([5]));
+      expect(output(new AdaptiveMaxPool2d(1), image())).toEqual(rows([9]));
+    });
+  });
+
+  it("pool windows that aren't square", () => {
+    scope(() => {
+      expect(output(new MaxPool2d([1, 3]), image())).toEqual(rows([3], [6], [9]));
+      expect(output(new MaxPool2d([2, 1], { stride: [1, 2], padding: [1, 0] }), image())).toEqual(
+        rows([1, 3], [4, 6], [7, 9], [7, 9]),
+      );
+      expect(output(new MaxPool2d(2, { stride: 1, dilation: [2, 1] }), image())).toEqual(rows([8, 9]));
+      expect(output(new AvgPool2d([1, 3]), image())).toEqual(rows([2], [5], [8]));
+      expect(output(new AvgPool2d([1, 2], [2, 1], [0, 1]), image())).toEqual(
+        rows([0.5, 1.5, 2.5, 1.5], [3.5, 7.5, 8.5, 4.5]),
+      );
+      expect(output(new AdaptiveAvgPool2d([1, 3]), image())).toEqual(rows([4, 5, 6]));
+      expect(output(new AdaptiveMaxPool2d([3, 1]), image())).toEqual(rows([3], [6], [9]));
+      // Windows of rows 0 to 1 and 1 to 2.
+      expect(output(new AdaptiveMaxPool2d([2, 3]), image())).toEqual(rows([4, 5, 6], [7, 8, 9]));
+    });
+  });
+
+  it("bend smoothly", () => {
+    scope(() => {
+      const x = [-3, -0.5, 0, 1, 4];
+      const values = Tensor.of(x);
+      const normal = [0.0013498980316301, 0.3085375387259869, 0.5, 0.8413447460685429, 0.9999683287581669];
+      const close = (module: Module, expected: readonly number[]) => {
+        const actual = module.call(values).toFloat32Array();
+        for (const [i, value] of expected.entries()) expect(actual[i]).toBeCloseTo(value, 6);
+      };
+      close(
+        new Sigmoid(),
+        x.map((value) => 1 / (1 + Math.exp(-value))),
+      );
+      close(
+        new SiLU(),
+        x.map((value) => value / (1 + Math.exp(-value))),
+      );
+      close(
+        new GELU(),
+        x.map((value, i) => value * (normal[i] ?? 0)),
+      );
+      const inner = (value: number) => Math.sqrt(2 / Math.PI) * (value + 0.044715 * value ** 3);
+      close(
+        new GELU({ approximate: "tanh" }),
+        x.map((value) => 0.5 * value * (1 + Math.tanh(inner(value)))),
+      );
+    });
+  });
+
+  it("are joined by their channels", () => {
+    scope(() => {
+      const joined = ops.cat([image(), new AvgPool2d(3, 1, 1).call(image()).mul(0)], 1);
+      expect(joined.toArray()).toEqual([
+        [
+          image().reshape(3, 3).toArray(),
+          [
+            [0, 0, 0],
+            [0, 0, 0],
+            [0, 0, 0],
+          ],
+        ],
+      ]);
     });
   });
 

@@ -4,13 +4,16 @@ import { ones, type Tensor, zeros } from "../tensor.js";
 import { linearDefault_ } from "./init.js";
 import { Module } from "./module.js";
 
+/** A size along both of an image's axes, or [height, width]. */
+export type Size2d = number | readonly [height: number, width: number];
+
 export interface Conv2dOptions {
   inChannels: number;
   outChannels: number;
-  kernelSize: number;
-  stride?: number;
-  padding?: number;
-  dilation?: number;
+  kernelSize: Size2d;
+  stride?: Size2d;
+  padding?: Size2d;
+  dilation?: Size2d;
   groups?: number;
   bias?: boolean;
   /** False leaves zeros, for whoever fills the weights from elsewhere. */
@@ -30,8 +33,29 @@ abstract class Replaceable extends Module {
 }
 
 /**
- * A 2-D convolution with a square kernel: [N, inChannels, H, W] → [N, outChannels, H', W']; PyTorch's default
- * initialisation.
+ * The shape [outChannels, inChannels / groups, height, width] of a convolution's weight.
+ * @throws {UserError} when `groups` does not divide both numbers of channels.
+ */
+export function conv2dShape({
+  inChannels,
+  outChannels,
+  kernelSize,
+  groups = 1,
+}: Pick<Conv2dOptions, "inChannels" | "outChannels" | "kernelSize" | "groups">): number[] {
+  if (inChannels % groups !== 0 || outChannels % groups !== 0) {
+    throw new UserError({
+      operation: "Conv2d",
+      argument: "groups",
+      expected: `a divisor of ${inChannels} and ${outChannels} channels`,
+      received: String(groups),
+    });
+  }
+  const kernel = typeof kernelSize === "number" ? [kernelSize, kernelSize] : kernelSize;
+  return [outChannels, inChannels / groups, ...kernel];
+}
+
+/**
+ * A 2-D convolution: [N, inChannels, H, W] → [N, outChannels, H', W']; PyTorch's default initialisation.
  * @throws {UserError} when `groups` does not divide both numbers of channels.
  */
 export class Conv2d extends Replaceable {
@@ -40,16 +64,8 @@ export class Conv2d extends Replaceable {
   constructor(options: Conv2dOptions) {
     super();
     this.options = { stride: 1, padding: 0, dilation: 1, groups: 1, bias: true, initialise: true, ...options };
-    const { inChannels, outChannels, kernelSize, groups, bias, initialise } = this.options;
-    if (inChannels % groups !== 0 || outChannels % groups !== 0) {
-      throw new UserError({
-        operation: "Conv2d",
-        argument: "groups",
-        expected: `a divisor of ${inChannels} and ${outChannels} channels`,
-        received: String(groups),
-      });
-    }
-    const weight = zeros([outChannels, inChannels / groups, kernelSize, kernelSize], { dtype: "float32" });
+    const { outChannels, bias, initialise } = this.options;
+    const weight = zeros(conv2dShape(this.options), { dtype: "float32" });
     this.registerParameter("weight", weight);
     if (bias) this.registerParameter("bias", zeros([outChannels], { dtype: "float32" }));
     if (initialise) linearDefault_(weight, this.bias);
@@ -117,6 +133,38 @@ export class BatchNorm2d extends Module {
   }
 }
 
+/**
+ * Normalises each image [C, H, W] of [N, C, H, W] by the mean and variance of each of `groups` groups of channels, then scales and
+ * shifts each channel (Wu & He 2018, eq. 7).
+ * @throws {UserError} when `groups` does not divide the number of channels.
+ */
+export class GroupNorm extends Module {
+  readonly eps: number;
+
+  constructor(
+    readonly groups: number,
+    channels: number,
+    { eps = 1e-5 } = {},
+  ) {
+    super();
+    this.eps = eps;
+    if (channels % groups !== 0) {
+      throw new UserError({
+        operation: "GroupNorm",
+        argument: "groups",
+        expected: `a divisor of ${channels} channels`,
+        received: String(groups),
+      });
+    }
+    this.registerParameter("weight", ones([channels], { dtype: "float32" }));
+    this.registerParameter("bias", zeros([channels], { dtype: "float32" }));
+  }
+
+  override forward(input: Tensor): Tensor {
+    return ops.groupNorm(input, this.groups, this.own("weight"), this.own("bias"), this.eps);
+  }
+}
+
 /** max(x, 0); `inPlace` writes it over the input, which nothing else may need then. */
 export class ReLU extends Module {
   readonly #inPlace: boolean;
@@ -131,43 +179,85 @@ export class ReLU extends Module {
   }
 }
 
-/** The largest value of each window. */
+/** x · σ(x), also called swish (Hendrycks & Gimpel 2016, §2), for each value. */
+export class SiLU extends Module {
+  override forward(input: Tensor): Tensor {
+    return ops.silu(input);
+  }
+}
+
+/** x · Φ(x), Φ being the normal distribution's, or its approximation by tanh (Hendrycks & Gimpel 2016, §2), for each value. */
+export class GELU extends Module {
+  readonly approximate: "none" | "tanh";
+
+  constructor({ approximate = "none" }: { approximate?: "none" | "tanh" } = {}) {
+    super();
+    this.approximate = approximate;
+  }
+
+  override forward(input: Tensor): Tensor {
+    return ops.gelu(input, { approximate: this.approximate });
+  }
+}
+
+/** σ(x) = 1 / (1 + e⁻ˣ), for each value. */
+export class Sigmoid extends Module {
+  override forward(input: Tensor): Tensor {
+    return ops.sigmoid(input);
+  }
+}
+
+/** The largest value of each window: [N, C, H, W] → [N, C, H', W']; windows follow each other unless `stride` is given. */
 export class MaxPool2d extends Module {
   constructor(
-    readonly kernelSize: number,
-    readonly options: { stride?: number; padding?: number } = {},
+    readonly kernelSize: Size2d,
+    readonly options: { stride?: Size2d; padding?: Size2d; dilation?: Size2d } = {},
   ) {
     super();
   }
 
   override forward(input: Tensor): Tensor {
-    const { stride = this.kernelSize, padding = 0 } = this.options;
-    return ops.maxPool2d(input, this.kernelSize, stride, padding);
+    const { stride = this.kernelSize, padding = 0, dilation = 1 } = this.options;
+    return ops.maxPool2d(input, this.kernelSize, stride, padding, dilation);
   }
 }
 
-/** The mean of each window. */
+/** The mean of each window, in which padding counts as zeros: [N, C, H, W] → [N, C, H', W']. */
 export class AvgPool2d extends Module {
   constructor(
-    readonly kernelSize: number,
-    readonly stride = kernelSize,
+    readonly kernelSize: Size2d,
+    readonly stride: Size2d = kernelSize,
+    readonly padding: Size2d = 0,
   ) {
     super();
   }
 
   override forward(input: Tensor): Tensor {
-    return ops.avgPool2d(input, this.kernelSize, this.stride);
+    return ops.avgPool2d(input, this.kernelSize, this.stride, this.padding);
   }
 }
 
-/** The mean over windows chosen to leave `size` × `size` of them. */
+/** The mean over windows chosen to leave so many of them: [N, C, H, W] → [N, C, ...size]. */
 export class AdaptiveAvgPool2d extends Module {
-  constructor(readonly size: number) {
+  constructor(readonly size: Size2d) {
     super();
   }
 
   override forward(input: Tensor): Tensor {
     return ops.adaptiveAvgPool2d(input, this.size);
+  }
+}
+
+/** The largest value of windows chosen to leave so many of them: [N, C, H, W] → [N, C, ...size]. */
+export class AdaptiveMaxPool2d extends Module {
+  constructor(readonly size: Size2d) {
+    super();
+  }
+
+  override forward(input: Tensor): Tensor {
+    const [largest, places] = ops.adaptiveMaxPool2d(input, this.size);
+    places.dispose();
+    return largest;
   }
 }
 
