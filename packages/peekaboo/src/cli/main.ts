@@ -12,8 +12,10 @@ import { addInspect } from "./inspect.js";
 import { addModels } from "./models.js";
 import { addPredict } from "./predict.js";
 import { addPrune } from "./prune.js";
+import { addReport } from "./report.js";
 import { addReproduce } from "./reproduce.js";
 import { strict } from "./subcommand.js";
+import { addSweep } from "./sweep.js";
 import { addTrain } from "./train.js";
 import { reportFailure } from "./usage.js";
 
@@ -79,6 +81,8 @@ function createProgram(argv: () => readonly string[], io: Io, exit: (status: num
     .addHelpText("after", EXAMPLE);
   addTrain(program, argv, io, exit);
   addPrune(program, io);
+  addSweep(program, io, exit);
+  addReport(program, io);
   addReproduce(program, argv, io, exit);
   addPredict(program, io, exit);
   addEvaluate(program, io);

@@ -32,6 +32,35 @@ export function logScale(low: number, high: number, span: Span): Scale {
   };
 }
 
+/** The logarithmic axis of positive values that holds `low` to `high` with a little room, its ticks at round numbers. */
+export function magnitudeScale(low: number, high: number, [from, to]: Span, label: (value: number) => string): Scale {
+  const room = Math.max(0.05 * Math.log10(high / low), high === low ? 0.3 : 0.01);
+  const [min, max] = [Math.log10(low) - room, Math.log10(high) + room];
+  const ticks = TICKS.map((factors) => ticksBetween(10 ** min, 10 ** max, factors));
+  const chosen = ticks.find(({ length }) => length >= 3) ?? ticks.at(-1) ?? [];
+  const every = Math.ceil(chosen.length / 8);
+  return {
+    at: (value) => from + ((to - from) * (Math.log10(value) - min)) / (max - min),
+    ticks: chosen.filter((_, i) => i % every === 0).map((value) => ({ value, label: label(value) })),
+  };
+}
+
+/** Where a power of ten has ticks, from few to many. */
+const TICKS: readonly (readonly number[])[] = [
+  [1],
+  [1, 2, 5],
+  [1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9],
+  Array.from({ length: 90 }, (_, i) => 1 + i / 10),
+];
+
+function ticksBetween(low: number, high: number, factors: readonly number[]): number[] {
+  const [first, last] = [Math.floor(Math.log10(low)), Math.floor(Math.log10(high))];
+  const powers = Array.from({ length: last - first + 1 }, (_, i) => 10 ** (first + i));
+  return powers
+    .flatMap((power) => factors.map((factor) => Number((factor * power).toPrecision(3))))
+    .filter((value) => value >= low && value <= high);
+}
+
 /** An axis's ends, and the distance of its ticks, which lie at multiples of it. */
 export interface AxisRange {
   min: number;
