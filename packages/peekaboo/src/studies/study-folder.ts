@@ -91,10 +91,9 @@ function decisive(given: PlannedRun["given"]): Record<string, unknown> {
 }
 
 function difference(before: Study, now: Study): string {
-  const count = ({ runs }: Study) => `${runs.length} ${runs.length === 1 ? "run" : "runs"}`;
-  if (before.runs.length !== now.runs.length)
-    return `another, ${before.name}, of ${count(before)} instead of ${count(now)}`;
-  return `another, ${before.name}, whose runs have other settings`;
+  const [had, has] = [before.runs.length, now.runs.length];
+  if (had === has) return `another, ${before.name}, whose runs have other settings`;
+  return `another, ${before.name}, of ${had} ${had === 1 ? "run" : "runs"} instead of ${has}`;
 }
 
 function refusal(folder: string, received: string): UserError {
