@@ -1,5 +1,5 @@
 // The studies that come along: each parses, and every run's settings are valid and go through a command line unchanged.
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
@@ -9,7 +9,7 @@ import { configFromFlags, notesOn } from "../packages/peekaboo/src/config/config
 import { flagsFrom, givenAsJson } from "../packages/peekaboo/src/config/given.js";
 import { trainOptions } from "../packages/peekaboo/src/config/options.js";
 import { loadStudy } from "../packages/peekaboo/src/studies/load-study.js";
-import { planStudy } from "../packages/peekaboo/src/studies/study.js";
+import { parseStudy, planStudy } from "../packages/peekaboo/src/studies/study.js";
 
 const root = fileURLToPath(new URL("../studies", import.meta.url));
 const files = ["small", "paper"].flatMap((size) => readdirSync(join(root, size)).map((name) => `${size}/${name}`));
@@ -40,6 +40,11 @@ describe("the shipped study", () => {
       const idle = notesOn(config, given).filter((note) => !/not BOP|not a PSG network|nothing is pruned/.test(note));
       expect([givenAsJson(given), idle]).toEqual([givenAsJson(given), []]);
     }
+  });
+
+  it("in docs/studies.md is one", () => {
+    const [, json = ""] = /^```json\n(.*?)^```$/ms.exec(readFileSync(join(root, "../docs/studies.md"), "utf8")) ?? [];
+    expect(planStudy("docs", parseStudy("docs", JSON.parse(json))).runs).toHaveLength(18);
   });
 
   it("for either size asks the same questions", () => {

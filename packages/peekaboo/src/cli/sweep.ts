@@ -38,7 +38,7 @@ Started again, a sweep goes on: runs that are done stay as they are, begun ones 
 Exit status: 0 all runs are done; 1 some failed, which the end tells; 2 a mistake in what was given.
 
 Examples:
-  $ peekaboo sweep studies/small/density-and-pruner.json --parallel 2
+  $ peekaboo sweep studies/small/pruners.json --parallel 2
   $ peekaboo sweep --arch PsgResNet18 --width 0.25 --optimizer BOP --prune-ratio 0.01,0.05,0.1,0.3 \\
       --pruner SynFlow,SNIP,Rand --seed 0..2 --epochs 2 --savedir results/pruners
   $ peekaboo report results/pruners

@@ -34,6 +34,8 @@ export interface LinePanelOptions {
 
 const LABEL = { size: 12, colour: COLOURS.muted, anchor: "middle" } as const;
 const LEFT = 46;
+/** Half of a label at the axis's end. */
+const RIGHT = 12;
 const LINE_OF_LABELS = 22;
 
 /** A panel of lines, with error bars where values spread; {@link lineLegend} tells them apart. */
@@ -43,7 +45,7 @@ export function linePanel(options: LinePanelOptions): string {
   const plot = {
     x: box.x + LEFT,
     y: box.y + HEADING_HEIGHT,
-    width: box.width - LEFT,
+    width: box.width - LEFT - RIGHT,
     height: box.height - HEADING_HEIGHT - below,
   };
   const [right, bottom] = [plot.x + plot.width, plot.y + plot.height];
@@ -71,7 +73,8 @@ interface DrawnLine {
 
 function drawnLine(points: readonly LinePoint[], { x, y, plot, marked, place: [index, of] }: DrawnLine): string {
   // Error bars of lines that share their points would cover one another.
-  const aside = marked ? (index - (of - 1) / 2) * Math.min(3, 24 / of) : 0;
+  const spreads = points.some(({ deviation = null }) => deviation !== null);
+  const aside = spreads ? (index - (of - 1) / 2) * Math.min(3, 24 / of) : 0;
   const [top, bottom] = [plot.y, plot.y + plot.height];
   const within = (pixel: number) => Math.min(bottom, Math.max(top, pixel));
   const pixels = points.map((point): Pixel => [x.at(point.x) + aside, y.at(point.y)]);
@@ -110,6 +113,7 @@ function axes(plot: Box, x: Scale, y: Scale, labelHeight: number): string {
     ]),
     lineFrom([plot.x, bottom], [right, bottom], frame),
     ...x.ticks.map(({ value, label }) => {
+      if (label === "") return "";
       const place: Pixel = [x.at(value), bottom + (turned ? 8 : 14)];
       return turned ? turnedText(place, label, LABEL) : textAt(place, label, LABEL);
     }),

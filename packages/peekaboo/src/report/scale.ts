@@ -1,4 +1,5 @@
 import { formatShortCount } from "../console/format.js";
+import { textWidth } from "./text-width.js";
 
 /** Where an axis has its values, in pixels, and its ticks. */
 export interface Scale {
@@ -34,15 +35,20 @@ export function logScale(low: number, high: number, span: Span): Scale {
 
 /** The logarithmic axis of positive values that holds `low` to `high` with a little room, its ticks at round numbers. */
 export function magnitudeScale(low: number, high: number, [from, to]: Span, label: (value: number) => string): Scale {
-  const room = Math.max(0.05 * Math.log10(high / low), high === low ? 0.3 : 0.01);
+  const room = high === low ? 0.3 : Math.max(0.05 * Math.log10(high / low), 0.01);
   const [min, max] = [Math.log10(low) - room, Math.log10(high) + room];
-  const ticks = TICKS.map((factors) => ticksBetween(10 ** min, 10 ** max, factors));
-  const chosen = ticks.find(({ length }) => length >= 3) ?? ticks.at(-1) ?? [];
-  const every = Math.ceil(chosen.length / 8);
-  return {
-    at: (value) => from + ((to - from) * (Math.log10(value) - min)) / (max - min),
-    ticks: chosen.filter((_, i) => i % every === 0).map((value) => ({ value, label: label(value) })),
-  };
+  const at = (value: number) => from + ((to - from) * (Math.log10(value) - min)) / (max - min);
+  const choices = TICKS.map((factors) => ticksBetween(10 ** min, 10 ** max, factors));
+  const values = choices.find(({ length }) => length >= 3) ?? choices.at(-1) ?? [];
+  let end = Number.NEGATIVE_INFINITY;
+  const ticks = values.flatMap((value) => {
+    const half = textWidth(label(value), 12) / 2 + 5;
+    // Labels that would touch.
+    if (at(value) - half < end) return [];
+    end = at(value) + half;
+    return [{ value, label: label(value) }];
+  });
+  return { at, ticks };
 }
 
 /** Where a power of ten has ticks, from few to many. */

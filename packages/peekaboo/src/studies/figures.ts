@@ -2,7 +2,7 @@ import { formatBytes, formatPercent } from "../console/format.js";
 import { type Line, legendHeight, lineLegend, linePanel } from "../report/line-panel.js";
 import { countScale, linearScale, logScale, magnitudeScale, type Scale } from "../report/scale.js";
 import { type Box, picture } from "../report/svg.js";
-import { textWidth } from "../report/text-width.js";
+import { shortened, textWidth } from "../report/text-width.js";
 import { groupBy } from "./group-by.js";
 import { type Group, spreadOf } from "./results.js";
 import type { RunFacts } from "./run-facts.js";
@@ -23,6 +23,12 @@ const PANEL = 320;
 const SMALL_PANEL = 190;
 /** Densities that have a panel each. */
 const MAX_PANELS = 8;
+/** Pixels of the longest name of a layer. */
+const MAX_LABEL = 140;
+/** Layers up to which each has a dot. */
+const MAX_MARKED = 64;
+/** Pixels from one turned name to the next. */
+const LABEL_DISTANCE = 16;
 /** Parts of a run whose flips are averaged. */
 const PARTS = 60;
 
@@ -49,7 +55,7 @@ function meanOf({ facts }: Group, of: (facts: RunFacts) => number): number {
 const sizeOf = ({ pabBytes, idealBytes }: RunFacts) => pabBytes ?? idealBytes;
 
 function percentOf(fraction: number): string {
-  return formatPercent(fraction).replace(/\.0$/, "");
+  return formatPercent(fraction).replace(/\.(\d*[1-9])?0+$/, (_, digits = "") => (digits === "" ? "" : `.${digits}`));
 }
 
 function againstDensity(groups: readonly Group[]): Figure {
@@ -120,7 +126,7 @@ function keptPerLayer(groups: readonly Group[]): Figure | null {
   const names = [...new Set(pruned.flatMap(({ facts }) => facts[0]?.layers.map(({ name }) => name) ?? []))];
   const methods = [...new Set(pruned.map(({ method }) => method))];
   const densities = densitiesOf(pruned);
-  const shown = names.map((name) => name.replace(/\.weight$/, ""));
+  const shown = names.map((name) => shortened(name.replace(/\.weight$/, ""), MAX_LABEL, 12));
   const labelHeight = 12 + 0.87 * Math.max(...shown.map((name) => textWidth(name, 12)));
   const panels = densities.map(([density, own], i) => {
     const isLast = i === densities.length - 1;
@@ -133,7 +139,7 @@ function keptPerLayer(groups: readonly Group[]): Figure | null {
       x: (span: Span) => layerScale(isLast ? shown : shown.map(() => ""), span),
       y: (span: Span) => logScale(0, 100, span),
       xTitle: "",
-      marked: true,
+      marked: names.length <= MAX_MARKED,
       labelHeight: isLast ? labelHeight : 8,
       height: SMALL_PANEL + (isLast ? labelHeight : 8),
     };
@@ -158,9 +164,12 @@ function layerPoints({ facts }: Group, names: readonly string[]) {
   });
 }
 
+/** The axis of layers; of names that would touch, some. */
 function layerScale(names: readonly string[], [from, to]: Span): Scale {
-  const at = (index: number) => from + ((to - from) * (index + 0.5)) / names.length;
-  return { at, ticks: names.map((label, value) => ({ value, label })) };
+  const distance = (to - from) / names.length;
+  const every = Math.ceil(LABEL_DISTANCE / distance);
+  const ticks = names.map((label, value) => ({ value, label })).filter(({ value }) => value % every === 0);
+  return { at: (index) => from + distance * (index + 0.5), ticks };
 }
 
 function flipsOverTime(groups: readonly Group[]): Figure | null {
