@@ -2,11 +2,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import { bin, type Ended, peekaboo } from "./support/cli.js";
 import { sharedFolder } from "./support/folder.js";
 
 const folder = sharedFolder();
+
+/** Some thirty runs, a few seconds each, on whatever else is going on here. */
+vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 });
 const at = (...names: string[]) => join(folder, ...names);
 
 const TINY = {
@@ -84,6 +87,7 @@ describe("peekaboo sweep", () => {
 
   it("trains each run of the grid, tells each, and ends in a table of means and deviations", () => {
     expect(whole.status, whole.stderr).toBe(0);
+    expect(whole.stderr).toMatch(/^12 runs, 0 of them done; \d+ threads? a run\.$/m);
     expect(whole.stderr).toMatch(/^Rand-density0\.2-seed1: done in .* \(\d+ of 12 runs\)$/m);
     expect(whole.stderr).toMatch(/^sweep: 100 % \(72\/72 steps\).* runs 12 of 12$/m);
     const [titles = "", ...rows] = whole.stdout.split("\n");

@@ -30,8 +30,8 @@ Example, a few minutes on two cores (npm run demo runs it):
 
 \`peekaboo COMMAND --help\` explains a command's flags. Of a long flag, as much will do as no other begins with.
 
-Exit status: 0 done; 1 a fault of peekaboo, a lost process or, of reproduce, a difference; 2 a mistake in what was given, or
-a result that nothing could take; 129, 130 and 143 ended by SIGHUP, SIGINT and SIGTERM, with everything saved.
+Exit status: 0 done; 1 a fault of peekaboo, a lost process, of reproduce a difference or, of sweep, a run that failed; 2 a
+mistake in what was given, or a result that nothing could take; 129, 130 and 143 ended by SIGHUP, SIGINT and SIGTERM, with everything saved.
 `;
 
 /**

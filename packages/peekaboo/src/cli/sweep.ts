@@ -112,8 +112,10 @@ class SweepTeller implements SweepListener, Disposable {
     this.#io = io;
   }
 
-  begin({ total, done, runs, unit }: Parameters<SweepListener["begin"]>[0]): void {
+  begin({ total, done, over, runs, threads, unit }: Parameters<SweepListener["begin"]>[0]): void {
     this.#of = runs;
+    const each = `${formatCount(threads)} ${threads === 1 ? "thread" : "threads"} a run`;
+    this.say(`${formatCount(runs)} ${runs === 1 ? "run" : "runs"}, ${formatCount(over)} of them done; ${each}.`);
     this.#bar = createProgress({ total, start: done, title: "sweep", unit, stream: this.#io.stderr });
   }
 

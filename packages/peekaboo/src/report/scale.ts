@@ -39,7 +39,7 @@ export function magnitudeScale(low: number, high: number, [from, to]: Span, labe
   const [min, max] = [Math.log10(low) - room, Math.log10(high) + room];
   const at = (value: number) => from + ((to - from) * (Math.log10(value) - min)) / (max - min);
   const choices = TICKS.map((factors) => ticksBetween(10 ** min, 10 ** max, factors));
-  const values = choices.find(({ length }) => length >= 3) ?? choices.at(-1) ?? [];
+  const values = choices.find(({ length }) => length >= 3) ?? evenTicks(10 ** min, 10 ** max);
   let end = Number.NEGATIVE_INFINITY;
   const ticks = values.flatMap((value) => {
     const half = textWidth(label(value), 12) / 2 + 5;
@@ -52,12 +52,7 @@ export function magnitudeScale(low: number, high: number, [from, to]: Span, labe
 }
 
 /** Where a power of ten has ticks, from few to many. */
-const TICKS: readonly (readonly number[])[] = [
-  [1],
-  [1, 2, 5],
-  [1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9],
-  Array.from({ length: 90 }, (_, i) => 1 + i / 10),
-];
+const TICKS: readonly (readonly number[])[] = [[1], [1, 2, 5], [1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9]];
 
 function ticksBetween(low: number, high: number, factors: readonly number[]): number[] {
   const [first, last] = [Math.floor(Math.log10(low)), Math.floor(Math.log10(high))];
@@ -65,6 +60,14 @@ function ticksBetween(low: number, high: number, factors: readonly number[]): nu
   return powers
     .flatMap((power) => factors.map((factor) => Number((factor * power).toPrecision(3))))
     .filter((value) => value >= low && value <= high);
+}
+
+/** Ticks at equal distances, for a range of which hardly a power of ten has one. */
+function evenTicks(low: number, high: number): number[] {
+  const step = roundStep((high - low) / 8);
+  const first = Math.ceil(low / step);
+  const count = Math.floor(high / step) - first + 1;
+  return Array.from({ length: count }, (_, i) => Number(((first + i) * step).toPrecision(6)));
 }
 
 /** An axis's ends, and the distance of its ticks, which lie at multiples of it. */

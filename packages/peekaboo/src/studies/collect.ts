@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { isFolder } from "@peekaboo/files";
 import { quoted, UserError } from "@peekaboo/files/errors";
+import { flagsFrom } from "../config/given.js";
 import { readRecord } from "../runs/run-record.js";
 import type { RunResult } from "./results.js";
 import { readFacts } from "./run-facts.js";
@@ -59,9 +60,10 @@ function nothingIn(folder: string): UserError {
 }
 
 function collectStudy(folder: string, { name, about, runs }: Study): Collection {
-  const results = runs.map(({ name: run, method, config }): RunResult => {
+  const results = runs.map(({ name: run, method, given, config }): RunResult => {
     const files = studyRunFolder(folder, run);
-    return { name: run, method, config, ...outcomeOf(files, config) };
+    const command = ["train", ...flagsFrom(given)];
+    return { name: run, method, config, command, ...outcomeOf(files, config) };
   });
   return { title: name, about, runs: results };
 }
@@ -69,8 +71,8 @@ function collectStudy(folder: string, { name, about, runs }: Study): Collection 
 function runIn(path: string, name: string): RunResult {
   const whole = resolve(path);
   const files = studyRunFolder(dirname(whole), basename(whole));
-  const { config } = readRecord(files.config);
-  return { name, method: null, config, ...outcomeOf(files, config) };
+  const { config, environment } = readRecord(files.config);
+  return { name, method: null, config, command: environment.commandLine ?? [], ...outcomeOf(files, config) };
 }
 
 function outcomeOf(

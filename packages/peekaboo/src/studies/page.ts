@@ -1,5 +1,5 @@
 import { isIncidental } from "../commands/resume.js";
-import { flagsFrom, type Given, namedOptions, valueAt } from "../config/given.js";
+import { namedOptions, valueAt } from "../config/given.js";
 import { formatCount } from "../console/format.js";
 import { COLOURS } from "../report/colours.js";
 import { element, escaped } from "../report/svg.js";
@@ -39,8 +39,14 @@ export function drawPage({ title, about, runs, groups, figures }: PageParts): st
     heading("Runs"),
     table(["run", ...variedIn(runs).map(({ path }) => path), "accuracy", "status"], runs.map(runRow(runs))),
     heading("Commands"),
-    paragraph("Each of these trains one run anew, below another folder."),
-    element("pre", {}, [escaped(runs.map(commandOf).join("\n"))]),
+    paragraph(
+      "The command lines of the runs; where a study's runs lie, and on how many threads they ran, is left out.",
+    ),
+    element(
+      "pre",
+      {},
+      runs.map((run) => `${escaped(commandOf(run))}\n`),
+    ),
     heading("Versions"),
     table(["what", "which"], versions(runs)),
   ];
@@ -62,8 +68,8 @@ function paragraph(text: string): string {
 }
 
 function figureOf({ title, caption, svg }: Figure): string {
-  const caption_ = element("figcaption", {}, [element("b", {}, [escaped(`${title}. `)]), escaped(caption)]);
-  return element("figure", {}, [element("div", { class: "wide" }, [svg.trim()]), caption_]);
+  const words = element("figcaption", {}, [element("b", {}, [escaped(`${title}. `)]), escaped(caption)]);
+  return element("figure", {}, [element("div", { class: "wide" }, [svg.trim()]), words]);
 }
 
 function table(titles: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -112,18 +118,8 @@ function inWords(value: unknown): string {
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 
-/** The command line that gives a run's settings, those that have their defaults left out. */
-function commandOf({ config, facts }: RunResult): string {
-  const threads = facts?.environment.threads;
-  const given: Given = new Map(
-    namedOptions.flatMap(({ path, option }) => {
-      const value = path === "threads" ? (threads ?? config.threads) : valueAt(config, path);
-      const same = JSON.stringify(value) === JSON.stringify(option.default);
-      const own = path !== "threads" && isIncidental(path);
-      return value === undefined || same || own ? [] : [[option, value] as const];
-    }),
-  );
-  return ["peekaboo", "train", ...flagsFrom(given).map(inShell)].join(" ");
+function commandOf({ command }: RunResult): string {
+  return ["peekaboo", ...command.map(inShell)].join(" ");
 }
 
 function inShell(word: string): string {

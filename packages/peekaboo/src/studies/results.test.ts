@@ -10,7 +10,7 @@ const facts = (own: Partial<RunFacts>): RunFacts => ({
 });
 
 const run = (name: string, json: unknown, own: Partial<RunResult> = {}): RunResult => ({
-  ...{ name, method: null, config: parseConfig(json), status: "done", failure: null, facts: facts({}) },
+  ...{ name, method: null, config: parseConfig(json), command: [], status: "done", failure: null, facts: facts({}) },
   ...own,
 });
 

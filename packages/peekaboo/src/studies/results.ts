@@ -12,6 +12,8 @@ export interface RunResult {
   /** The method's name, where a study gives one. */
   readonly method: string | null;
   readonly config: TrainConfig;
+  /** The words behind `peekaboo` that train it. */
+  readonly command: readonly string[];
   readonly status: "done" | "failed" | "unfinished";
   /** Why it isn't done, where that is known. */
   readonly failure: string | null;

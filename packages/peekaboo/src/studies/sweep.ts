@@ -24,10 +24,22 @@ import {
 } from "./study-folder.js";
 import { lastStepIn, stepsOf } from "./study-progress.js";
 
+/** What there is to do. */
+interface SweepWork {
+  /** The steps of all runs, or where they can't be known the runs, and how many of them earlier sweeps did. */
+  total: number;
+  done: number;
+  unit: "steps" | "runs";
+  /** The runs, and how many of them are over. */
+  runs: number;
+  over: number;
+  /** Of each run, unless it says so itself. */
+  threads: number;
+}
+
 /** Hears how a sweep goes. */
 export interface SweepListener {
-  /** The steps of all runs, or where they can't be known the runs, and how many of them an earlier sweep did. */
-  begin(work: { total: number; done: number; unit: "steps" | "runs"; runs: number }): void;
+  begin(work: SweepWork): void;
   /** How many of these are done, and how many runs. */
   advance(done: number, runs: number): void;
   /** One run is at its end, as `over` are now; `failure` says why it isn't done. */
@@ -54,14 +66,15 @@ export async function sweep(study: Study, folder: string, options: SweepOptions)
   const user = { operation: "sweep", what: "study", who: "sweep", settings: ["savedir"] };
   using _lock = await lockRun(studyFiles(folder).lock, { folder, user, signal: guard.signal });
   adoptFolder(folder, study);
-  const state = new SweepState(study, folder, listener);
+  const threads = cores(parallel).count;
+  const state = new SweepState(study, folder, { listener, threads });
   const queue = study.runs.filter((run) => !state.isDone(run));
   const failures = new Map<PlannedRun, string>();
   const work = async () => {
     for (let run = queue.shift(); run !== undefined; run = queue.shift()) {
       await guard.check();
       const began = performance.now();
-      const failure = await new Attempt(run, studyRunFolder(folder, run.name), { parallel, guard }).outcome();
+      const failure = await new Attempt(run, studyRunFolder(folder, run.name), { threads, guard }).outcome();
       if (failure !== null) failures.set(run, failure);
       state.end(run, failure, (performance.now() - began) / 1000);
     }
@@ -86,14 +99,15 @@ class SweepState {
   readonly #inSteps: boolean;
   readonly #over: Set<PlannedRun>;
 
-  constructor({ runs }: Study, folder: string, listener: SweepListener) {
+  constructor({ runs }: Study, folder: string, { listener, threads }: { listener: SweepListener; threads: number }) {
     this.#folder = folder;
     this.#listener = listener;
     this.#steps = new Map(runs.map((run) => [run, stepsOf(run.config)]));
     this.#inSteps = ![...this.#steps.values()].includes(null);
     this.#over = new Set(runs.filter((run) => standOf(studyRunFolder(folder, run.name), run.config).finished));
     const total = runs.reduce((sum, run) => sum + this.#sizeOf(run), 0);
-    listener.begin({ total, done: this.#done(), unit: this.#inSteps ? "steps" : "runs", runs: runs.length });
+    const [over, unit] = [this.#over.size, this.#inSteps ? ("steps" as const) : ("runs" as const)];
+    listener.begin({ total, done: this.#done(), unit, runs: runs.length, over, threads });
   }
 
   isDone(run: PlannedRun): boolean {
@@ -131,15 +145,20 @@ const SAVE_MS = 120_000;
 /** How often to look whether the process of a sweep that was killed has left its run. */
 const LOOK_MS = 100;
 
+interface AttemptOptions {
+  threads: number;
+  guard: Guard;
+}
+
 /** One run's process, from its start to its end. */
 class Attempt {
   readonly #run: PlannedRun;
   readonly #files: StudyRunFolder;
-  readonly #options: Pick<SweepOptions, "parallel" | "guard">;
+  readonly #options: AttemptOptions;
   /** What it said last on stderr. */
   #last = "";
 
-  constructor(run: PlannedRun, files: StudyRunFolder, options: Pick<SweepOptions, "parallel" | "guard">) {
+  constructor(run: PlannedRun, files: StudyRunFolder, options: AttemptOptions) {
     this.#run = run;
     this.#files = files;
     this.#options = options;
@@ -215,12 +234,11 @@ class Attempt {
   #flags(): string[] {
     const { given, config } = this.#run;
     const { savedir, expName, resume, threads } = trainOptions;
-    const { count } = cores(this.#options.parallel);
     const places = new Map<unknown, unknown>([
       [savedir, dirname(this.#files.path)],
       [expName, this.#run.name],
       [resume, "auto"],
-      [threads, config.threads ?? count],
+      [threads, config.threads ?? this.#options.threads],
     ]);
     return flagsFrom(new Map([...given, ...places]) as typeof given);
   }

@@ -4,14 +4,14 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { describe, expect, it } from "vitest";
-import { addFlags, givenFlags } from "../packages/peekaboo/src/cli/flags.js";
-import { configFromFlags, notesOn } from "../packages/peekaboo/src/config/config.js";
-import { flagsFrom, givenAsJson } from "../packages/peekaboo/src/config/given.js";
-import { trainOptions } from "../packages/peekaboo/src/config/options.js";
-import { loadStudy } from "../packages/peekaboo/src/studies/load-study.js";
-import { parseStudy, planStudy } from "../packages/peekaboo/src/studies/study.js";
+import { configFromFlags, notesOn } from "../config/config.js";
+import { flagsFrom, givenAsJson } from "../config/given.js";
+import { trainOptions } from "../config/options.js";
+import { loadStudy } from "../studies/load-study.js";
+import { parseStudy, planStudy } from "../studies/study.js";
+import { addFlags, givenFlags } from "./flags.js";
 
-const root = fileURLToPath(new URL("../studies", import.meta.url));
+const root = fileURLToPath(new URL("../../../../studies", import.meta.url));
 const files = ["small", "paper"].flatMap((size) => readdirSync(join(root, size)).map((name) => `${size}/${name}`));
 
 /** The settings that `peekaboo train` reads from a command line. */
