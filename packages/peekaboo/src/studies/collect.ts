@@ -7,7 +7,7 @@ import { readRecord } from "../runs/run-record.js";
 import type { RunResult } from "./results.js";
 import { readFacts } from "./run-facts.js";
 import type { Study } from "./study.js";
-import { readFailure, readStudy, type StudyRunFolder, standOf, studyRunFolder } from "./study-folder.js";
+import { isFinished, readFailure, readStudy, type StudyRunFolder, studyRunFolder } from "./study-folder.js";
 
 /** What one folder holds: a study, a run, or a folder of those. */
 export interface Collection {
@@ -79,7 +79,7 @@ function outcomeOf(
   files: StudyRunFolder,
   config: RunResult["config"],
 ): Pick<RunResult, "status" | "failure" | "facts"> {
-  if (standOf(files, config).finished) return { status: "done", failure: null, facts: readFacts(files) };
+  if (isFinished(files, config)) return { status: "done", failure: null, facts: readFacts(files) };
   const failure = readFailure(files);
   return { status: failure === null ? "unfinished" : "failed", failure, facts: null };
 }

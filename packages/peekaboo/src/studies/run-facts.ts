@@ -2,7 +2,7 @@ import { existsSync, statSync } from "node:fs";
 import { readSafetensorsHeader } from "@peekaboo/files";
 import { quoted, UserError } from "@peekaboo/files/errors";
 import { networkOptions } from "../checkpoint/checkpoint.js";
-import { readCheckpoint, recordedImages } from "../checkpoint/format.js";
+import { recordedImages } from "../checkpoint/format.js";
 import { inspectFile } from "../checkpoint/inspect.js";
 import type { TrainConfig } from "../config/config.js";
 import { measureNetwork } from "../models/measure.js";
@@ -10,6 +10,7 @@ import type { Environment } from "../runs/environment.js";
 import { type LayerKept, type Metrics, readMetrics } from "../runs/metrics.js";
 import type { RunFolder } from "../runs/run-folder.js";
 import { readRecord } from "../runs/run-record.js";
+import { progressOf } from "./study-folder.js";
 
 /** What a finished run came to. */
 export interface RunFacts {
@@ -48,7 +49,7 @@ export function readFacts(files: RunFolder): RunFacts {
   const last = tests.at(-1)?.accuracy;
   if (last === undefined) throw untested(files);
   const { kept, total, layers, idealSize, config } = inspectFile(files.checkpoint);
-  const { step, flips } = readCheckpoint(files.checkpoint).progress;
+  const { step, flips } = progressOf(files);
   return {
     best: Math.max(...tests.map(({ accuracy }) => accuracy)),
     last,

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { makeFolder, readSafetensorsHeader, readWhole, writeFileAtomic } from "@peekaboo/files";
 import { parseJson, quoted, UserError } from "@peekaboo/files/errors";
 import { z } from "zod";
-import { BEGINNING, progressSchema } from "../checkpoint/progress.js";
+import { parsed } from "../checkpoint/format.js";
+import { BEGINNING, isOver, type Progress, progressSchema } from "../checkpoint/progress.js";
 import { isIncidental } from "../commands/resume.js";
 import { type Config, configFromFlags } from "../config/config.js";
 import { givenAsJson, givenFromJson } from "../config/given.js";
@@ -124,33 +125,18 @@ export function studyRunFolder(folder: string, name: string): StudyRunFolder {
   return { ...files, log: join(files.path, "train.log"), failure: join(files.path, "failure.txt") };
 }
 
-/** How far a run is: its steps so far, and whether it has come to its end, with everything written. */
-export function standOf(files: RunFolder, config: Config<"epochs" | "maxSteps">): { step: number; finished: boolean } {
-  const { epoch, step, tested } = progressOf(files);
-  const done = step > 0 && tested && (epoch + 1 >= config.epochs || step === config.maxSteps);
-  return { step, finished: done && isComplete(files) };
+/** Whether a run has come to its end, with everything written: its picture comes last. */
+export function isFinished(files: RunFolder, config: Config<"epochs" | "maxSteps">): boolean {
+  const { picture, config: settings, metrics } = files;
+  return isOver(progressOf(files), config) && [picture, settings, metrics].every((path) => existsSync(path));
 }
 
-/** The picture is what a run writes last. */
-function isComplete({ picture, config, metrics }: RunFolder): boolean {
-  return [picture, config, metrics].every((path) => existsSync(path));
-}
-
-function progressOf({ checkpoint }: RunFolder) {
+/** What a run's checkpoint says of where it stands; the beginning where there is none, or none that can be read. */
+export function progressOf({ checkpoint }: Pick<RunFolder, "checkpoint">): Progress {
   if (!existsSync(checkpoint)) return BEGINNING;
   try {
     const { metadata } = readSafetensorsHeader(checkpoint);
-    const json = parseJson(
-      metadata.progress ?? "",
-      (received) =>
-        new UserError({
-          operation: OPERATION,
-          argument: quoted(checkpoint),
-          expected: "where the run stood",
-          received,
-        }),
-    );
-    return progressSchema.safeParse(json).data ?? BEGINNING;
+    return parsed(checkpoint, progressSchema, "where the run stood", metadata.progress ?? "");
   } catch (error) {
     // The run itself tells what is wrong with it.
     if (error instanceof UserError) return BEGINNING;

@@ -15,9 +15,9 @@ import type { PlannedRun, Study } from "./study.js";
 import {
   adoptFolder,
   forgetFailure,
+  isFinished,
   makeStudyFolder,
   type StudyRunFolder,
-  standOf,
   studyFiles,
   studyRunFolder,
   writeFailure,
@@ -74,6 +74,7 @@ export async function sweep(study: Study, folder: string, options: SweepOptions)
     for (let run = queue.shift(); run !== undefined; run = queue.shift()) {
       await guard.check();
       const began = performance.now();
+      state.start(run);
       const failure = await new Attempt(run, studyRunFolder(folder, run.name), { threads, guard }).outcome();
       if (failure !== null) failures.set(run, failure);
       state.end(run, failure, (performance.now() - began) / 1000);
@@ -98,13 +99,17 @@ class SweepState {
   readonly #steps: ReadonlyMap<PlannedRun, number | null>;
   readonly #inSteps: boolean;
   readonly #over: Set<PlannedRun>;
+  /** What is done of each run, in the unit of the whole. */
+  readonly #parts: Map<PlannedRun, number>;
+  readonly #running = new Set<PlannedRun>();
 
   constructor({ runs }: Study, folder: string, { listener, threads }: { listener: SweepListener; threads: number }) {
     this.#folder = folder;
     this.#listener = listener;
     this.#steps = new Map(runs.map((run) => [run, stepsOf(run.config)]));
     this.#inSteps = ![...this.#steps.values()].includes(null);
-    this.#over = new Set(runs.filter((run) => standOf(studyRunFolder(folder, run.name), run.config).finished));
+    this.#over = new Set(runs.filter((run) => isFinished(studyRunFolder(folder, run.name), run.config)));
+    this.#parts = new Map(runs.map((run) => [run, this.#partOf(run)]));
     const total = runs.reduce((sum, run) => sum + this.#sizeOf(run), 0);
     const [over, unit] = [this.#over.size, this.#inSteps ? ("steps" as const) : ("runs" as const)];
     listener.begin({ total, done: this.#done(), unit, runs: runs.length, over, threads });
@@ -114,21 +119,25 @@ class SweepState {
     return this.#over.has(run);
   }
 
+  start(run: PlannedRun): void {
+    this.#running.add(run);
+  }
+
   end(run: PlannedRun, failure: string | null, seconds: number): void {
+    this.#running.delete(run);
     this.#over.add(run);
+    this.#parts.set(run, this.#partOf(run));
     this.#listener.ended(run, { seconds, failure, over: this.#over.size });
     this.tell();
   }
 
   tell(): void {
+    for (const run of this.#running) this.#parts.set(run, this.#partOf(run));
     this.#listener.advance(this.#done(), this.#over.size);
   }
 
   #done(): number {
-    return [...this.#steps.keys()].reduce(
-      (sum, run) => sum + (this.isDone(run) ? this.#sizeOf(run) : this.#partOf(run)),
-      0,
-    );
+    return [...this.#parts.values()].reduce((sum, part) => sum + part, 0);
   }
 
   #sizeOf(run: PlannedRun): number {
@@ -136,6 +145,7 @@ class SweepState {
   }
 
   #partOf(run: PlannedRun): number {
+    if (this.isDone(run)) return this.#sizeOf(run);
     return this.#inSteps ? lastStepIn(studyRunFolder(this.#folder, run.name).metrics) : 0;
   }
 }
