@@ -28,6 +28,8 @@ export interface LinePanelOptions {
   xTitle: string;
   /** Whether each point is marked by a dot. */
   marked: boolean;
+  /** Whether lines are drawn a little beside one another, so that points in one place don't cover each other. */
+  readonly apart?: boolean;
   /** Pixels that the axis's labels take below it; where there are more than a line's, they are turned. */
   labelHeight?: number;
 }
@@ -40,7 +42,7 @@ const LINE_OF_LABELS = 22;
 
 /** A panel of lines, with error bars where values spread; {@link lineLegend} tells them apart. */
 export function linePanel(options: LinePanelOptions): string {
-  const { title, box, lines, xTitle, marked, labelHeight = LINE_OF_LABELS } = options;
+  const { title, box, lines, xTitle, marked, apart = false, labelHeight = LINE_OF_LABELS } = options;
   const below = labelHeight + (xTitle === "" ? 0 : 22);
   const plot = {
     x: box.x + LEFT,
@@ -50,7 +52,9 @@ export function linePanel(options: LinePanelOptions): string {
   };
   const [right, bottom] = [plot.x + plot.width, plot.y + plot.height];
   const [x, y] = [options.x([plot.x, right]), options.y([bottom, plot.y])];
-  const drawn = lines.map(({ points }, i) => drawnLine(points, { x, y, plot, marked, place: [i, lines.length] }));
+  const drawn = lines.map(({ points }, i) =>
+    drawnLine(points, { x, y, plot, marked, apart, place: [i, lines.length] }),
+  );
   return [
     heading(box, title, []),
     axes(plot, x, y, labelHeight),
@@ -67,14 +71,13 @@ interface DrawnLine {
   y: Scale;
   plot: Box;
   marked: boolean;
+  apart: boolean;
   /** Which line of how many. */
   place: readonly [index: number, of: number];
 }
 
-function drawnLine(points: readonly LinePoint[], { x, y, plot, marked, place: [index, of] }: DrawnLine): string {
-  // Error bars of lines that share their points would cover one another.
-  const spreads = points.some(({ deviation = null }) => deviation !== null);
-  const aside = spreads ? (index - (of - 1) / 2) * Math.min(3, 24 / of) : 0;
+function drawnLine(points: readonly LinePoint[], { x, y, plot, marked, apart, place: [index, of] }: DrawnLine): string {
+  const aside = apart ? (index - (of - 1) / 2) * Math.min(3, 24 / of) : 0;
   const [top, bottom] = [plot.y, plot.y + plot.height];
   const within = (pixel: number) => Math.min(bottom, Math.max(top, pixel));
   const pixels = points.map((point): Pixel => [x.at(point.x) + aside, y.at(point.y)]);

@@ -35,7 +35,8 @@ export function logScale(low: number, high: number, span: Span): Scale {
 
 /** The logarithmic axis of positive values that holds `low` to `high` with a little room, its ticks at round numbers. */
 export function magnitudeScale(low: number, high: number, [from, to]: Span, label: (value: number) => string): Scale {
-  const room = high === low ? 0.3 : Math.max(0.05 * Math.log10(high / low), 0.01);
+  // What hardly differs is shown as the same.
+  const room = high < 1.05 * low ? 0.3 : 0.05 * Math.log10(high / low);
   const [min, max] = [Math.log10(low) - room, Math.log10(high) + room];
   const at = (value: number) => from + ((to - from) * (Math.log10(value) - min)) / (max - min);
   const choices = TICKS.map((factors) => ticksBetween(10 ** min, 10 ** max, factors));

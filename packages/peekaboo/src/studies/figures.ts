@@ -109,6 +109,7 @@ function accuracyFigure(groups: readonly Group[], x: (group: Group) => number, h
     y: (span: Span) => linearScale(low, high, span),
     xTitle,
     marked: true,
+    apart: true,
   };
   return { name, title, caption, svg: drawn(title, caption, lines, [{ ...panel, height: PANEL }]) };
 }
