@@ -1,6 +1,6 @@
 // .pab files by the real command line: written at a run's end, exported, inspected, predicted with, evaluated, imported.
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readSafetensors } from "@peekaboo/files";
@@ -44,6 +44,17 @@ describe("best.pab", () => {
     expect(
       (8 * sizes.masks) / tensors.reduce((sum, tensor) => sum + (tensor.mask > 0 ? tensor.total : 0), 0),
     ).toBeLessThan(0.3);
+  });
+
+  it("of a run that was killed before it could be written comes when the run is taken up, and then stays as it is", () => {
+    const again = () => peekaboo("train", ...SETTINGS, "--optimizer", "BOP", "--exp-name", "run").status;
+    const before = readFileSync(best);
+    rmSync(best);
+    expect(again()).toBe(0);
+    expect(readFileSync(best).equals(before)).toBe(true);
+    const { mtimeMs } = statSync(best);
+    expect(again()).toBe(0);
+    expect(statSync(best).mtimeMs).toBe(mtimeMs);
   });
 
   it("becomes a checkpoint again whose convolutions and masks are equal in every bit", () => {

@@ -30,6 +30,7 @@ export class UserError extends Error {
   readonly argument: string;
   readonly expected: string;
   readonly received: string;
+  readonly remedy: string | undefined;
 
   constructor({ operation, argument, expected, received, remedy, cause }: UserErrorParts) {
     const shown = (part: string) => printable(String(part), MAX_PART);
@@ -41,6 +42,7 @@ export class UserError extends Error {
     this.argument = argument;
     this.expected = expected;
     this.received = received;
+    this.remedy = remedy;
   }
 
   /** The same mistake with advice that fits where it was made. */

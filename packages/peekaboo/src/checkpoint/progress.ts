@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Config } from "../config/config.js";
 
 const count = z.int().nonnegative();
 const percent = z.number().min(0).max(100);
@@ -49,3 +50,11 @@ export type Progress = z.output<typeof progressSchema>;
 
 /** Where a run stands before its first step. */
 export const BEGINNING: Progress = progressSchema.parse({ epoch: 0, step: 0, bestAccuracy: null });
+
+/** Whether a run of these settings that stands there has come to its end, and was tested then. */
+export function isOver(
+  { step, epoch, tested }: Pick<Progress, "step" | "epoch" | "tested">,
+  { epochs, maxSteps }: Config<"epochs" | "maxSteps">,
+): boolean {
+  return step > 0 && tested && (epoch + 1 >= epochs || step === maxSteps);
+}

@@ -1,12 +1,13 @@
 import { quoted, UserError } from "@peekaboo/files/errors";
 import { type Command, Option as CommanderOption } from "commander";
+import { takesValue } from "../config/given.js";
 import { longFlags, type Option, optionsOf, type Table } from "../config/table.js";
 
 /** Gives `command` a flag for each option of the table, under one heading of its help. */
 export function addFlags(command: Command, table: Table, heading = "Options"): void {
   for (const option of optionsOf(table)) {
     const flag = new CommanderOption(option.flags, option.help).helpGroup(`${heading}:`);
-    if (/[<[]/.test(option.flags)) {
+    if (takesValue(option)) {
       flag.default(option.default, option.defaultText ?? String(option.default));
       flag.argParser((text, before: unknown) => {
         const value = readValue(command, option, text);

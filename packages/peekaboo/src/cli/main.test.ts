@@ -445,3 +445,21 @@ describe("peekaboo data list", () => {
     ]);
   });
 });
+
+describe("peekaboo sweep and report", () => {
+  it.each([
+    [["sweep"], /^sweep: expected a STUDY, or flags with several values .* received neither/],
+    [
+      ["sweep", "--seed", "0..x"],
+      /^sweep: expected an integer of at least 0, or several with commas between for --seed/,
+    ],
+    [["sweep", "--pruner", "SynFlow,SNPI"], /received "SynFlow,SNPI"; did you mean SNIP\?$/],
+    [["sweep", "--exp-name", "x"], /^peekaboo sweep: unknown flag --exp-name/],
+    [["sweep", "--nproc-per-node", "2"], /^peekaboo sweep: unknown flag --nproc-per-node/],
+    [["sweep", "--arch", "ResNet81", "--seed", "0..1"], /^read the study: .*did you mean ResNet/],
+    [["sweep", "nowhere.json"], /^read the study: expected an existing file/],
+    [["report"], /^peekaboo report: missing required argument 'folders'\.$/],
+  ])("refuses %j in one sentence", async (argv, words) => {
+    expect(await refused(...argv)).toMatch(words);
+  });
+});

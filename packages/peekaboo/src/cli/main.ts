@@ -12,8 +12,10 @@ import { addInspect } from "./inspect.js";
 import { addModels } from "./models.js";
 import { addPredict } from "./predict.js";
 import { addPrune } from "./prune.js";
+import { addReport } from "./report.js";
 import { addReproduce } from "./reproduce.js";
 import { strict } from "./subcommand.js";
+import { addSweep } from "./sweep.js";
 import { addTrain } from "./train.js";
 import { reportFailure } from "./usage.js";
 
@@ -28,8 +30,8 @@ Example, a few minutes on two cores (npm run demo runs it):
 
 \`peekaboo COMMAND --help\` explains a command's flags. Of a long flag, as much will do as no other begins with.
 
-Exit status: 0 done; 1 a fault of peekaboo, a lost process or, of reproduce, a difference; 2 a mistake in what was given, or
-a result that nothing could take; 129, 130 and 143 ended by SIGHUP, SIGINT and SIGTERM, with everything saved.
+Exit status: 0 done; 1 a fault of peekaboo, a lost process, of reproduce a difference or, of sweep, a run that failed; 2 a
+mistake in what was given, or a result that nothing could take; 129, 130 and 143 ended by SIGHUP, SIGINT and SIGTERM, with everything saved.
 `;
 
 /**
@@ -79,6 +81,8 @@ function createProgram(argv: () => readonly string[], io: Io, exit: (status: num
     .addHelpText("after", EXAMPLE);
   addTrain(program, argv, io, exit);
   addPrune(program, io);
+  addSweep(program, io, exit);
+  addReport(program, io);
   addReproduce(program, argv, io, exit);
   addPredict(program, io, exit);
   addEvaluate(program, io);

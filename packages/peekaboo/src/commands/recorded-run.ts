@@ -2,7 +2,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { readSafetensorsHeader } from "@peekaboo/files";
 import { quoted, UserError } from "@peekaboo/files/errors";
 import { type Checkpoint, readCheckpoint } from "../checkpoint/format.js";
-import type { Progress } from "../checkpoint/progress.js";
+import { isOver, type Progress } from "../checkpoint/progress.js";
 import type { Config, TrainConfig } from "../config/config.js";
 import { IMAGE_FOLDER } from "../config/options.js";
 import { differences, inJson } from "../runs/differences.js";
@@ -41,16 +41,16 @@ export function readRun(path: string): RecordedRun {
 /** Only the end of a run can be compared. */
 function refuseUnfinished(
   { path }: RunFolder,
-  { epochs, maxSteps }: Config<"epochs" | "maxSteps">,
+  config: Config<"epochs" | "maxSteps">,
   stage: Checkpoint["stage"],
-  { step, epoch, tested }: Progress,
+  progress: Progress,
 ): void {
-  if (stage === "training" && step > 0 && tested && (epoch + 1 >= epochs || step === maxSteps)) return;
+  if (stage === "training" && isOver(progress, config)) return;
   throw new UserError({
     operation: OPERATION,
     argument: quoted(path),
     expected: "a run that has come to its end",
-    received: stage === "pruned" ? "a network that was only pruned" : `one that stopped after step ${step}`,
+    received: stage === "pruned" ? "a network that was only pruned" : `one that stopped after step ${progress.step}`,
     remedy: `finish it with ${setting("resume")}, or give another`,
   });
 }

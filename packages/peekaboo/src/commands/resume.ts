@@ -67,7 +67,8 @@ export function isOwn({ path, stage }: Checkpoint, folder: Pick<RunFolder, "path
   return stage === "training" && dirname(realpathSync(path)) === realpathSync(folder.path);
 }
 
-function isIncidental(path: string): boolean {
+/** Whether the setting at a path changes nothing of what a run computes. */
+export function isIncidental(path: string): boolean {
   return INCIDENTAL.has(path) || /^(distributed|checkpointEvery)(\.|$)/.test(path);
 }
 

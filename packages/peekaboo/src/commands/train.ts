@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import type { FileLock } from "@peekaboo/files";
 import { printable, quoted, UserError } from "@peekaboo/files/errors";
 import type { distributed } from "@peekaboo/torch";
@@ -116,10 +117,16 @@ async function trainIn(folder: RunFolder, training: Training): Promise<FinishedR
   const parts = { config, network, train, test, folder, store, metrics: log, ranks, guard, reporter, start };
   const outcome = await new TrainingSession({ ...parts, prepared, record }).run();
   log?.flush();
-  const pab = !writes ? null : unchanged ? existingPab(folder) : await writeBestPab(folder, sources, reporter);
+  const pab = writes ? await pabOf(folder, sources, { unchanged, reporter }) : null;
   const report = writes ? reportRun(config, { title, folder, outcome, unchanged }, pab) : null;
   await log?.finish(folder.picture);
   return { folder, title, outcome, unchanged, report };
+}
+
+/** The run's .pab file: that of a finished run stays as it is, unless the run was killed before it could be written. */
+async function pabOf(folder: RunFolder, sources: Sources, how: { unchanged: boolean; reporter: Reporter }) {
+  const stays = how.unchanged && existsSync(folder.bestPab);
+  return stays ? existingPab(folder) : await writeBestPab(folder, sources, how.reporter);
 }
 
 function makeRoom(folder: RunFolder, start: Checkpoint | null, { config, reporter }: Training): void {

@@ -91,7 +91,8 @@ function invalidJson(argument: string, expected: string, received: unknown, kind
   });
 }
 
-function unknownField(prefix: string, name: string, known: readonly string[]): UserError {
+/** The error for a setting that there is none of, with the nearest name. */
+export function unknownField(prefix: string, name: string, known: readonly string[]): UserError {
   const near = nearest(name, known);
   return new UserError({
     operation: "read the configuration",

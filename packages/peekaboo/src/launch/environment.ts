@@ -29,18 +29,22 @@ export interface Place {
 
 /** The environment of a process that the supervisor starts: its own, with that place in it. */
 export function environmentFor(place: Place, env: Environment): Record<string, string | undefined> {
-  const inherited = Object.entries(env).filter(([name]) => !FOREIGN.test(name));
   return {
-    ...Object.fromEntries(inherited),
+    ...environmentAlone(env),
     RANK: String(place.rank),
     WORLD_SIZE: String(place.worldSize),
     LOCAL_RANK: String(place.localRank),
     LOCAL_WORLD_SIZE: String(place.localSize),
     MASTER_ADDR: place.host,
     MASTER_PORT: String(place.port),
-    [MARKER]: "1",
     ...(place.token === undefined ? {} : { [TOKEN]: place.token }),
   };
+}
+
+/** The environment of a process that is started, with a lifeline, to train by itself. */
+export function environmentAlone(env: Environment): Record<string, string | undefined> {
+  const inherited = Object.entries(env).filter(([name]) => !FOREIGN.test(name));
+  return { ...Object.fromEntries(inherited), [MARKER]: "1" };
 }
 
 /** Whether the supervisor started the process of this environment. */

@@ -24,7 +24,7 @@ export interface RankProcessOptions {
   onLine(line: string): void;
 }
 
-/** The process of one rank. It leads a session of its own: a terminal's Ctrl-C reaches it through its supervisor alone. */
+/** The process of one rank, or of a run that trains by itself. It leads a session of its own: a terminal's Ctrl-C reaches it through its supervisor alone. */
 export class RankProcess {
   readonly rank: number;
   readonly ended: Promise<Ending>;

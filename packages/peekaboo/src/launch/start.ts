@@ -1,4 +1,3 @@
-import { fileURLToPath } from "node:url";
 import { devices, type distributed, useDevice } from "@peekaboo/torch";
 import type { Config, TrainConfig } from "../config/config.js";
 import type { Io } from "../console/io.js";
@@ -6,11 +5,10 @@ import { runFolder } from "../runs/run-folder.js";
 import { isLaunched } from "./environment.js";
 import { watchSupervisor } from "./lifeline.js";
 import { launchPlan, wantsCuda } from "./plan.js";
+import { peekabooCommand } from "./program.js";
 import { configOfRank, ioOfRank, joinGroup } from "./rank.js";
 import { resuming, stampOf } from "./restart.js";
 import { supervise } from "./supervisor.js";
-
-const PROGRAM = fileURLToPath(new URL("../../bin/peekaboo.js", import.meta.url));
 
 /**
  * What each process does: a run, with its own settings and outputs, in a group or alone, as one of `processes` of this machine.
@@ -46,15 +44,15 @@ export async function launch(config: TrainConfig, argv: readonly string[], io: I
 }
 
 function commandsOf(config: Config<"savedir" | "expName" | "resume">, argv: readonly string[]) {
-  const commandOf = (args: readonly string[]) => [process.execPath, ...process.execArgv, PROGRAM, ...args];
   const { checkpoint } = runFolder(config);
   const before = stampOf(checkpoint);
   const anew = config.resume === "never" || (config.resume === "auto" && before === null);
-  let last = { command: commandOf(argv), from: anew ? "the beginning" : "where they started" };
+  let last = { command: peekabooCommand(argv), from: anew ? "the beginning" : "where they started" };
   const restart = () => {
     const now = stampOf(checkpoint);
     // Another run's checkpoint, which this one has not replaced yet, is none to go on from.
-    if (now !== null && now !== before) last = { command: commandOf(resuming(argv)), from: "the last checkpoint" };
+    if (now !== null && now !== before)
+      last = { command: peekabooCommand(resuming(argv)), from: "the last checkpoint" };
     return last;
   };
   return { command: last.command, restart };

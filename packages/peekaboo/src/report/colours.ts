@@ -12,3 +12,6 @@ export const COLOURS = {
   kept: "#56b4e9",
   warning: "#c43b00",
 };
+
+/** The same palette for lines that are compared, in the order in which they are given out. */
+export const SERIES = ["#0072b2", "#d55e00", "#008a65", "#cc79a7", "#56b4e9", "#d99a00", "#7a5195", "#7f7f7f"] as const;

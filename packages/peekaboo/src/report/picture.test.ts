@@ -2,11 +2,12 @@ import fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { UserError } from "@peekaboo/files/errors";
-import sharp from "sharp";
 import { describe, expect, it } from "vitest";
 import type { LayerKept, Metrics } from "../runs/metrics.js";
+import { overlaps, pixelsOf, textsOf } from "./drawn-texts.support.js";
 import { drawRun, writeRunPicture } from "./picture.js";
-import { textWidth } from "./text-width.js";
+
+const SIZE = { width: 1200, height: 900 };
 
 describe("drawRun", () => {
   it("says in words what the run reached", () => {
@@ -44,7 +45,7 @@ describe("drawRun", () => {
     ["nothing", { layers: 0, steps: 0 }],
   ])("cuts no text and lays none over another: %s", (_, options) => {
     const svg = drawRun({ metrics: sampleRun(options), title: "PsgResNet18 on CIFAR-10" });
-    expect(overlaps(textsOf(svg))).toEqual([]);
+    expect(overlaps(textsOf(svg), SIZE)).toEqual([]);
     expect(svg).not.toMatch(/NaN|Infinity|undefined/);
   });
 
@@ -147,7 +148,7 @@ describe("drawRun", () => {
     const empty: Metrics = { ...PRUNING, kept: 0, total: 0, layers: [{ name: "", kept: 0, total: 0 }] };
     const svg = drawRun({ metrics: [empty, ...extremes], title: "" });
     expect(svg).not.toMatch(/NaN|Infinity|undefined/);
-    expect(overlaps(textsOf(svg))).toEqual([]);
+    expect(overlaps(textsOf(svg), SIZE)).toEqual([]);
   });
 });
 
@@ -240,58 +241,4 @@ function seeded(seed: number): () => number {
     state = (state * 48_271) % 2_147_483_647;
     return state / 2_147_483_647;
   };
-}
-
-/** The colours of a picture, by pixel; fails where it isn't valid XML. */
-async function pixelsOf(svg: string): Promise<(x: number, y: number) => string> {
-  const { data, info } = await sharp(Buffer.from(svg)).removeAlpha().raw().toBuffer({ resolveWithObject: true });
-  return (x, y) => {
-    const from = (Math.floor(y) * info.width + Math.floor(x)) * info.channels;
-    return `#${data.subarray(from, from + 3).toString("hex")}`;
-  };
-}
-
-interface DrawnText {
-  text: string;
-  fill: string;
-  left: number;
-  right: number;
-  top: number;
-  bottom: number;
-}
-
-/** The texts of a picture with the room that they take at most, in pixels. */
-function textsOf(svg: string): DrawnText[] {
-  return Array.from(svg.matchAll(/<text ([^>]*)>([^<]*)<\/text>/g), ([, attributes = "", content = ""]) => {
-    const read = (name: string) => new RegExp(`(?:^| )${name}="([^"]*)"`).exec(attributes)?.[1] ?? "";
-    const size = Number(read("font-size"));
-    const text = content
-      .replaceAll("&lt;", "<")
-      .replaceAll("&gt;", ">")
-      .replaceAll("&quot;", '"')
-      .replaceAll("&amp;", "&");
-    const width = textWidth(text, size, read("font-weight") === "bold" ? "bold" : "normal");
-    const left = Number(read("x")) - width * ({ start: 0, middle: 0.5, end: 1 }[read("text-anchor")] ?? Number.NaN);
-    const middle = Number(read("y")) - 0.35 * size;
-    return {
-      text,
-      fill: read("fill"),
-      left,
-      right: left + width,
-      top: middle - 0.5 * size,
-      bottom: middle + 0.5 * size,
-    };
-  });
-}
-
-/** The texts that reach out of the picture, and the pairs that share room. */
-function overlaps(texts: DrawnText[]): string[] {
-  const outside = texts.filter(({ left, right, top, bottom }) => left < 0 || right > 1200 || top < 0 || bottom > 900);
-  const pairs = texts.flatMap((a, index) =>
-    texts
-      .slice(index + 1)
-      .filter((b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom)
-      .map((b) => `${a.text} / ${b.text}`),
-  );
-  return [...outside.map(({ text }) => text), ...pairs];
 }

@@ -6,7 +6,7 @@ import { COLOURS } from "./colours.js";
 import { type CurvePanelOptions, curvePanel } from "./curve-panel.js";
 import type { Point } from "./curves.js";
 import { keptPanel, keptPanelWidth } from "./kept-panel.js";
-import { type Box, element, escaped, rectangle, textAt } from "./svg.js";
+import { type Box, picture, textAt } from "./svg.js";
 import { shortened, textWidth } from "./text-width.js";
 
 const WIDTH = 1200;
@@ -35,17 +35,11 @@ export function drawRun({ metrics, title, subtitle = describe(metrics) }: RunPic
   const panels = curvePanels(metrics, { ...area, width: curvesWidth });
   if (keptWidth > 0) panels.push(keptPanel({ ...area, x: area.x + area.width - keptWidth, width: keptWidth }, layers));
   const content = [
-    // What a screen reader reads out.
-    element("title", {}, [escaped(title)]),
-    element("desc", {}, [escaped(subtitle)]),
-    rectangle({ x: 0, y: 0, width: WIDTH, height: HEIGHT }, COLOURS.background),
     headline(title, 34, 22, { weight: "bold" }),
     headline(subtitle, 63, 14, { colour: COLOURS.muted }),
     ...panels,
   ];
-  const size = { width: WIDTH, height: HEIGHT, viewBox: `0 0 ${WIDTH} ${HEIGHT}` };
-  const attributes = { xmlns: "http://www.w3.org/2000/svg", ...size, role: "img", "font-family": "sans-serif" };
-  return `${element("svg", attributes, content)}\n`;
+  return picture({ width: WIDTH, height: HEIGHT }, { title, description: subtitle }, content);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { countScale, linearScale, logScale, roundRange, type Scale } from "./scale.js";
+import { countScale, linearScale, logScale, magnitudeScale, roundRange, type Scale } from "./scale.js";
 
 /** The ticks as texts, and where they lie to the pixel. */
 const ticksOf = ({ ticks, at }: Scale) => ticks.map(({ value, label }) => [label, Math.round(at(value))]);
@@ -79,5 +79,28 @@ describe("logScale", () => {
     [0, 9_007_199_254_740_991, ["0", "1k", "10M", "100G", "1000T"]],
   ])("from %d to %d has at most some six ticks", (low, high, labels) => {
     expect(logScale(low, high, [0, 100]).ticks.map(({ label }) => label)).toEqual(labels);
+  });
+});
+
+describe("magnitudeScale", () => {
+  const ticks = (low: number, high: number) =>
+    magnitudeScale(low, high, [0, 600], String).ticks.map(({ value }) => value);
+
+  it.each([
+    [0.01, 0.5, [0.01, 0.02, 0.05, 0.1, 0.2, 0.5]],
+    [0.001, 1, [0.001, 0.01, 0.1, 1]],
+    [40, 60, [40, 50, 60]],
+    [1650, 2700, [1800, 2000, 2200, 2400, 2600]],
+    [0.3, 0.3, [0.2, 0.3, 0.4, 0.5]],
+  ])("from %d to %d has ticks at %j", (low, high, values) => {
+    expect(ticks(low, high)).toEqual(values);
+  });
+
+  it("puts equal factors at equal distances, and the ends within", () => {
+    const { at } = magnitudeScale(1, 100, [0, 600], String);
+    expect(at(10)).toBeCloseTo(300);
+    expect(at(100) - at(10)).toBeCloseTo(at(10) - at(1));
+    expect(at(1)).toBeGreaterThan(0);
+    expect(at(100)).toBeLessThan(600);
   });
 });

@@ -1,4 +1,5 @@
 import { formatShortCount } from "../console/format.js";
+import { textWidth } from "./text-width.js";
 
 /** Where an axis has its values, in pixels, and its ticks. */
 export interface Scale {
@@ -30,6 +31,44 @@ export function logScale(low: number, high: number, span: Span): Scale {
     at: (value) => at(logWithZero(value)),
     ticks: ticks.map(({ value, label }) => ({ value: unLogWithZero(value), label })),
   };
+}
+
+/** The logarithmic axis of positive values that holds `low` to `high` with a little room, its ticks at round numbers. */
+export function magnitudeScale(low: number, high: number, [from, to]: Span, label: (value: number) => string): Scale {
+  // What hardly differs is shown as the same.
+  const room = high < 1.05 * low ? 0.3 : 0.05 * Math.log10(high / low);
+  const [min, max] = [Math.log10(low) - room, Math.log10(high) + room];
+  const at = (value: number) => from + ((to - from) * (Math.log10(value) - min)) / (max - min);
+  const choices = TICKS.map((factors) => ticksBetween(10 ** min, 10 ** max, factors));
+  const values = choices.find(({ length }) => length >= 3) ?? evenTicks(10 ** min, 10 ** max);
+  let end = Number.NEGATIVE_INFINITY;
+  const ticks = values.flatMap((value) => {
+    const half = textWidth(label(value), 12) / 2 + 5;
+    // Labels that would touch.
+    if (at(value) - half < end) return [];
+    end = at(value) + half;
+    return [{ value, label: label(value) }];
+  });
+  return { at, ticks };
+}
+
+/** Where a power of ten has ticks, from few to many. */
+const TICKS: readonly (readonly number[])[] = [[1], [1, 2, 5], [1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9]];
+
+function ticksBetween(low: number, high: number, factors: readonly number[]): number[] {
+  const [first, last] = [Math.floor(Math.log10(low)), Math.floor(Math.log10(high))];
+  const powers = Array.from({ length: last - first + 1 }, (_, i) => 10 ** (first + i));
+  return powers
+    .flatMap((power) => factors.map((factor) => Number((factor * power).toPrecision(3))))
+    .filter((value) => value >= low && value <= high);
+}
+
+/** Ticks at equal distances, for a range of which hardly a power of ten has one. */
+function evenTicks(low: number, high: number): number[] {
+  const step = roundStep((high - low) / 8);
+  const first = Math.ceil(low / step);
+  const count = Math.floor(high / step) - first + 1;
+  return Array.from({ length: count }, (_, i) => Number(((first + i) * step).toPrecision(6)));
 }
 
 /** An axis's ends, and the distance of its ticks, which lie at multiples of it. */

@@ -75,3 +75,23 @@ export function dots(points: readonly Pixel[], r: number, fill: string): string 
 export function clipped({ x, y, width, height }: Box, content: readonly string[]): string {
   return element("svg", { x, y, width, height, viewBox: [x, y, width, height].map(rounded).join(" ") }, content);
 }
+
+/** A text that ends at a place, turned so that it rises to it. */
+export function turnedText([x, y]: Pixel, text: string, { size = 12, colour = COLOURS.text }: TextStyle = {}): string {
+  const attributes = { "font-size": size, fill: colour, "text-anchor": "end" };
+  const transform = `translate(${rounded(x + 0.35 * size)} ${rounded(y)}) rotate(-60)`;
+  return element("text", { ...attributes, transform }, [escaped(text)]);
+}
+
+/** A whole picture; a screen reader reads its title and description out. */
+export function picture(
+  { width, height }: Pick<Box, "width" | "height">,
+  { title, description }: { title: string; description: string },
+  content: readonly string[],
+): string {
+  const size = { width, height, viewBox: `0 0 ${width} ${height}` };
+  const attributes = { xmlns: "http://www.w3.org/2000/svg", ...size, role: "img", "font-family": "sans-serif" };
+  const words = [element("title", {}, [escaped(title)]), element("desc", {}, [escaped(description)])];
+  const background = rectangle({ x: 0, y: 0, width, height }, COLOURS.background);
+  return `${element("svg", attributes, [...words, background, ...content])}\n`;
+}

@@ -7,24 +7,40 @@ import { setting } from "../setting.js";
 export interface RunLockOptions {
   /** What is locked, for the message. */
   folder: string;
+  /** Who locks it; default: a run of training. */
+  user?: LockUser;
   /** Told when it takes time to find out whether another machine's process lives. */
   onWait?: (text: string) => void;
   signal?: AbortSignal;
 }
 
+/** What a folder is locked for, and what its messages call it. */
+interface LockUser {
+  operation: string;
+  /** "run" for "the run folder". */
+  what: string;
+  /** "run" for "no other run is using". */
+  who: string;
+  /** The settings that say where the folder is. */
+  settings: readonly string[];
+}
+
+const RUN: LockUser = { operation: "train", what: "run", who: "run", settings: ["savedir", "expName"] };
+
 /** Takes a run folder's lock at `path`. @throws {UserError} naming the process that holds it, or why it can't be taken. */
-export async function lockRun(path: string, { folder, onWait, signal }: RunLockOptions): Promise<FileLock> {
+export async function lockRun(path: string, { folder, user = RUN, onWait, signal }: RunLockOptions): Promise<FileLock> {
+  const { operation, what, settings } = user;
   const onHeld = (holder: LockHolder | null) => {
-    throw refusal(path, holder, folder);
+    throw refusal(path, holder, folder, user);
   };
   try {
-    return await FileLock.acquire(path, { operation: "train", onHeld, onWatch: onWait, signal });
+    return await FileLock.acquire(path, { operation, onHeld, onWatch: onWait, signal });
   } catch (error) {
     const code = errorCode(error);
     if (code === undefined) throw error;
     throw new UserError({
-      operation: "train",
-      argument: `the run folder (${setting("savedir")} and ${setting("expName")})`,
+      operation,
+      argument: `the ${what} folder (${settings.map(setting).join(" and ")})`,
       expected: "a folder that can be written to",
       received: `${quoted(dirname(path))} (${code})`,
       remedy: `choose another ${setting("savedir")}, change the permissions, or free some space`,
@@ -33,13 +49,18 @@ export async function lockRun(path: string, { folder, onWait, signal }: RunLockO
   }
 }
 
-function refusal(path: string, holder: LockHolder | null, folder: string): UserError {
+function refusal(
+  path: string,
+  holder: LockHolder | null,
+  folder: string,
+  { operation, what, who: user }: LockUser,
+): UserError {
   const who =
     holder === null ? "another process" : `process ${holder.pid} on ${printable(holder.host)} since ${holder.since}`;
   return new UserError({
-    operation: "train",
+    operation,
     argument: quoted(folder),
-    expected: "a run folder that no other run is using",
+    expected: `a ${what} folder that no other ${user} is using`,
     received: `one in use by ${who}`,
     remedy: `wait for its end, choose another folder, or, if it is surely gone, remove ${quoted(path)}`,
   });
