@@ -134,7 +134,8 @@ function shownValueOf(value: Buffer): ShownValue {
 function bucketsOf(histogram: Buffer): [number, number, number][] {
   const limits = doubles(bytesOf(histogram, 6));
   const counts = doubles(bytesOf(histogram, 7));
-  const least = bytesOf(histogram, 1).readDoubleLE();
+  // What is 0 isn't written.
+  const [least = 0] = doubles(bytesOf(histogram, 1));
   return limits.map((limit, i) => [limits[i - 1] ?? least, limit, counts[i] ?? Number.NaN]);
 }
 

@@ -24,7 +24,7 @@ it("what Bop may flip is what the masks keep, or all where there is none", () =>
 });
 
 it("a latent score may flip where its weight is kept", () => {
-  const network = new Network({ arch: "SeedResNet20", numClasses: 10, width: 0.25, hiddenAct: "none" });
+  const network = new Network({ arch: "SeedResNet20", numClasses: 10, width: 0.25, hiddenAct: "flipping" });
   const [first = ""] = network.prunable().keys();
   network.setMasks(new Map([[first, maskOf(network.prunable().get(first)?.weight.shape ?? [], 5)]]));
   expect(keptWeights(network).get(first.replace(/weight$/, "t"))).toBe(5);
