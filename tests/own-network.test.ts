@@ -1,7 +1,7 @@
 // A network of one's own on the real command line: its file is run only where the user names it.
-import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { INPUT } from "../packages/peekaboo/src/onnx/model-of.js";
 import { type Ended, peekabooIn } from "./support/cli.js";
 import { sharedFolder } from "./support/folder.js";
@@ -37,21 +37,22 @@ function succeed(...args: string[]): string {
   return stdout;
 }
 
+beforeAll(() => {
+  mkdirSync(join(folder, "moved"));
+  for (const place of [".", "moved"]) writeFileSync(join(folder, place, "my-network.mjs"), NETWORK);
+  const told = succeed("train", "--arch", "./my-network.mjs", ...RUN, "--exp-name", "own");
+  expect(told).toContain("./my-network.mjs on CIFAR-10");
+});
+
 describe("a network of one's own", { timeout: 300_000 }, () => {
-  it("trains, and what it gives is tested, exported, predicted with, imported and reproduced", () => {
-    writeFileSync(join(folder, "my-network.mjs"), NETWORK);
+  it("that was trained is tested, exported, predicted with, imported and reproduced", () => {
     expect(succeed("models", "./my-network.mjs")).toContain("1,368 of them prunable");
-    expect(succeed("train", "--arch", "./my-network.mjs", ...RUN, "--exp-name", "own")).toContain(
-      "./my-network.mjs on CIFAR-10",
-    );
     const best = "runs/own/best.safetensors";
     const tested = ["--test-limit", "100", "--json"];
     const accuracy = (file: string, ...more: string[]) =>
       (JSON.parse(succeed("evaluate", file, ...tested, ...more)) as { accuracy: number }).accuracy;
 
     // The file may have gone elsewhere.
-    mkdirSync(join(folder, "moved"));
-    copyFileSync(join(folder, "my-network.mjs"), join(folder, "moved/my-network.mjs"));
     const arch = ["--arch", "moved/my-network.mjs"];
     const right = accuracy(best, ...arch);
     expect(accuracy("runs/own/best.pab")).toBeCloseTo(right, 5);
@@ -84,6 +85,16 @@ describe("a network of one's own", { timeout: 300_000 }, () => {
       const how = name === "seed" ? RUN.filter((word, i) => word !== "--pruner" && RUN[i - 1] !== "--pruner") : RUN;
       succeed("train", "--arch", arch, ...how, "--max-steps", "2", "--exp-name", name, ...more);
     }
+  });
+
+  it("is swept, and compared with what it computes", () => {
+    const study = ["--prune-ratio", "0.1,0.3", "--max-steps", "2", "--savedir", "swept"];
+    const own = RUN.filter(
+      (word, i) => !/^--(prune-ratio|savedir)$/.test(word) && !/^--(prune-ratio|savedir)$/.test(RUN[i - 1] ?? ""),
+    );
+    expect(succeed("sweep", "--arch", "./my-network.mjs", ...own, ...study)).toContain("my-network.mjs");
+    expect(run("report", "swept").stderr).toContain("give --arch with the path");
+    expect(succeed("report", "swept", "--arch", "moved/my-network.mjs")).toContain("my-network.mjs");
   });
 
   it.each([

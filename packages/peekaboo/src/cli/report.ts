@@ -1,11 +1,13 @@
 import type { Command } from "commander";
 import { optional, text } from "../config/kinds.js";
+import { ownArch } from "../config/options.js";
 import { option, valuesFromFlags } from "../config/table.js";
 import type { Io } from "../console/io.js";
 import { addFlags, givenFlags } from "./flags.js";
 import { subcommand } from "./subcommand.js";
 
 const options = {
+  arch: { ...ownArch, help: "JavaScript file that builds the network, for runs of a network of your own." },
   output: option({
     flags: "--output <folder>",
     kind: optional(text("a folder")),

@@ -14,7 +14,7 @@ import { type Axes, isForStudies, type PlannedRun, planStudy, type Study } from 
 import type { SweepListener } from "../studies/sweep.js";
 import { addFlags, givenFlags } from "./flags.js";
 import { inWords } from "./in-words.js";
-import { subcommand } from "./subcommand.js";
+import { loadOwn, subcommand } from "./subcommand.js";
 
 const own = {
   parallel: option({
@@ -55,6 +55,8 @@ export function addSweep(program: Command, io: Io, exit: (status: number) => voi
     const { parallel, savedir } = valuesFromFlags(own, givenFlags(command, own));
     const axes = listsOf(new Map(tables.flatMap((table) => [...givenFlags(command, table)])));
     const study = await plan(path, axes);
+    // Each run's process loads its own; the results count what a network computes.
+    for (const arch of new Set(study.runs.map(({ config }) => config.arch))) await loadOwn(arch);
     const folder = givenFlags(command, own).has(own.savedir) ? savedir : `results/${study.name}`;
     exit(await run(study, folder, parallel, io));
   });
