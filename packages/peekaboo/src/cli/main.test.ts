@@ -408,6 +408,7 @@ describe("peekaboo evaluate", () => {
       "f",
       {
         engine: "torch",
+        arch: null,
         workers: null,
         onBadImage: "fail",
         data: null,
