@@ -174,7 +174,8 @@ compile_elsewhere() (
   trap 'rm -rf "$place"' EXIT
   mkdir -p "$place/$folder" "$place/packages/torch" "$place/scripts"
   cp -R packages/torch/{native,scripts} "$place/packages/torch"
-  cp -R "$folder"/{binding.gyp,native,scripts,package.json} "$place/$folder"
+  cp -R "$folder"/{binding.gyp,native} "$place/$folder"
+  [[ ! -d $folder/scripts ]] || cp -R "$folder/scripts" "$place/$folder"
   cp -R scripts/node-api "$place/scripts"
   # What make is told of must lie there itself: gyp looks through links.
   mkdir "$place/node_modules"
