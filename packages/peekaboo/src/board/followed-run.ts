@@ -135,7 +135,7 @@ export class FollowedRun {
         : [
             `skipped steps: ${formatCount(skipped)}; the last at step ${formatCount(lastSkip.step)}, where the ${lastSkip.what} was not finite: ${lastSkip.where}`,
           ]),
-      ...(thin === null ? [] : [thin]),
+      ...(thin === null ? [] : [thin.replaceAll("`", "")]),
       ...(broken === 0 ? [] : [`damaged lines of metrics.jsonl, left out: ${formatCount(broken)}`]),
     ];
   }
