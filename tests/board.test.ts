@@ -190,9 +190,7 @@ const shown = (page: Page) => page.locator("#selected strong").allTextContents()
 /** Shows these runs and no others. */
 async function tick(page: Page, ...names: string[]): Promise<void> {
   for (const name of [...(await shown(page)), ...names]) await page.click(`#runs label:text-is("${name}")`);
-  await page.waitForFunction(
-    `document.getElementById("charts").textContent !== "" && document.querySelectorAll("#selected li").length === ${names.length}`,
-  );
+  await expect.poll(() => shown(page)).toEqual(names);
 }
 
 describe.skipIf(chromium === undefined)("the board's page", () => {

@@ -100,7 +100,11 @@ export class Chart {
       grid: { stroke: () => colour("line"), width: 1 },
       ticks: { stroke: () => colour("line"), width: 1 },
     };
-    const short = (_: uPlot, values: number[]) => values.map((value) => (value === null ? "" : figureText(value)));
+    const short = (_: uPlot, values: number[]) =>
+      values.map((value) => (value === null || value < 0 ? "" : figureText(value)));
+    // Of a logarithmic axis the powers of ten alone.
+    const powers = (_: uPlot, splits: number[]) => splits.map((value) => (isPower(value) ? value : null));
+    const rules = this.kind.logarithmic ? { ...lines, grid: { ...lines.grid, filter: powers } } : lines;
     return {
       ...this.#size(),
       legend: { show: false },
@@ -117,7 +121,7 @@ export class Chart {
       },
       axes: [
         { stroke: soft, ...lines, values: (_, values) => values.map((value) => formatShortCount(value)) },
-        { stroke: soft, ...lines, size: 58, values: short },
+        { stroke: soft, ...rules, size: 58, values: short },
       ],
       series: [{}, ...Array.from({ length: runs }, (_, run) => seriesOf(run)).flat()],
       bands: Array.from({ length: runs }, (_, run) => ({
@@ -166,6 +170,10 @@ export class Chart {
     });
     return `${this.kind.title} over steps ${formatCount(from)} to ${formatCount(to)}. At the end, ${told.join("; ")}.`;
   }
+}
+
+function isPower(value: number): boolean {
+  return value === 0 || Number.isInteger(Number(Math.log10(value).toFixed(6)));
 }
 
 function seriesOf(run: number): uPlot.Series[] {

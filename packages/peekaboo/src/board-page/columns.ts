@@ -42,8 +42,16 @@ export function columnsOf(runs: readonly RunSummary[]): Column[] {
 /** Which of two runs comes first by a column, upwards. */
 export function compareBy({ value }: Pick<Column, "value">, one: RunSummary, other: RunSummary): number {
   const [a, b] = [value(one), value(other)];
-  if (typeof a === "number" && typeof b === "number") return a - b;
-  return String(a).localeCompare(String(b), "en", { numeric: true });
+  return typeof a === "number" && typeof b === "number" ? a - b : compareTexts(String(a), String(b));
+}
+
+/** As people sort: numbers within texts by size, decimals too. */
+function compareTexts(one: string, other: string): number {
+  const [parts, others] = [one, other].map((text) => text.split(/(\d+(?:\.\d+)?)/)) as [string[], string[]];
+  const at = parts.findIndex((part, i) => part !== others[i]);
+  const [a = "", b = ""] = [parts[at], others[at]];
+  // Every other part is a number.
+  return at % 2 === 1 && b !== "" ? Number(a) - Number(b) || a.localeCompare(b, "en") : a.localeCompare(b, "en");
 }
 
 /** Whether a run has all the words in its name, its state or its settings. */

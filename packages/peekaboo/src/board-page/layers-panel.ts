@@ -6,7 +6,7 @@ import type { Runs } from "./runs.js";
 const REFRESH_MS = 2000;
 /** Shots of pruning told in a cell. */
 const MOST_SHOTS = 4;
-/** The share of a layer's weights that flip in an epoch from which on a strip is darkest, and below which it is blank. */
+/** The share of a layer's weights that flip in an epoch from which on a strip's colour is full, and below which it is blank. */
 const [MOST, LEAST] = [1, 1e-5];
 
 type FlippedLayer = LayersView["flips"]["layers"][number];
@@ -96,7 +96,7 @@ function meterOf(share: number): HTMLElement {
   return bar;
 }
 
-/** A layer's flips as a strip, an epoch a column, the darker the more, on a logarithmic scale. */
+/** A layer's flips as a strip, an epoch a column, the stronger the more, on a logarithmic scale. */
 function stripOf({ flips, kept }: FlippedLayer): HTMLElement {
   const strip = el("canvas", { width: Math.max(1, flips.length), height: 1, class: "strip", "aria-hidden": "true" });
   const context = strip.getContext("2d");
@@ -113,5 +113,5 @@ function stripOf({ flips, kept }: FlippedLayer): HTMLElement {
 function noteOf(layers: number, epoch: number | undefined): string {
   if (layers === 0) return "Nothing is recorded of this run's layers yet.";
   if (epoch === undefined) return "No epoch with sign flips has ended yet.";
-  return `After epoch ${epoch + 1}. The darker an epoch in the strip, the more of the layer's signs flipped in it: where it stays dark, the layer is still undecided.`;
+  return `After epoch ${epoch + 1}. The stronger an epoch's colour in the strip, the more of the layer's signs flipped in it: where it doesn't fade, the layer is still undecided.`;
 }

@@ -43,6 +43,24 @@ export class Buckets {
     }
   }
 
+  /** Puts each two neighbours into one; the second half is empty then. */
+  halve(): void {
+    for (const { least, most, sum, count } of this.#columns) {
+      for (let i = 0; 2 * i < this.length; i++) {
+        const [one, other] = [2 * i, 2 * i + 1];
+        least[i] = Math.min(least[one] ?? 0, least[other] ?? Number.POSITIVE_INFINITY);
+        most[i] = Math.max(most[one] ?? 0, most[other] ?? Number.NEGATIVE_INFINITY);
+        sum[i] = (sum[one] ?? 0) + (sum[other] ?? 0);
+        count[i] = (count[one] ?? 0) + (count[other] ?? 0);
+      }
+      const half = this.length / 2;
+      least.fill(Number.POSITIVE_INFINITY, half);
+      most.fill(Number.NEGATIVE_INFINITY, half);
+      sum.fill(0, half);
+      count.fill(0, half);
+    }
+  }
+
   /** What each bucket holds of a figure; null where it has none. */
   of(figure: Figure): ({ least: number; mean: number; most: number } | null)[] {
     const column = this.#columns.find((one) => one.figure === figure);

@@ -4,7 +4,7 @@ import type { FollowedRun } from "./followed-run.js";
 import { parsedLines } from "./parsed-lines.js";
 import { type Curve, type CurvesView, FIGURES, type Figure, type TestPoint } from "./protocol.js";
 
-/** What is read of a file at most for one view; a wider part is shown as coarsely as it is in memory. */
+/** What is read of the files at most for one view; a wider part is shown as coarsely as it is in memory. */
 const MOST_DETAIL_BYTES = 8 * 1024 * 1024;
 /** Tests shown of a run. */
 const MOST_TESTS = 500;
@@ -37,16 +37,17 @@ export function curvesOf(runs: readonly FollowedRun[], query: CurvesQuery): Curv
   };
 }
 
-/** The least power of two with which the points suffice, and with which no run needs too much of its file. */
+/** The least power of two with which the points suffice, and for which not too much of the files is needed. */
 function bucketSize(runs: readonly FollowedRun[], { from, to, points }: CurvesQuery & { to: number }): number {
   let size = 1;
   while ((to - from + 1) / size > points) size *= 2;
-  for (const { figures, file } of runs) {
-    const { series } = figures;
-    const [begin, end] = series.placeOf(from, to + 1, file.offset);
-    if (end - begin > MOST_DETAIL_BYTES) size = Math.max(size, series.width);
-  }
-  return size;
+  const finer = runs.filter(({ figures }) => size < figures.series.width);
+  const bytes = finer.map(({ figures, file }) => {
+    const [begin, end] = figures.series.placeOf(from, to + 1, file.offset);
+    return end - begin;
+  });
+  if (bytes.reduce((sum, own) => sum + own, 0) <= MOST_DETAIL_BYTES) return size;
+  return Math.max(...finer.map(({ figures }) => figures.series.width));
 }
 
 function bucketsOf({ figures, file }: FollowedRun, from: number, size: number, length: number): Buckets {
@@ -72,9 +73,14 @@ function curvesIn(buckets: Buckets): Record<Figure, Curve> {
   return Object.fromEntries(FIGURES.map((figure) => [figure, curve(figure)])) as Record<Figure, Curve>;
 }
 
-/** As exact as any screen shows. */
+/** To six digits: more exact than any screen shows. */
 function rounded(value: number): number {
-  return Number(value.toPrecision(6));
+  if (value === 0) return 0;
+  const digits = 5 - Math.floor(Math.log10(Math.abs(value)));
+  // By a whole number either way, so that the result has no more digits.
+  return digits >= 0
+    ? Math.round(value * 10 ** digits) / 10 ** digits
+    : Math.round(value / 10 ** -digits) * 10 ** -digits;
 }
 
 function testsIn(tests: readonly TestPoint[], from: number, to: number): TestPoint[] {

@@ -6,18 +6,29 @@ const METRICS = "metrics.jsonl";
 const MOST_DEEP = 5;
 /** The most runs that are followed. */
 const MOST_RUNS = 1000;
+/** Folders looked into: somebody may name the whole disk. */
+const MOST_FOLDERS = 10_000;
 
-/** The folders of the runs below a folder, itself included, with their names seen from it; links are not followed. */
+/** The folders of the runs below a folder, itself included, with their names seen from it; neither links nor hidden folders are followed. */
 export function findRuns(folder: string): { name: string; path: string }[] {
-  const paths = [...runsBelow(folder, 0)].slice(0, MOST_RUNS);
-  return paths.map((path) => ({ name: relative(folder, path) || basename(path), path }));
+  const found: string[] = [];
+  let looked = 0;
+  let level = [folder];
+  for (let depth = 0; depth <= MOST_DEEP && looked < MOST_FOLDERS; depth++) {
+    const entered = level.slice(0, MOST_FOLDERS - looked).map((path) => ({ path, entries: entriesOf(path) }));
+    looked += entered.length;
+    found.push(...entered.filter(({ entries }) => entries.some(isMetrics)).map(({ path }) => path));
+    level = entered.flatMap(({ path, entries }) => entries.filter(isOpenFolder).map(({ name }) => join(path, name)));
+  }
+  return found.slice(0, MOST_RUNS).map((path) => ({ name: relative(folder, path) || basename(path), path }));
 }
 
-function* runsBelow(folder: string, depth: number): Generator<string> {
-  const entries = entriesOf(folder);
-  if (entries.some((entry) => entry.isFile() && entry.name === METRICS)) yield folder;
-  if (depth === MOST_DEEP) return;
-  for (const entry of entries) if (entry.isDirectory()) yield* runsBelow(join(folder, entry.name), depth + 1);
+function isMetrics(entry: Dirent): boolean {
+  return entry.isFile() && entry.name === METRICS;
+}
+
+function isOpenFolder(entry: Dirent): boolean {
+  return entry.isDirectory() && !entry.name.startsWith(".");
 }
 
 /** A folder's entries in order; none of one that is gone or closed. */

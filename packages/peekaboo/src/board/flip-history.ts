@@ -7,7 +7,8 @@ const MOST_COLUMNS = 256;
 interface Column {
   readonly first: number;
   readonly last: number;
-  readonly flips: ReadonlyMap<string, number>;
+  /** By layer, in the order of their names. */
+  readonly flips: Float64Array;
 }
 
 /** What each layer flipped, epoch by epoch; as these grow many, neighbours are added up. */
@@ -18,7 +19,8 @@ export class FlipHistory {
 
   add({ epoch, layers }: FlipsMetrics): void {
     for (const { name, kept } of layers) this.#kept.set(name, kept);
-    const flips = new Map(layers.map(({ name, flips: own }) => [name, own]));
+    const own = new Map(layers.map(({ name, flips }) => [name, flips]));
+    const flips = Float64Array.from(this.#kept.keys(), (name) => own.get(name) ?? 0);
     this.#columns.push({ first: epoch, last: epoch, flips });
     if (this.#columns.length > MOST_COLUMNS) this.#columns = pairs(this.#columns);
   }
@@ -26,10 +28,10 @@ export class FlipHistory {
   view(): LayersView["flips"] {
     return {
       epochs: this.#columns.map(({ first, last }) => ({ first, last })),
-      layers: [...this.#kept].map(([name, kept]) => ({
+      layers: [...this.#kept].map(([name, kept], layer) => ({
         name,
         kept,
-        flips: this.#columns.map(({ flips }) => flips.get(name) ?? 0),
+        flips: this.#columns.map(({ flips }) => flips[layer] ?? 0),
       })),
     };
   }
@@ -43,8 +45,7 @@ function pairs(columns: readonly Column[]): Column[] {
   });
 }
 
+/** Layers that only the later one knows are its last. */
 function joined(one: Column, other: Column): Column {
-  const names = new Set([...one.flips.keys(), ...other.flips.keys()]);
-  const flips = [...names].map((name) => [name, (one.flips.get(name) ?? 0) + (other.flips.get(name) ?? 0)] as const);
-  return { first: one.first, last: other.last, flips: new Map(flips) };
+  return { first: one.first, last: other.last, flips: other.flips.map((flips, i) => flips + (one.flips[i] ?? 0)) };
 }

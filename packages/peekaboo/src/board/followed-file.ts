@@ -1,8 +1,8 @@
 import { closeSync, readSync, type Stats, statSync } from "node:fs";
 import { openRegular } from "@peekaboo/files";
 
-/** How much is read at once: a few milliseconds' work. */
-const SLICE_BYTES = 1024 * 1024;
+/** How much is read at once: two milliseconds' work, for which a request may have to wait. */
+const SLICE_BYTES = 256 * 1024;
 /** What is compared to find out whether the file is still the one that was read. */
 const MARK_BYTES = 64;
 const NEWLINE = 0x0a;

@@ -29,7 +29,7 @@ export class FollowedRun {
   settings: ReadonlyMap<string, string> = new Map();
   #config: TrainConfig | null = null;
   #configStats: Stats | undefined;
-  #begun = false;
+  #glanced = false;
   #around: Pick<RunSummary, "hasPicture" | "hasNetwork"> & { running: boolean } = {
     hasPicture: false,
     hasNetwork: false,
@@ -49,8 +49,9 @@ export class FollowedRun {
     const seen = this.file.look();
     if (seen === "another") {
       this.figures = new RunFigures();
-      this.#begun = false;
+      this.#glanced = false;
     }
+    if (!this.#glanced) this.#glance();
     return seen === "gone" || seen === "same" ? seen : "changed";
   }
 
@@ -66,7 +67,6 @@ export class FollowedRun {
 
   /** Reads on, a few milliseconds long. */
   read(): void {
-    if (!this.#begun) this.#glance();
     for (const { metrics, place } of parsedLines(this.file.next())) this.figures.add(metrics, place);
   }
 
@@ -102,7 +102,7 @@ export class FollowedRun {
 
   /** Takes the newest from the end of a long file, before all of it is read. */
   #glance(): void {
-    this.#begun = true;
+    this.#glanced = true;
     if (this.file.size <= TAIL_BYTES) return;
     for (const { metrics } of parsedLines(this.file.tail(TAIL_BYTES)))
       if (metrics !== null) this.figures.glance(metrics);

@@ -42,6 +42,11 @@ export class BoardServer {
   readonly #server: Server;
   readonly #runs: FollowedRuns;
   readonly #files = pageFiles();
+  /** Lets a browser fetch all modules at once, and not each when another has asked for it. */
+  readonly #modules = [...this.#files.keys()]
+    .filter((path) => path.includes("/"))
+    .map((path) => `<${path}>; rel=modulepreload`)
+    .join(", ");
   /** Pages that wait for events. */
   readonly #listeners = new Set<ServerResponse>();
 
@@ -94,7 +99,7 @@ export class BoardServer {
   /** @param path below the page's address */
   #give(path: string, query: URLSearchParams, response: ServerResponse): void {
     const file = this.#files.get(path);
-    if (file !== undefined) send(response, file.type, file.bytes);
+    if (file !== undefined) send(response, file.type, file.bytes, path === "" ? { link: this.#modules } : {});
     else if (path === "events") this.#listen(response);
     else if (path === "curves") this.#sendCurves(response, query);
     else this.#giveOfRun(path, response);
@@ -143,8 +148,13 @@ function refuse(response: ServerResponse, status: number, headers: Readonly<Reco
   response.end(`${status}\n`);
 }
 
-function send(response: ServerResponse, type: string, bytes: Buffer | string): void {
-  response.writeHead(200, { ...HEADERS, "content-type": type });
+function send(
+  response: ServerResponse,
+  type: string,
+  bytes: Buffer | string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  response.writeHead(200, { ...HEADERS, ...headers, "content-type": type });
   response.end(bytes);
 }
 

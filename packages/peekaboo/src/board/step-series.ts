@@ -48,20 +48,26 @@ export class StepSeries {
   }
 
   #makeRoom(): void {
+    if (this.#buckets.length < MOST_BUCKETS) this.#lengthen();
+    else this.#widen();
+  }
+
+  #lengthen(): void {
     const { length } = this.#buckets;
-    const joined = length < MOST_BUCKETS ? 1 : 2;
-    const [buckets, begun] = [
-      new Buckets(Math.min(2 * length, MOST_BUCKETS)),
-      places(Math.min(2 * length, MOST_BUCKETS)),
-    ];
-    for (let bucket = 0; bucket < length; bucket++) {
-      const target = Math.floor(bucket / joined);
-      buckets.absorb(target, this.#buckets, bucket);
-      begun[target] = Math.min(begun[target] ?? 0, this.#places[bucket] ?? 0);
-    }
-    this.#width *= joined;
+    const [buckets, begun] = [new Buckets(2 * length), places(2 * length)];
+    for (let bucket = 0; bucket < length; bucket++) buckets.absorb(bucket, this.#buckets, bucket);
+    begun.set(this.#places);
     this.#buckets = buckets;
     this.#places = begun;
+  }
+
+  #widen(): void {
+    this.#buckets.halve();
+    const half = this.#places.length / 2;
+    this.#places = this.#places.map((_, i, all) =>
+      i < half ? Math.min(all[2 * i] ?? 0, all[2 * i + 1] ?? 0) : Number.POSITIVE_INFINITY,
+    );
+    this.#width *= 2;
   }
 }
 

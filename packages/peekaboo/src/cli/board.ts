@@ -1,31 +1,13 @@
 import { printable } from "@peekaboo/files/errors";
 import type { Command } from "commander";
-import { integer, optional, text } from "../config/kinds.js";
-import { option, valuesFromFlags } from "../config/table.js";
+import { boardOptions } from "../config/options.js";
+import { valuesFromFlags } from "../config/table.js";
 import { InterruptGuard } from "../console/interrupt.js";
 import type { Io } from "../console/io.js";
 import { addFlags, givenFlags } from "./flags.js";
 import { subcommand } from "./subcommand.js";
 
-const LOOPBACK = "127.0.0.1";
-const LOCAL: ReadonlySet<string> = new Set([LOOPBACK, "localhost", "::1"]);
-
-const options = {
-  port: option({
-    flags: "--port <n>",
-    kind: optional(integer(1, 65_535)),
-    default: null,
-    defaultText: "the one that this folder's board last had, or a free one",
-    help: "Port to listen on.",
-  }),
-  host: option({
-    flags: "--host <address>",
-    kind: text("an address or name of this machine"),
-    default: LOOPBACK,
-    defaultText: `${LOOPBACK}, this machine alone`,
-    help: "Address to listen on; 0.0.0.0 is all there are, so that others reach the board, unencrypted.",
-  }),
-};
+const LOCAL: ReadonlySet<string> = new Set(["127.0.0.1", "localhost", "::1"]);
 
 const EXAMPLE = `
 Example, beside a training that runs:
@@ -36,9 +18,9 @@ Example, beside a training that runs:
 export function addBoard(program: Command, io: Io): void {
   const description = "Follow the runs below a folder (default: results) in a browser, while they run and after";
   const command = subcommand(program, "board [folder]", description).addHelpText("after", EXAMPLE);
-  addFlags(command, options);
+  addFlags(command, boardOptions);
   command.action(async (folder = "results") => {
-    const settings = valuesFromFlags(options, givenFlags(command, options));
+    const settings = valuesFromFlags(boardOptions, givenFlags(command, boardOptions));
     const { openBoard } = await import("../commands/board.js");
     using guard = new InterruptGuard();
     using board = await openBoard(folder, settings);

@@ -52,7 +52,7 @@ function noFolder(folder: string): UserError {
     argument: "FOLDER",
     expected: "a folder with runs below it",
     received: `${quoted(folder)}, which is none`,
-    remedy: "give the folder that training's `savedir` names".replace("`savedir`", setting("savedir")),
+    remedy: `train a network first, or give the folder that training's ${setting("savedir")} named`,
   });
 }
 
@@ -62,10 +62,12 @@ function cantListen(host: string, port: number, cause: unknown): UserError {
   const atPort = code === "EADDRINUSE" || code === "EACCES";
   return new UserError({
     operation: "board",
-    argument: atPort ? "--port" : "--host",
+    argument: setting(atPort ? "port" : "host"),
     expected: atPort ? "a port that is free and that you may use" : "an address of this machine",
     received: `${atPort ? port : quoted(host)} (${code})`,
-    remedy: atPort ? "give another, or leave --port out" : "leave --host out for this machine alone",
+    remedy: atPort
+      ? `give another, or leave ${setting("port")} out`
+      : `leave ${setting("host")} out, which is this machine alone`,
     cause,
   });
 }
