@@ -91,9 +91,9 @@ function rowOf(name: string, prunings: LayersView["prunings"], flipped: FlippedL
 }
 
 function meterOf(share: number): HTMLElement {
-  const bar = el("span", { class: "meter" });
-  bar.style.setProperty("--share", `${100 * share}%`);
-  return bar;
+  const bar = el("span");
+  bar.style.width = `${100 * share}%`;
+  return el("span", { class: "meter" }, bar);
 }
 
 /** A layer's flips as a strip, an epoch a column, the stronger the more, on a logarithmic scale. */

@@ -91,13 +91,15 @@ function pointsOf(plot: uPlot, series: number): [x: number, y: number][] {
 function ticksOf(plot: uPlot, width: number, height: number): SVGElement[] {
   return plot.axes.flatMap((axis, i) => {
     // uPlot keeps to itself what it has computed of an axis.
-    const { _splits: splits = [], _values: texts = [] } = axis as { _splits?: number[]; _values?: string[] };
+    const { _splits: splits = [], _values: texts = [] } = axis as { _splits?: number[]; _values?: (string | null)[] };
     return splits.flatMap((value, at) => {
+      const { [at]: told } = texts;
+      if (told === undefined || told === null || told === "") return [];
       const place = hundredths(plot.valToPos(value, i === 0 ? "x" : "y"));
       const line = i === 0 ? { x1: place, x2: place, y1: 0, y2: height } : { x1: 0, x2: width, y1: place, y2: place };
       const spot =
         i === 0 ? { x: place, y: height + 16, "text-anchor": "middle" } : { x: -8, y: place + 4, "text-anchor": "end" };
-      const text = words(texts[at] ?? "", { ...spot, "font-size": 12, fill: colour("soft") });
+      const text = words(told, { ...spot, "font-size": 12, fill: colour("soft") });
       return [svg("line", { ...line, stroke: colour("line") }), text];
     });
   });

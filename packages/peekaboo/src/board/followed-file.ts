@@ -1,5 +1,6 @@
-import { closeSync, readSync, type Stats, statSync } from "node:fs";
+import { closeSync, readSync, type Stats } from "node:fs";
 import { openRegular } from "@peekaboo/files";
+import { statsOf } from "./stats-of.js";
 
 /** How much is read at once: two milliseconds' work, for which a request may have to wait. */
 const SLICE_BYTES = 256 * 1024;
@@ -53,7 +54,7 @@ export class FollowedFile {
   /** Looks at the file: whether it is gone, another than was read, grown or the same. */
   look(): "gone" | "another" | "grown" | "same" {
     const before = this.#stats;
-    this.#stats = statSync(this.#path, { throwIfNoEntry: false });
+    this.#stats = statsOf(this.#path);
     if (this.#stats === undefined) return "gone";
     if (before?.mtimeMs === this.#stats.mtimeMs && before.size === this.#stats.size) return "same";
     this.#waiting = false;

@@ -1,4 +1,4 @@
-import { existsSync, type Stats, statSync } from "node:fs";
+import { existsSync, type Stats } from "node:fs";
 import { basename, dirname } from "node:path";
 import type { TrainConfig } from "../config/config.js";
 import { formatCount } from "../console/format.js";
@@ -10,6 +10,7 @@ import { parsedLines } from "./parsed-lines.js";
 import type { RunSummary } from "./protocol.js";
 import { RunFigures } from "./run-figures.js";
 import { leavesOf } from "./settings.js";
+import { statsOf } from "./stats-of.js";
 
 /** What of a long file is read first: enough for the last steps and tests. */
 const TAIL_BYTES = 32 * 1024;
@@ -59,7 +60,7 @@ export class FollowedRun {
   lookAround(): boolean {
     const { config, lock, picture, bestPab } = this.folder;
     const before = JSON.stringify(this.#around);
-    const beat = statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+    const beat = statsOf(lock)?.mtimeMs ?? 0;
     const running = Date.now() - beat < LOCK_MS;
     this.#around = { hasPicture: existsSync(picture), hasNetwork: existsSync(bestPab), running };
     return this.#readConfig(config) || JSON.stringify(this.#around) !== before;
@@ -109,7 +110,7 @@ export class FollowedRun {
   }
 
   #readConfig(path: string): boolean {
-    const stats = statSync(path, { throwIfNoEntry: false });
+    const stats = statsOf(path);
     if (stats?.mtimeMs === this.#configStats?.mtimeMs && stats?.ino === this.#configStats?.ino) return false;
     this.#configStats = stats;
     this.#config = stats === undefined ? null : (recordIfWhole(path)?.config ?? null);
