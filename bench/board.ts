@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { RandomStream } from "@peekaboo/seed";
-import type { Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { chromiumPath, launchChromium } from "./chromium.js";
 import { machine, spread } from "./statistics.js";
 
@@ -97,36 +97,40 @@ async function firstView(page: Page, address: string): Promise<number> {
 
 const told = (times: readonly number[]) => spread(times, { unit: "ms", digits: 0 });
 
+/** Looks at a board that has just been started, and prints what it took. */
+async function look(browser: Browser, board: ChildProcess): Promise<void> {
+  const began = performance.now();
+  const address = await addressOf(board);
+  const page = await browser.newPage({ viewport: { width: 1400, height: 1000 } });
+  console.log(`first view, of a board just started: ${(await firstView(page, address)).toFixed(0)} ms`);
+  await allRead(page, "#runs tr:has(:checked)");
+  console.log(`the runs shown are complete after ${(performance.now() - began).toFixed(0)} ms`);
+  console.log(`change of view while it reads: ${told(await changes(page))}`);
+  await allRead(page, "#runs tr");
+  console.log(`all read after ${((performance.now() - began) / 1000).toFixed(0)} s`);
+  const again: number[] = [];
+  for (let i = 0; i < 5; i++) again.push(await firstView(page, address));
+  console.log(`first view after that: ${told(again)}`);
+  console.log(`change of view, 3 runs: ${told(await changes(page))}`);
+  for (const box of (await page.locator("#runs input:not(:checked)").all()).slice(0, 5)) await box.check();
+  console.log(`change of view, 8 runs: ${told(await changes(page))}`);
+  console.log(`the server's memory at most: ${(peakMemory(board) / 1e6).toFixed(0)} MB`);
+}
+
 async function main(runs: number, steps: number): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "peekaboo-board-"));
+  const results = join(folder, "results");
   const env = { ...process.env, PEEKABOO_DATA: join(folder, "data") };
+  const browser = await launchChromium(chromiumPath() ?? "chromium");
+  let board: ChildProcess | undefined;
   console.log(`${runs} runs of ${steps} steps; ${machine()}`);
   try {
-    for (let run = 0; run < runs; run++) writeRun(join(folder, "results", `run-${run}`), run, steps);
-    const browser = await launchChromium(chromiumPath() ?? "chromium");
-    const board = spawn(process.execPath, [BIN, "board", join(folder, "results")], {
-      env,
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-    const began = performance.now();
-    const address = await addressOf(board);
-    const page = await browser.newPage({ viewport: { width: 1400, height: 1000 } });
-    console.log(`first view, of a board just started: ${(await firstView(page, address)).toFixed(0)} ms`);
-    await allRead(page, "#runs tr:has(:checked)");
-    console.log(`the runs shown are complete after ${(performance.now() - began).toFixed(0)} ms`);
-    console.log(`change of view while it reads: ${told(await changes(page))}`);
-    await allRead(page, "#runs tr");
-    console.log(`all read after ${((performance.now() - began) / 1000).toFixed(0)} s`);
-    const again: number[] = [];
-    for (let i = 0; i < 5; i++) again.push(await firstView(page, address));
-    console.log(`first view after that: ${told(again)}`);
-    console.log(`change of view, 3 runs: ${told(await changes(page))}`);
-    for (const box of (await page.locator("#runs input:not(:checked)").all()).slice(0, 5)) await box.check();
-    console.log(`change of view, 8 runs: ${told(await changes(page))}`);
-    console.log(`the server's memory at most: ${(peakMemory(board) / 1e6).toFixed(0)} MB`);
-    board.kill("SIGKILL");
-    await browser.close();
+    for (let run = 0; run < runs; run++) writeRun(join(results, `run-${run}`), run, steps);
+    board = spawn(process.execPath, [BIN, "board", results], { env, stdio: ["ignore", "pipe", "inherit"] });
+    await look(browser, board);
   } finally {
+    board?.kill("SIGKILL");
+    await browser.close();
     rmSync(folder, { recursive: true, force: true });
   }
 }
