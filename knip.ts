@@ -39,7 +39,7 @@ export default {
       ignoreDependencies: ["node-addon-api", "node-api-headers"],
     },
     "packages/peekaboo": {
-      entry: ["scripts/*.mjs!", "src/native/operators.ts!", "src/**/*.test.ts"],
+      entry: ["scripts/*.mjs!", "src/native/operators.ts!", "src/board-page/main.ts!", "src/**/*.test.ts"],
       project: ["src/**/*.ts!", "!src/**/*.support.ts!"],
     },
   },

@@ -212,7 +212,7 @@ explain_build_failure() {
 
 build_typescript() {
   [[ -e packages/peekaboo/dist/cli/main.js ]] || say "Compiling TypeScript…"
-  node_modules/.bin/tsc -b packages/peekaboo packages/runtime || stop 1 "compiling TypeScript failed." "The errors stand above."
+  node_modules/.bin/tsc -b packages/peekaboo packages/peekaboo/src/board-page packages/runtime || stop 1 "compiling TypeScript failed." "The errors stand above."
 }
 
 main "$@"

@@ -125,6 +125,15 @@ describe("packages/peekaboo/src", () => {
     expect([...order].sort()).toEqual([...new Set(files.map(roomOf))].sort());
   });
 
+  it("has a page of the board that reaches nothing of Node, and nothing but what its server gives", () => {
+    const page = reached(files.filter((file) => roomOf(file) === "board-page"));
+    expect(nodesOwn(page)).toEqual([]);
+    const beside = page
+      .filter((file) => roomOf(file) !== "board-page")
+      .map((file) => relative(sourceOf("peekaboo"), file));
+    expect(beside.sort()).toEqual(["board/protocol.ts", "console/format.ts"]);
+  });
+
   it("imports only from rooms below", () => {
     expect(imports.length).toBeGreaterThan(300);
     const upward = imports.filter(({ from, to }) => order.indexOf(to) >= order.indexOf(from));

@@ -4,6 +4,7 @@ import type { Io } from "../console/io.js";
 import { withStandardStreams } from "../console/streams.js";
 import { version } from "../version.js";
 import { writtenOut } from "./abbreviations.js";
+import { addBoard } from "./board.js";
 import { addData } from "./data.js";
 import { addEvaluate } from "./evaluate.js";
 import { addExport } from "./export.js";
@@ -89,6 +90,7 @@ function createProgram(argv: () => readonly string[], io: Io, exit: (status: num
   addInspect(program, io);
   addExport(program, io);
   addImport(program, io);
+  addBoard(program, io);
   addModels(program, io);
   addData(program, io);
   return program;

@@ -1,4 +1,5 @@
 import { choice, optional } from "./kinds.js";
+import { boardOptions } from "./options/board.js";
 import { bop, bop2 } from "./options/bop.js";
 import { data } from "./options/data.js";
 import { distributed } from "./options/distributed.js";
@@ -12,7 +13,7 @@ import { training } from "./options/training.js";
 import { option } from "./table.js";
 
 export { IMAGE_FOLDER } from "./options/data.js";
-export { exportOptions, ownArch };
+export { boardOptions, exportOptions, ownArch };
 
 /**
  * Every setting of a training run, nested as in `config.json`. The flags, the help, the validation and the type of the

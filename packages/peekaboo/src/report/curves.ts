@@ -23,7 +23,7 @@ export function smooth(values: readonly number[], radius: number): number[] {
 }
 
 /** At most `limit` (2 or more) of the points, evenly spaced, the first and the last among them. */
-export function thin(points: readonly Point[], limit: number): Point[] {
+export function thin<P>(points: readonly P[], limit: number): P[] {
   if (points.length <= limit) return [...points];
   const rank = (index: number) => Math.floor((index * (limit - 1)) / (points.length - 1));
   return points.filter((_, index) => rank(index) > rank(index - 1));

@@ -107,10 +107,14 @@ const metricsLine = z.discriminatedUnion("kind", [pruneLine, stepLine, skipLine,
 export type LayerKept = z.infer<typeof layerKept>;
 /** One shot of pruning: the whole network's kept/total and each layer's. */
 export type PruneMetrics = z.infer<typeof pruneLine>;
+/** One training step. */
+export type StepMetrics = z.infer<typeof stepLine>;
 /** What one parameter of Bop's flipped over an epoch. */
 export type LayerFlips = z.infer<typeof layerFlips>;
 /** The means of one epoch of training; `step` is the epoch's last. */
 export type EpochMetrics = z.infer<typeof epochLine>;
+/** What each parameter of Bop's flipped over an epoch. */
+export type FlipsMetrics = z.infer<typeof flipsLine>;
 /** One evaluation on the test images. */
 export type EvalMetrics = z.infer<typeof evalLine>;
 /** One line of `metrics.jsonl`, told apart by `kind`. */
@@ -205,6 +209,11 @@ export function readMetrics(path: string): Metrics[] {
     }
     return metrics;
   });
+}
+
+/** A parsed line's metrics, unknown fields dropped; null for one that is none. */
+export function metricsOf(value: unknown): Metrics | null {
+  return metricsLine.safeParse(value).data ?? null;
 }
 
 const NEWLINE = 0x0a;

@@ -75,7 +75,14 @@ export function writeRecord(path: string, { config, environment, earlier }: RunR
 }
 
 /** What only shows or places a run. */
-const OUTWARD: ReadonlySet<string> = new Set(["savedir", "expName", "json", "log", "printFreq", "pruning.verbose"]);
+export const OUTWARD: ReadonlySet<string> = new Set([
+  "savedir",
+  "expName",
+  "json",
+  "log",
+  "printFreq",
+  "pruning.verbose",
+]);
 
 /** The record of a run that goes on after `steps` steps as `next` says: how it began, and what was otherwise until now, stays. */
 export function continued({ earlier, ...last }: RunRecord, steps: number, next: RunPart): RunRecord {

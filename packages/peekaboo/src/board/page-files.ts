@@ -1,0 +1,39 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+
+/** A file of the page. */
+export interface PageFile {
+  readonly type: string;
+  readonly bytes: Buffer;
+}
+
+const TYPES = {
+  html: "text/html; charset=utf-8",
+  css: "text/css; charset=utf-8",
+  js: "text/javascript; charset=utf-8",
+};
+const built = new URL("../", import.meta.url);
+const written = new URL("../../static/board/", import.meta.url);
+const { resolve } = createRequire(import.meta.url);
+
+/** What the page's modules load beside each other. */
+const SHARED = ["board/protocol.js", "console/format.js"];
+
+/** All that the page consists of, by its path below the page's address. */
+export function pageFiles(): ReadonlyMap<string, PageFile> {
+  const modules = readdirSync(new URL("board-page/", built)).filter((name) => name.endsWith(".js"));
+  return new Map([
+    ["", file("html", fileURLToPath(new URL("index.html", written)))],
+    ["board.css", file("css", fileURLToPath(new URL("board.css", written)))],
+    ["uplot.css", file("css", resolve("uplot/dist/uPlot.min.css"))],
+    ["uplot.js", file("js", resolve("uplot/dist/uPlot.iife.min.js"))],
+    ...[...modules.map((name) => `board-page/${name}`), ...SHARED].map(
+      (path) => [path, file("js", fileURLToPath(new URL(path, built)))] as const,
+    ),
+  ]);
+}
+
+function file(type: keyof typeof TYPES, path: string): PageFile {
+  return { type: TYPES[type], bytes: readFileSync(path) };
+}
