@@ -23,8 +23,8 @@ import { reportFailure } from "./usage.js";
 const EXAMPLE = `
 Example, a few minutes on two cores (npm run demo runs it):
   $ peekaboo train --arch PsgResNet18 --width 0.25 --init-method kaiming_normal --pruner SynFlow \\
-      --prune-ratio 0.3 --prune-iters 100 --optimizer BOP --ar 1e-2 --ar-schedule linear --ar-final 2e-4 \\
-      --tau 1e-5 --lr-schedule linear --bs 64 --epochs 3 --max-steps 2000 --msb-bits 8 \\
+      --prune-ratio 0.3 --min-kept 1% --prune-iters 100 --optimizer BOP --ar 5e-3 --ar-schedule linear \\
+      --ar-final 1e-5 --tau 1e-5 --lr-schedule linear --bs 64 --epochs 4 --msb-bits 8 \\
       --msb-bits-weight 8 --msb-bits-grad 16 --psg-threshold 1e-7 --psg-no-take-sign --psg-sparsify
   $ peekaboo inspect results/Peek-a-Boo/best.safetensors
   $ peekaboo predict results/Peek-a-Boo/best.pab photo.jpg
