@@ -3,14 +3,17 @@ import { f32Bytes, signed, unsigned } from "./leb128.js";
 /** The types that our functions compute with. */
 export type ValueType = "i32" | "v128";
 
+/** Bytes as a tree: what is part of larger code isn't copied, and flattened once at the end. */
+export type Code = readonly (number | Code)[];
+
 /** Instructions that leave one value of a type on the stack. */
 export interface Expr<T extends ValueType> {
   readonly type: T;
-  readonly code: readonly number[];
+  readonly code: Code;
 }
 
 /** Instructions that leave nothing on the stack. */
-export type Statement = readonly number[];
+export type Statement = Code;
 
 /** A parameter or a variable of a function. */
 export interface Local<T extends ValueType> extends Expr<T> {
@@ -23,14 +26,14 @@ const SIMD = 0xfd;
 const FLOAT = 2;
 const DOUBLE = 3;
 
-function expr<T extends ValueType>(type: T, ...parts: readonly (number | readonly number[])[]): Expr<T> {
-  return { type, code: parts.flat() };
+function expr<T extends ValueType>(type: T, ...code: Code): Expr<T> {
+  return { type, code };
 }
 
 /** Local number `index` of a function. */
 export function local<T extends ValueType>(type: T, index: number): Local<T> {
   const number = unsigned(index);
-  return { type, code: [0x20, ...number], set: (value) => [...value.code, 0x21, ...number] };
+  return { type, code: [0x20, number], set: (value) => [value.code, 0x21, number] };
 }
 
 /** Instructions on 32-bit integers; addresses are those of bytes. */
@@ -54,12 +57,12 @@ export const v128 = {
   load: (address: Expr<"i32">, offset = 0) => expr("v128", address.code, SIMD, 0x00, FLOAT, unsigned(offset)),
   loadSplat: (address: Expr<"i32">, offset = 0) => expr("v128", address.code, SIMD, 0x09, FLOAT, unsigned(offset)),
   store: (address: Expr<"i32">, value: Expr<"v128">, offset = 0): Statement => [
-    ...address.code,
-    ...value.code,
+    address.code,
+    value.code,
     SIMD,
     0x0b,
     FLOAT,
-    ...unsigned(offset),
+    unsigned(offset),
   ],
   /** The vector with one lane loaded anew. */
   loadLane: (address: Expr<"i32">, vector: Expr<"v128">, lane: number, offset = 0) =>
@@ -122,10 +125,10 @@ export function step(variable: Local<"i32">, by: number): Statement {
 
 /** Runs the body, and again for as long as the condition then holds. */
 export function doWhile(body: readonly Statement[], condition: Expr<"i32">): Statement {
-  return [0x03, 0x40, ...body.flat(), ...condition.code, 0x0d, 0x00, 0x0b];
+  return [0x03, 0x40, body, condition.code, 0x0d, 0x00, 0x0b];
 }
 
 /** Runs the body if the condition holds. */
 export function when(condition: Expr<"i32">, body: readonly Statement[]): Statement {
-  return [...condition.code, 0x04, 0x40, ...body.flat(), 0x0b];
+  return [condition.code, 0x04, 0x40, body, 0x0b];
 }

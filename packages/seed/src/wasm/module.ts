@@ -1,4 +1,4 @@
-import { type Local, local, type Statement, type ValueType } from "./code.js";
+import { type Code, type Local, local, type Statement, type ValueType } from "./code.js";
 import { unsigned } from "./leb128.js";
 
 const TYPES: Record<ValueType, number> = { i32: 0x7f, v128: 0x7b };
@@ -23,13 +23,21 @@ export class FunctionBuilder {
 
   /** Adds to what it does. */
   emit(...statements: readonly Statement[]): void {
-    for (const statement of statements) for (const byte of statement) this.#body.push(byte);
+    append(this.#body, statements);
   }
 
   /** Its entry in the code section. */
   bytes(): number[] {
     const locals = this.#locals.flatMap((type) => [1, TYPES[type]]);
     return sized([...unsigned(this.#locals.length), ...locals, ...this.#body, 0x0b]);
+  }
+}
+
+function append(bytes: number[], code: Code): void {
+  for (let i = 0; i < code.length; i++) {
+    const part = code[i] ?? 0;
+    if (typeof part === "number") bytes.push(part);
+    else append(bytes, part);
   }
 }
 
