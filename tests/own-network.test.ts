@@ -115,6 +115,16 @@ describe("a network of one's own", { timeout: 300_000 }, () => {
       "received 7",
     ],
     [
+      "a module of other classes",
+      'import { nn } from "@peekaboo/torch"; export default new nn.Sequential(new nn.Flatten(), new nn.Linear(3072, 7));',
+      "received 7",
+    ],
+    [
+      "a description of other classes",
+      'import { defineArchitecture } from "peekaboo"; export default defineArchitecture({ name: "D", build: ({ layers }) => layers.linear({ inFeatures: 32, outFeatures: 7 }) });',
+      "received [N, 3, 32, 7]",
+    ],
+    [
       "nothing to prune",
       "export default ({ nn, ops }) => new nn.Sequential(new nn.MaxPool2d(32), new nn.Flatten());",
       "received 3",

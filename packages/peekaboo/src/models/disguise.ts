@@ -87,8 +87,7 @@ export function architectureOf(
       const made = make(context);
       try {
         const whole = isLayer(made) ? new nn.Sequential(made) : made;
-        const traced = traceOf(whole, context.imageShape, `build ${given.name}`);
-        refuseOtherClasses(given.name, traced.classes, context.numClasses);
+        const traced = checkedTrace(whole, context, given.name);
         return dress(whole, context.layers, rules, traced, given.name).module;
       } catch (error) {
         made.dispose();
@@ -109,12 +108,29 @@ export function architectureOfModule(
     name,
     imageShape,
     numClasses,
-    build: ({ layers, imageShape: shape }) => {
-      if (dressed !== null) return shadowOf(dressed, layers);
-      dressed = dress(module, layers, rules, traceOf(module, shape, `build ${name}`), name);
+    build: (context) => {
+      if (dressed !== null) return shadowOf(dressed, context.layers);
+      dressed = dress(module, context.layers, rules, checkedTrace(module, context, name), name);
       return module;
     },
   };
+}
+
+/** What a module shows in one pass. @throws {UserError} when it doesn't take the images, or has other outputs than there are classes. */
+export function checkedTrace(
+  module: nn.Module,
+  { imageShape, numClasses }: Pick<BuildContext, "imageShape" | "numClasses">,
+  name: string,
+): Traced {
+  const traced = traceOf(module, imageShape, `build ${name}`);
+  if (traced.classes === numClasses) return traced;
+  throw new UserError({
+    operation: `build ${name}`,
+    argument: "its outputs",
+    expected: `as many as the ${numClasses} classes`,
+    received: String(traced.classes),
+    remedy: "make as many as `numClasses`, which its function is given",
+  });
 }
 
 /** Puts layers of a factory in the place of those that the rules mean. */
@@ -206,16 +222,5 @@ function uncalled(name: string, path: string): UserError {
     expected: "a layer that the forward pass calls",
     received: "one that it doesn't, so that a mask would have no effect",
     remedy: "use it by its `call`, or leave it out of `prunable`",
-  });
-}
-
-function refuseOtherClasses(name: string, received: number, expected: number): void {
-  if (received === expected) return;
-  throw new UserError({
-    operation: `build ${name}`,
-    argument: "its outputs",
-    expected: `as many as the ${expected} classes`,
-    received: String(received),
-    remedy: "make as many as `numClasses`, which its function is given",
   });
 }

@@ -1,23 +1,20 @@
 import { existsSync } from "node:fs";
-import * as nodeModule from "node:module";
+import { register } from "node:module";
 import { basename, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { printable, quoted, UserError } from "@peekaboo/files/errors";
-import { nn, ops, TorchError } from "@peekaboo/torch";
-import type { Architecture, BuildContext } from "./architecture.js";
-import { forCifar } from "./architecture.js";
-import { architectureOf, architectureOfModule, type DisguiseRules } from "./disguise.js";
+import { nn, ops } from "@peekaboo/torch";
+import { type Architecture, type BuildContext, forCifar } from "./architecture.js";
+import { architectureOf, architectureOfModule, checkedTrace, type DisguiseRules } from "./disguise.js";
 import { type OwnReference, ownReference } from "./own-reference.js";
 import { registerOwn } from "./registry.js";
+import { isTold, messageOf } from "./users-code.js";
 
 /** What a user's function gets beside what any description does: the layers and operators, without an import. */
 export interface OwnContext extends BuildContext {
   nn: typeof nn;
   ops: typeof ops;
 }
-
-/** The most characters of another program's message. */
-const LONGEST = 500;
 
 /**
  * Runs a JavaScript file of the user's and makes the network that it exports known by the reference: a function or class that makes
@@ -61,7 +58,14 @@ function architectureFrom(value: unknown, rules: DisguiseRules, name: string): A
     return architectureOfModule(value, { ...forCifar, name, prunable, inputSigned, biases });
   if (typeof value !== "object" || value === null || !("build" in value)) return null;
   const described = value as Architecture;
-  return { ...described, build: (context) => inUsersCode(name, () => described.build(context)) };
+  return {
+    ...described,
+    build: (context) => {
+      const module = inUsersCode(name, () => described.build(context));
+      checkedTrace(module, context, name);
+      return module;
+    },
+  };
 }
 
 function isClass(value: object): boolean {
@@ -74,7 +78,7 @@ function inUsersCode(name: string, run: () => nn.Module): nn.Module {
   try {
     made = run();
   } catch (error) {
-    if (error instanceof UserError || (error instanceof TorchError && error.kind === "memory")) throw error;
+    if (isTold(error)) throw error;
     throw failed(name, error);
   }
   if (made instanceof nn.Module) return made;
@@ -82,12 +86,11 @@ function inUsersCode(name: string, run: () => nn.Module): nn.Module {
 }
 
 function failed(name: string, error: unknown): UserError {
-  const message = error instanceof Error ? error.message : String(error);
   return new UserError({
     operation: `build ${name}`,
     argument: "its code",
     expected: "an nn.Module of @peekaboo/torch",
-    received: printable(message.replaceAll("\n", " "), LONGEST),
+    received: messageOf(error),
     cause: error,
   });
 }
@@ -108,14 +111,9 @@ async function importOwn(path: string): Promise<Record<string, unknown>> {
   try {
     return (await import(pathToFileURL(whole).href)) as Record<string, unknown>;
   } catch (error) {
-    const { code, message = String(error) } = error as { code?: string; message?: string };
-    if (code === "ERR_UNKNOWN_FILE_EXTENSION")
+    if ((error as { code?: string }).code === "ERR_UNKNOWN_FILE_EXTENSION")
       throw refuse("a kind of file that this Node can't run", "compile it to .mjs, or use Node 22.18 or later", error);
-    throw refuse(
-      printable(message.replaceAll("\n", " "), LONGEST),
-      `\`node ${printable(basename(path))}\` shows where`,
-      error,
-    );
+    throw refuse(messageOf(error), `\`node ${printable(basename(path))}\` shows where`, error);
   }
 }
 
@@ -126,7 +124,7 @@ function resolveOurs(): void {
   if (resolving) return;
   resolving = true;
   const url = new URL("./own-packages.js", import.meta.url);
-  nodeModule.register(url);
+  register(url);
 }
 
 function noNetwork({ path, exported }: OwnReference, received: string): UserError {

@@ -16,8 +16,8 @@ export interface Dressed {
 }
 
 /**
- * A second module that computes as a dressed one does, on copies of its parameters and buffers, with
- * the layers of a factory: for modules that can't be built again. While it computes, the original has its tensors.
+ * A second module that computes as a dressed one does, on copies of its parameters and buffers, with the layers of a
+ * factory: for modules that can't be built again. While it computes, the original has its tensors.
  */
 export function shadowOf(dressed: Dressed, layers: LayerFactory): nn.Module {
   return new Shadows(dressed, layers).root;

@@ -1,4 +1,3 @@
-import { printable } from "@peekaboo/files/errors";
 import {
   type CallWatch,
   handleOf,
@@ -6,12 +5,12 @@ import {
   noGrad,
   scope,
   type Tensor,
-  TorchError,
   UserError,
   watchCalls,
   zeros,
 } from "@peekaboo/torch";
 import type { ImageShape } from "../data/batch.js";
+import { isTold, messageOf } from "./users-code.js";
 
 /** What a forward pass of one image tells of a module. */
 export interface Traced {
@@ -22,8 +21,6 @@ export interface Traced {
   readonly signed: ReadonlySet<string>;
 }
 
-/** The most characters of another program's message. */
-const LONGEST = 500;
 /** What never gives a negative number. */
 const NONNEGATIVE = new Set(["relu", "relu_", "sigmoid", "sigmoid_", "softmax", "abs", "square", "exp"]);
 /** What gives none unless its first input has one, or one of all inputs. */
@@ -84,12 +81,12 @@ function passOf(module: nn.Module, image: Tensor, hear: CallWatch, operation: st
   try {
     return noGrad(() => watchCalls(hear, () => module.call(image))).shape;
   } catch (error) {
-    if (error instanceof UserError || (error instanceof TorchError && error.kind === "memory")) throw error;
+    if (isTold(error)) throw error;
     throw new UserError({
       operation,
       argument: "its forward pass",
       expected: `one that takes images [N, ${image.shape.slice(1).join(", ")}]`,
-      received: printable((error instanceof Error ? error.message : String(error)).replaceAll("\n", " "), LONGEST),
+      received: messageOf(error),
       cause: error,
     });
   }

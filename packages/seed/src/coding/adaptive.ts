@@ -5,35 +5,32 @@ const RATES = Int32Array.from({ length: 256 }, (_, n) => Math.floor(131072 / (2 
 
 /** Probabilities that learn: each context's is near the share of ones that it has seen, and follows where that changes. */
 export class AdaptiveBits {
-  /** Each context's probability of a 1 in 65536ths, from 1 to 65535. */
-  readonly probabilities: Uint16Array;
+  readonly #p: Uint16Array;
   readonly #seen: Uint8Array;
   readonly #limit: number;
 
   /** @param limit after how many bits a context stops to slow down, at most 255 */
   constructor(contexts: number, limit: number) {
-    this.probabilities = new Uint16Array(contexts).fill(32768);
+    this.#p = new Uint16Array(contexts).fill(32768);
     this.#seen = new Uint8Array(contexts);
     this.#limit = limit;
   }
 
-  update(context: number, bit: number): void {
-    const probabilities = this.probabilities;
-    const seen = this.#seen;
-    const p = probabilities[context] ?? 0;
-    const times = seen[context] ?? 0;
-    const next = p + ((((bit << 16) - p) * (RATES[times] ?? 0)) >> 16);
-    probabilities[context] = next < 1 ? 1 : next > 65535 ? 65535 : next;
-    if (times < this.#limit) seen[context] = times + 1;
+  /** The probability of a 1 in 65536ths, from 1 to 65535. */
+  probability(context: number): number {
+    return this.#p[context] ?? 0;
   }
 
-  /** Has several contexts see one bit. */
-  updateAll(contexts: Int32Array, bit: number): void {
-    for (let i = 0; i < contexts.length; i++) this.update(contexts[i] ?? 0, bit);
+  update(context: number, bit: number): void {
+    const p = this.#p[context] ?? 0;
+    const seen = this.#seen[context] ?? 0;
+    const next = p + ((((bit << 16) - p) * (RATES[seen] ?? 0)) >> 16);
+    this.#p[context] = next < 1 ? 1 : next > 65535 ? 65535 : next;
+    if (seen < this.#limit) this.#seen[context] = seen + 1;
   }
 
   code(coder: BitCoder, context: number, bit: number): number {
-    const read = coder.code(bit, this.probabilities[context] ?? 0);
+    const read = coder.code(bit, this.#p[context] ?? 0);
     this.update(context, read);
     return read;
   }

@@ -24,11 +24,8 @@ function squashed(): Uint16Array {
   return table;
 }
 
-/**
- * The log-odds of a probability in 65536ths by its upper twelve bits: of (16 q + 8) / 65536 for q from 0 to 4095, the least x whose
- * probability isn't below it.
- */
-export const STRETCHED = stretched();
+/** The log-odds of (16 q + 8) / 65536 for q from 0 to 4095: the least x whose probability isn't below it. */
+const STRETCHED = stretched();
 
 function stretched(): Int16Array {
   const table = new Int16Array(4096);
@@ -44,4 +41,9 @@ function stretched(): Int16Array {
 export function squash(x: number): number {
   if (x >= 0) return SQUASHED[x > MAX_LOG_ODDS ? MAX_LOG_ODDS : x] ?? 0;
   return PROBABILITY_ONE - (SQUASHED[x < -MAX_LOG_ODDS ? MAX_LOG_ODDS : -x] ?? 0);
+}
+
+/** The log-odds of a probability in 65536ths, of which the upper twelve bits count. */
+export function stretch(p: number): number {
+  return STRETCHED[p >>> 4] ?? 0;
 }

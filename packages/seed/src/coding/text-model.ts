@@ -1,5 +1,5 @@
 import { AdaptiveBits, IntegerCoder } from "./adaptive.js";
-import { STRETCHED, squash } from "./logistic.js";
+import { MAX_LOG_ODDS, squash, stretch } from "./logistic.js";
 import type { BitCoder } from "./range-coder.js";
 
 /** How many bytes before the next one each prediction goes by. */
@@ -21,8 +21,8 @@ const PRIMER = `{"network":"PsgResNet18","input":[3,32,32],"mean":[0.4914,0.4822
 
 /**
  * Predicts each bit of a byte from the bytes before: a table of adaptive probabilities for each order, mixed in the logistic domain
- * by weights that learn online. A reader waits for it, and mostly needs it once: so there are few calls, and none of a coder, whose
- * kind changes. Sources: Mahoney, "Adaptive Weighing of Context Models for Lossless Data Compression" (2005), and lpaq.
+ * by weights that learn online. In flat arrays, since a reader waits for it. Sources: Mahoney, "Adaptive Weighing of Context Models for
+ * Lossless Data Compression" (2005), and lpaq.
  */
 class ByteModel {
   readonly #tables = new AdaptiveBits(ORDERS.length * SLOTS, 120);
@@ -31,35 +31,14 @@ class ByteModel {
   readonly #contexts = new Int32Array(ORDERS.length);
   readonly #inputs = new Int32Array(ORDERS.length);
   readonly #history = new Uint8Array(8);
-  /** Where the weights of the next bit begin, and its probability. */
-  #set = 0;
-  #p = 0;
 
-  /** A byte, of which a decoder returns the one that it reads. */
   code(coder: BitCoder, byte: number): number {
     this.#choose();
     let read = 1;
-    for (let shift = 7; shift >= 0; shift--) {
-      this.#predict(read);
-      const bit = coder.code((byte >>> shift) & 1, this.#p);
-      this.#learn(bit);
-      read = 2 * read + bit;
-    }
-    this.#remember(read & 255);
+    for (let shift = 7; shift >= 0; shift--) read = 2 * read + this.#bit(coder, read, (byte >>> shift) & 1);
+    this.#history.copyWithin(1, 0, 7);
+    this.#history[0] = read & 255;
     return read & 255;
-  }
-
-  /** Learns a byte that both sides know. */
-  hear(byte: number): void {
-    this.#choose();
-    let read = 1;
-    for (let shift = 7; shift >= 0; shift--) {
-      this.#predict(read);
-      const bit = (byte >>> shift) & 1;
-      this.#learn(bit);
-      read = 2 * read + bit;
-    }
-    this.#remember(byte);
   }
 
   /** Each order's slot, by a hash of so many bytes before. */
@@ -73,45 +52,35 @@ class ByteModel {
     }
   }
 
-  #remember(byte: number): void {
-    const history = this.#history;
-    for (let i = history.length - 1; i > 0; i--) history[i] = history[i - 1] ?? 0;
-    history[0] = byte;
-  }
-
-  /** The probability that the next bit, after those that make `node`, is a 1. */
-  #predict(node: number): void {
-    const probabilities = this.#tables.probabilities;
+  #bit(coder: BitCoder, node: number, bit: number): number {
+    const tables = this.#tables;
     const weights = this.#weights;
-    const slots = this.#slots;
     const contexts = this.#contexts;
     const inputs = this.#inputs;
     const step = Math.imul(node, 0x9e3779b1);
     const set = node * ORDERS.length;
     let sum = 0;
     for (let i = 0; i < ORDERS.length; i++) {
-      const context = i * SLOTS + (((slots[i] ?? 0) + step) >>> 16);
-      const input = STRETCHED[(probabilities[context] ?? 0) >>> 4] ?? 0;
+      const context = i * SLOTS + (((this.#slots[i] ?? 0) + step) >>> 16);
+      const input = stretch(tables.probability(context));
       contexts[i] = context;
       inputs[i] = input;
       sum += input * (weights[set + i] ?? 0);
     }
-    this.#set = set;
-    this.#p = squash(Math.floor(sum / UNIT));
-  }
-
-  #learn(bit: number): void {
-    const weights = this.#weights;
-    const inputs = this.#inputs;
-    const set = this.#set;
-    const error = ((bit << 16) - this.#p) * RATE;
+    const p = squash(Math.max(-MAX_LOG_ODDS, Math.min(MAX_LOG_ODDS, Math.floor(sum / UNIT))));
+    const read = coder.code(bit, p);
+    const error = ((read << 16) - p) * RATE;
     for (let i = 0; i < ORDERS.length; i++) {
       const moved = (weights[set + i] ?? 0) + Math.floor(((inputs[i] ?? 0) * error) / LEARNING);
-      weights[set + i] = moved < -MAX_WEIGHT ? -MAX_WEIGHT : moved > MAX_WEIGHT ? MAX_WEIGHT : moved;
+      weights[set + i] = Math.max(-MAX_WEIGHT, Math.min(MAX_WEIGHT, moved));
+      tables.update(contexts[i] ?? 0, read);
     }
-    this.#tables.updateAll(this.#contexts, bit);
+    return read;
   }
 }
+
+/** Takes each bit as it comes. */
+const listener: BitCoder = { code: (bit) => bit };
 
 /**
  * Codes bytes of text, of which a decoder returns those that it reads.
@@ -119,7 +88,7 @@ class ByteModel {
  */
 export function codeText(coder: BitCoder, text: Uint8Array, most: number): Uint8Array | null {
   const model = new ByteModel();
-  for (let i = 0; i < PRIMER.length; i++) model.hear(PRIMER.charCodeAt(i));
+  for (let i = 0; i < PRIMER.length; i++) model.code(listener, PRIMER.charCodeAt(i));
   const length = new IntegerCoder().unsigned(coder, text.length);
   if (length > most) return null;
   const read = new Uint8Array(length);
