@@ -69,8 +69,10 @@ export function disguise(module: nn.Module, options: DisguiseOptions = {}): Netw
     ...rest
   } = options;
   const whole = isLayer(module) ? new nn.Sequential(module) : module;
-  const { classes: numClasses } = traceOf(whole, imageShape, "disguise");
-  const architecture = architectureOfModule(whole, { name, imageShape, numClasses, prunable, inputSigned, biases });
+  const traced = traceOf(whole, imageShape, "disguise");
+  const numClasses = traced.classes;
+  const facts = { name, imageShape, numClasses, traced };
+  const architecture = architectureOfModule(whole, { ...facts, prunable, inputSigned, biases });
   return buildNetwork(architecture, { ...rest, imageShape, numClasses });
 }
 
@@ -97,10 +99,16 @@ export function architectureOf(
   };
 }
 
-/** The same of a module that there is once: what is built after it is its shadow. */
+/** The same of a module that there is once, `traced` already or not: what is built after it is its shadow. */
 export function architectureOfModule(
   module: nn.Module,
-  { name, imageShape, numClasses, ...rules }: DisguiseRules & Pick<Architecture, "name" | "imageShape" | "numClasses">,
+  {
+    name,
+    imageShape,
+    numClasses,
+    traced,
+    ...rules
+  }: DisguiseRules & Pick<Architecture, "name" | "imageShape" | "numClasses"> & { traced?: Traced },
 ): Architecture {
   let dressed: Dressed | null = null;
   return {
@@ -110,7 +118,7 @@ export function architectureOfModule(
     numClasses,
     build: (context) => {
       if (dressed !== null) return shadowOf(dressed, context.layers);
-      dressed = dress(module, context.layers, rules, checkedTrace(module, context, name), name);
+      dressed = dress(module, context.layers, rules, traced ?? checkedTrace(module, context, name), name);
       return module;
     },
   };
