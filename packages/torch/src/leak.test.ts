@@ -76,7 +76,7 @@ it("a long synchronous loop keeps nothing of the tensors that its scopes freed",
     return process.memoryUsage.rss() / MEGABYTE;
   };
   const early = run(500);
-  // 200 bytes of each would be 50 MB.
-  expect(run(2500) - early).toBeLessThan(15);
+  // 200 bytes of each would be 50 MB; V8's own spaces may grow by a third of that meanwhile.
+  expect(run(2500) - early).toBeLessThan(30);
   one.dispose();
 });
