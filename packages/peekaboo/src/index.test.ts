@@ -10,6 +10,7 @@ import {
   type BatchSource,
   buildNetwork,
   defineArchitecture,
+  evaluate,
   imagesOf,
   type Network,
   openDataset,
@@ -142,6 +143,31 @@ describe("train", () => {
     expect(liveTensorCount()).toBe(start);
   });
 
+  it("estimates BatchNorm's statistics for the tests, and leaves the network as it was tested", async () => {
+    const told = async (bnBatches: number, epochs: number) => {
+      const network = buildNetwork(Tiny);
+      const losses: number[] = [];
+      const tests: number[] = [];
+      const before = liveTensorCount();
+      for await (const { test } of train(network, {
+        ...options({ epochs: 2, bnBatches }),
+        onStep: ({ loss }) => losses.push(loss),
+      })) {
+        const again = await evaluate(network, images(), { batchSize: 4 });
+        expect(again).toEqual(test);
+        if (tests.push(test.loss) === epochs) break;
+      }
+      expect(await evaluate(network, images(), { batchSize: 4 })).toMatchObject({ loss: tests.at(-1) });
+      expect(liveTensorCount() - before).toBeLessThanOrEqual(1);
+      network.dispose();
+      return { losses, tests };
+    };
+    const [own, estimated] = [await told(0, 2), await told(2, 2)];
+    expect(estimated.losses).toEqual(own.losses);
+    expect(estimated.tests).not.toEqual(own.tests);
+    expect((await told(2, 1)).tests).toEqual(estimated.tests.slice(0, 1));
+  });
+
   it("tells a reporter what it does, and no flag in what it says", async () => {
     const heard: string[] = [];
     const reporter: Reporter = {
@@ -172,17 +198,19 @@ describe("train", () => {
 
   it("equals the command line's training, to the digit", { timeout: 180_000 }, async () => {
     const flags =
-      "--arch PsgResNet20 --width 0.125 --init-method kaiming_normal --pruner SynFlow --prune-ratio 0.3 --prune-iters 100 --optimizer BOP --bs 32 --epochs 1 --train-limit 96 --test-limit 64 --threads 2 --msb-bits 8 --msb-bits-grad 16 --psg-threshold 1e-7 --psg-no-take-sign --psg-sparsify --seed 3";
+      "--arch PsgResNet20 --width 0.125 --init-method kaiming_normal --pruner SynFlow --prune-ratio 0.3 --prune-iters 100 --optimizer BOP --bs 32 --epochs 1 --train-limit 96 --test-limit 64 --threads 2 --msb-bits 8 --msb-bits-grad 16 --psg-threshold 1e-7 --psg-no-take-sign --psg-sparsify --seed 3 --label-smoothing 0.1 --bn-batches 2";
     const args = ["train", ...flags.split(" "), "--savedir", folder, "--exp-name", "cli"];
     const { status, stderr } = spawnSync(process.execPath, [bin, ...args], { encoding: "utf8" });
     expect(status, stderr).toBe(0);
     const lines = readFileSync(join(folder, "cli/metrics.jsonl"), "utf8").trim().split("\n");
-    const steps = lines.map((line) => JSON.parse(line) as { kind: string; loss: number });
+    const told = lines.map((line) => JSON.parse(line) as { kind: string; loss: number });
+    const of = (wanted: string) => told.filter(({ kind }) => kind === wanted).map(({ loss }) => loss);
     const network = buildNetwork("PsgResNet20", { width: 0.125, seed: 3 });
     await prune(network, { pruner: pruners.synFlow, density: 0.3 });
     const data = imagesOf(await openDataset("cifar10"), { trainLimit: 96, testLimit: 64 });
-    const losses = await trained(network, { data, epochs: 1, batchSize: 32, seed: 3 });
-    expect(losses).toEqual(steps.filter(({ kind }) => kind === "step").map(({ loss }) => loss));
+    const how = { data, epochs: 1, batchSize: 32, seed: 3, labelSmoothing: 0.1, bnBatches: 2 };
+    expect(await trained(network, how)).toEqual(of("step"));
+    expect((await evaluate(network, data.test, { batchSize: 32 })).loss).toBe(of("eval")[0]);
     for (const part of [network, data.train, data.test]) await part.dispose();
   });
 });

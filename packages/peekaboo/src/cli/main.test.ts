@@ -83,11 +83,14 @@ describe("peekaboo train", () => {
       --psg-no-backward --psg-threshold-mode absolute --pruner mag --density 0.5 --prune-batch-size 32
       --prune-schedule linear --prune-scope local --prune-epoch 4 --prune-shots 2 --prune-verbose --mask-shuffle --seed 3
       --use-cuda 1 --width 0.25 --max-steps 9 --train-limit 1000 --test-limit 500 --threads 2 --device cuda
-      --data-folder here --json --resume never --checkpoint-every 90s --keep 3 --on-nan skip-batch`);
+      --data-folder here --json --resume never --checkpoint-every 90s --keep 3 --on-nan skip-batch
+      --bn-batches 20 --label-smoothing 0.1`);
     expect(notes).toBe("");
     expect(config).toMatchObject({
       dataset: "cifar10",
       onNan: "skip-batch",
+      bnBatches: 20,
+      labelSmoothing: 0.1,
       sgd: { lr: 0.2, momentum: 0, weightDecay: 1e-4, lrSchedule: "linear", milestones: [3, 5], lrFinal: 1e-3 },
       bop: { arSchedule: "cosine", arFinal: 5e-4 },
       psg: { backward: false, threshold: { mode: "absolute", value: 0 } },

@@ -28,6 +28,7 @@ const defaults: TrainConfig = {
   maxSteps: null,
   batchSize: 128,
   optimizer: "SGD",
+  labelSmoothing: 0,
   bnBatches: 0,
   onNan: "stop",
   sgd: { lr: 0.1, momentum: 0.9, weightDecay: 5e-4, lrSchedule: "step", milestones: [80, 120], lrFinal: 0 },

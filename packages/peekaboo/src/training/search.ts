@@ -3,8 +3,10 @@ import { type BopConfig, type Config, parseConfig, type SgdConfig, type TrainCon
 import type { Images } from "../data/images.js";
 import { epochOrder } from "../data/order.js";
 import type { Network } from "../models/network.js";
+import { estimateStatistics, HeldStatistics } from "./batchnorm-statistics.js";
 import { EpochMeans } from "./epoch-means.js";
 import { type Evaluation, evaluate } from "./evaluation.js";
+import { alone } from "./ranks.js";
 import type { Reporter } from "./reporter.js";
 import { type StepResult, Trainer } from "./trainer.js";
 import { EpochWarnings } from "./warnings.js";
@@ -22,6 +24,13 @@ export interface TrainOptions {
   bop?: Partial<BopConfig>;
   /** SGD of BatchNorm and the output layer; default: lr 0.1, momentum 0.9, weight decay 5e-4. */
   sgd?: Partial<SgdConfig>;
+  /** Part of the target that is spread evenly over all classes while training, from 0 to below 1; default: 0. */
+  labelSmoothing?: number;
+  /**
+   * For each test, BatchNorm's statistics are estimated over so many training batches; the network has them until training goes on,
+   * so a network that is saved then, or after the last epoch, is the tested one. Default: 0, training's moving averages.
+   */
+  bnBatches?: number;
   /** What order and augmentation follow from; default: 0. */
   seed?: number;
   /** Stops before the next step, by throwing its reason. */
@@ -59,7 +68,8 @@ export interface TrainedEpoch {
  */
 export async function* train(network: Network, options: TrainOptions): AsyncGenerator<TrainedEpoch, void, void> {
   const { data, epochs, batchSize = 128, optimizer = "BOP", bop = {}, sgd = {}, seed = 0, reporter = {} } = options;
-  const config = parseConfig({ epochs, batchSize, optimizer, bop, sgd, seed });
+  const { labelSmoothing = 0, bnBatches = 0 } = options;
+  const config = parseConfig({ epochs, batchSize, optimizer, bop, sgd, seed, labelSmoothing, bnBatches });
   refuseOtherShape(network, data);
   const { numClasses } = network.options;
   const trainer = new Trainer(network, config);
@@ -67,7 +77,10 @@ export async function* train(network: Network, options: TrainOptions): AsyncGene
   let highest = Number.NEGATIVE_INFINITY;
   try {
     for (let epoch = 0; epoch < epochs; epoch++) {
-      const means = await trainEpoch(epoch, { ...options, reporter, network, config, trainer });
+      const parts = { ...options, reporter, network, config, trainer };
+      const means = await trainEpoch(epoch, parts);
+      using own = bnBatches === 0 ? null : new HeldStatistics(network);
+      await estimate(epoch, parts, own);
       reporter.begin?.({ kind: "test", total: data.test.count });
       const onBatch = (done: number) => reporter.advance?.(done);
       const test = await evaluate(network, data.test, { batchSize, onBatch });
@@ -78,6 +91,7 @@ export async function* train(network: Network, options: TrainOptions): AsyncGene
       reporter.epoch?.({ epoch, means, result: test, best, numClasses, secondsLeft });
       const { loss, accuracy, flips } = means;
       yield { number: epoch + 1, train: { loss, accuracy, flips }, test };
+      if (epoch + 1 < epochs) own?.putBack();
     }
   } finally {
     reporter.end?.();
@@ -87,7 +101,7 @@ export async function* train(network: Network, options: TrainOptions): AsyncGene
 
 type Parts = Pick<TrainOptions, "data" | "signal" | "onStep"> & {
   network: Network;
-  config: Config<"epochs" | "batchSize" | "seed" | "bop" | "sgd">;
+  config: Config<"epochs" | "batchSize" | "seed" | "bop" | "sgd" | "bnBatches">;
   trainer: Trainer;
   reporter: Reporter;
 };
@@ -122,6 +136,32 @@ async function trainEpoch(epoch: number, parts: Parts): Promise<EpochMeans> {
   warnings.end(epoch, means);
   reporter.end?.();
   return means;
+}
+
+/** BatchNorm's statistics for the test, where training's own are held. */
+async function estimate(epoch: number, parts: Parts, own: HeldStatistics | null): Promise<void> {
+  if (own === null) return;
+  const { data, network, config, reporter, signal } = parts;
+  const { batchSize, bnBatches, seed } = config;
+  const guard = { check: async () => signal?.throwIfAborted() };
+  const settings = { bnBatches, seed, dropout: network.options.dropout ?? 0 };
+  const state = { epoch, step: (epoch + 1) * Math.ceil(data.train.count / batchSize) };
+  try {
+    const { train } = data;
+    await estimateStatistics({
+      config: settings,
+      network,
+      train,
+      guard,
+      reporter,
+      ranks: alone,
+      state,
+      batchShare: batchSize,
+    });
+  } catch (error) {
+    own.putBack();
+    throw error;
+  }
 }
 
 function refuseOtherShape({ imageShape, options }: Network, { train }: Images): void {

@@ -290,6 +290,20 @@ describe("rates of single layers", () => {
   });
 });
 
+it.each([0.1, 0.75])("a smoothed target, of which %d is spread over all classes, gives its cross-entropy", (part) => {
+  const images = batch();
+  const twin = makeNetwork();
+  const logits = noGrad(() => scope(() => twin.call(images.input).toFloat32Array()));
+  const rows = Array.from({ length: 8 }, (_, row) => [...logits.subarray(10 * row, 10 * row + 10)]);
+  const losses = rows.map((row, label) => {
+    const total = Math.log(row.reduce((sum, value) => sum + Math.exp(value), 0));
+    const own = row.map((value, k) => ((k === label ? 1 - part : 0) + part / 10) * (total - value));
+    return own.reduce((sum, value) => sum + value, 0);
+  });
+  const { loss } = makeTrainer("BOP", undefined, {}, { labelSmoothing: part }).step(images, position);
+  expect(loss).toBeCloseTo(losses.reduce((sum, value) => sum + value, 0) / 8, 5);
+});
+
 describe("SGD alone", () => {
   it.each(["ResNet20", "PsgResNet20"])(
     "trains every parameter of %s by PyTorch's formula, decay 5e-4 included",

@@ -29,8 +29,12 @@ export interface StepResult {
   ar: number | undefined;
 }
 
+/** Defaults of libtorch's cross-entropy. */
+const [MEAN, IGNORED] = [1, -100];
+
 /** The settings of the optimisers. */
-export type TrainerConfig = Config<"optimizer" | "sgd" | "bop" | "bop2"> & Partial<Config<"onNan" | "loadPretrained">>;
+export type TrainerConfig = Config<"optimizer" | "sgd" | "bop" | "bop2"> &
+  Partial<Config<"labelSmoothing" | "onNan" | "loadPretrained">>;
 
 /** One network's training: a forward and a backward pass, Bop on the signs, SGD on the rest. */
 export class Trainer {
@@ -74,7 +78,7 @@ export class Trainer {
       const restore = this.#skips ? keepStatistics(this.network.module) : null;
       try {
         const logits = this.network.call(input);
-        const loss = ops.crossEntropyLoss(logits, target);
+        const loss = ops.crossEntropyLoss(logits, target, null, MEAN, IGNORED, this.#config.labelSmoothing ?? 0);
         const correct = countCorrect(logits, target);
         this.#averaging.average(() => loss.backward());
         const seen = this.#signStep(loss, correct);

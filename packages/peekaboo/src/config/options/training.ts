@@ -1,4 +1,4 @@
-import { choice, integer, optional } from "../kinds.js";
+import { choice, integer, number, optional } from "../kinds.js";
 import { option } from "../table.js";
 
 /** How long to train, on how many images at once, and with which optimiser. */
@@ -22,6 +22,13 @@ export const training = {
     kind: choice(["SGD", "BOP", "BOP2"]),
     default: "SGD",
     help: "SGD trains everything; BOP and BOP2 (of second order) flip the signs of the convolution weights and leave the rest to SGD.",
+  }),
+  labelSmoothing: option({
+    flags: "--label-smoothing <part>",
+    kind: number({ atLeast: 0, below: 1 }),
+    default: 0,
+    defaultText: "0, the class alone",
+    help: "Part of the target that is spread evenly over all classes while training; the training loss that is shown is of such targets, a test's isn't.",
   }),
   bnBatches: option({
     flags: "--bn-batches <n>",
