@@ -8,7 +8,9 @@ import {
   initialiseWeight,
   type MaskedBy,
   type PabTensor,
+  randomMask,
   type StoredAs,
+  shuffledMask,
   type TensorDescription,
 } from "@peekaboo/seed";
 import { entryOf, ops, scope, type Tensor } from "@peekaboo/torch";
@@ -25,7 +27,7 @@ export interface PabOptions {
   readonly float32?: boolean;
   /** Refuses weights that don't follow from the seed, instead of storing them. */
   readonly seedOnly?: boolean;
-  /** Where masks follow from the seed, how. */
+  /** How masks follow from the seed; null: they don't. Left out, each is tried, which takes as long as drawing its weights. */
   readonly masks?: "shuffle" | "random" | null;
 }
 
@@ -174,9 +176,17 @@ function describe(
   if (isConvolution) initial.set(name, initialiseWeight(init, options.seed, name, shape));
   const seeded = isConvolution && growsFromSeed(tensor, initial.get(name) ?? new Float32Array());
   if (isConvolution && !seeded && options.seedOnly === true) throw notFromSeed(name, options.seed);
-  const masked: MaskedBy = mask === null ? "all" : (options.masks ?? "model");
+  const masked: MaskedBy = mask === null ? "all" : maskRule(name, shape, mask, options);
   const stored: StoredAs = seeded ? "signs" : options.float32 === true ? "float32" : "float16";
   return { name, shape, stored, mask: masked, init: shape.length >= 2 ? init : options.init };
+}
+
+function maskRule(name: string, shape: readonly number[], mask: Uint8Array, { masks, seed }: PabOptions): MaskedBy {
+  if (masks !== undefined) return masks ?? "model";
+  const kept = mask.reduce((sum, one) => sum + one, 0);
+  const follows = (rule: typeof shuffledMask) => Buffer.compare(rule(seed, name, shape, kept), mask) === 0;
+  if (follows(shuffledMask)) return "shuffle";
+  return follows(randomMask) ? "random" : "model";
 }
 
 function notFromSeed(name: string, seed: number): UserError {

@@ -8,7 +8,7 @@ import { sharedFolder } from "../../../../tests/support/folder.js";
 import { disguise } from "../models/disguise.js";
 import type { Network } from "../models/network.js";
 import { saveOnnx } from "../onnx/save-onnx.js";
-import { prune } from "../pruning/loop.js";
+import { type PruneOptions, prune } from "../pruning/loop.js";
 import { findPruner } from "../pruning/pruners/registry.js";
 import { savePab } from "./save-pab.js";
 
@@ -16,7 +16,7 @@ const folder = sharedFolder();
 afterEach(() => expect(liveTensorCount()).toBe(0));
 
 /** A grey network with a convolution that is left to SGD. */
-async function network(): Promise<Network> {
+async function network(pruning: Partial<PruneOptions> = {}): Promise<Network> {
   const conv = (inChannels: number, outChannels: number) =>
     new nn.Conv2d({ inChannels, outChannels, kernelSize: 3, padding: 1 });
   const module = new nn.Sequential(
@@ -24,7 +24,7 @@ async function network(): Promise<Network> {
     ...[new nn.Flatten(), new nn.Linear(24, 3)],
   );
   const own = disguise(module, { imageShape: [1, 8, 8], seed: 11, prunable: ["0"], name: "Own" });
-  await prune(own, { pruner: findPruner("SynFlow"), density: 0.5, iterations: 4 });
+  await prune(own, { pruner: findPruner("SynFlow"), density: 0.5, iterations: 4, ...pruning });
   own.module.eval();
   return own;
 }
@@ -65,6 +65,20 @@ it("writes what the runtime and onnxruntime compute alike, with what is said of 
   const { logits } = await session.run({ image: new OrtTensor("float32", image, [1, 1, 8, 8]) });
   expectClose(logits?.data as Float32Array, expected);
   await session.release();
+});
+
+it.each([
+  ["Rand", false, "random"],
+  ["ERK", false, "shuffle"],
+  ["SynFlow", true, "shuffle"],
+  ["SynFlow", false, "model"],
+])("finds the rule of masks that follow from the seed: %s, shuffled: %s", async (pruner, shuffle, rule) => {
+  using own = await network({ pruner: findPruner(pruner), shuffle });
+  const path = join(folder, "rule.pab");
+  savePab(own, path, { ...facts, float32: true });
+  const { description, engine } = await load(readFileSync(path));
+  expect(description.tensors.find(({ name }) => name === "0.weight")?.mask).toBe(rule);
+  expectClose(engine.run(image), logitsOf(own));
 });
 
 it("refuses facts that don't fit, weights without a seed where only such are asked for, and what isn't finite", async () => {

@@ -24,7 +24,7 @@ export interface PruneOptions {
   minKept?: MinKept | null;
   /** [C, H, W] of an image; default: the network's. */
   imageShape?: readonly number[];
-  /** What random scores and shuffled masks follow from; default: 0. */
+  /** What random scores and shuffled masks follow from; default: the network's seed. */
   seed?: number;
   /** Whether each layer's kept weights are put, in the end, where (seed, state name) alone say. */
   shuffle?: boolean;
@@ -60,7 +60,7 @@ export interface PruneReport {
  */
 export async function prune(network: Network, options: PruneOptions): Promise<PruneReport> {
   const { pruner, density, iterations = pruner.rounds ?? 1, schedule = "exponential" } = options;
-  const { minKept = null, imageShape = network.imageShape, seed = 0, onRound } = options;
+  const { minKept = null, imageShape = network.imageShape, seed = network.origin?.seed ?? 0, onRound } = options;
   const { scope: how = "global", shuffle = false } = { ...options, ...pruner.always };
   refuseMinimum(network, minKept, density);
   const copy = network.plainTwin();
