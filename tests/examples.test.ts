@@ -9,6 +9,7 @@ import { chromiumPath, launchChromium, serveFolder } from "../bench/chromium.js"
 import { sharedFolder } from "./support/folder.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
+const bin = join(root, "packages/peekaboo/bin/peekaboo.js");
 const folder = sharedFolder();
 const chromium = chromiumPath();
 
@@ -54,6 +55,21 @@ describe("examples/", () => {
     const named = lines.filter((line) => /^a (\w+): \1$/.test(line));
     expect(named.length).toBeGreaterThanOrEqual(3);
     expect(lines.at(-1)).toMatch(/^\d{4} bytes$/);
+  });
+
+  it("study.ts is a study that can be swept, here in a few steps a run", () => {
+    const short =
+      "--max-steps 2 --train-limit 128 --test-limit 32 --width 0.125 --seed 0 --threads 1 --parallel 2".split(" ");
+    const args = ["sweep", join(root, "examples/dist/study.js"), "--savedir", join(folder, "example"), ...short];
+    const { status, stderr } = spawnSync(process.execPath, [bin, ...args], { encoding: "utf8" });
+    expect(status, stderr).toBe(0);
+    const rows = readFileSync(join(folder, "example/results.csv"), "utf8").trim().split("\n").slice(1);
+    const named = (name: string) => rows.filter((row) => row.startsWith(name) && row.includes(",done,"));
+    expect(rows).toHaveLength(6);
+    for (const density of [0.01, 0.0707, 0.5]) {
+      expect(named(`SynFlow-density${density}-`)).toHaveLength(1);
+      expect(named(`at_random-density${density}-`)).toHaveLength(1);
+    }
   });
 
   it.skipIf(chromium === undefined)("browser/ predicts in a page that Vite bundles", async () => {

@@ -82,6 +82,12 @@ describe("peekaboo", () => {
   });
 });
 
+it("has a type for studies", () => {
+  expectTypeOf<{ name: string; grid: { seed: number[] } }>().toExtend<peekaboo.StudyFile>();
+  expectTypeOf<{ name: string; grid: { seed: number[] }[] }>().toExtend<peekaboo.StudyFile>();
+  expectTypeOf<{ about: string }>().not.toExtend<peekaboo.StudyFile>();
+});
+
 describe("@peekaboo/torch", () => {
   it("gives back what a body gives back", () => {
     const scope = (() => {}) as unknown as Torch["scope"];

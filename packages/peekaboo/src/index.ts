@@ -55,6 +55,7 @@ export { findPruner, prunerNames } from "./pruning/pruners/registry.js";
 export type { PruneSchedule } from "./pruning/schedule.js";
 export type { PruneScope } from "./pruning/selection.js";
 export type { RecordedImages } from "./runs/recorded-images.js";
+export type { StudyFile, StudyGrid } from "./studies/study.js";
 export type { EpochMeans } from "./training/epoch-means.js";
 export { type EvaluateParts, type Evaluation, evaluate } from "./training/evaluation.js";
 export type { Pruned, ReportedEpoch, ReportedStep, Reporter, StepPlace, Work } from "./training/reporter.js";

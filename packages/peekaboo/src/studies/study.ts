@@ -29,8 +29,25 @@ const studySchema = z.strictObject({
   grid: z.union([grid, z.array(grid).min(1)]).default({}),
 });
 
-/** A study as its file has it. */
+/** A study, read. */
 export type StudyDocument = z.output<typeof studySchema>;
+
+/** What a study's file holds (`docs/studies.md`), for whoever writes one in TypeScript: settings are named as in `config.json`. */
+export interface StudyFile {
+  /** Letters, digits and `. _ + -`; also the name of its folder. */
+  readonly name: string;
+  /** What it asks, in a sentence. */
+  readonly about?: string;
+  /** The settings of all runs. */
+  readonly base?: Readonly<Record<string, unknown>>;
+  /** One method each, with its settings. */
+  readonly runs?: readonly Readonly<Record<string, unknown> & { name?: string }>[];
+  /** Settings and their values, of which each method has every combination; of several grids, those of each. */
+  readonly grid?: StudyGrid | readonly StudyGrid[];
+}
+
+/** The values of settings, by their paths, such as `pruning.density`. */
+export type StudyGrid = Readonly<Record<string, readonly unknown[]>>;
 
 /** One run of a study. */
 export interface PlannedRun {
