@@ -1,7 +1,7 @@
 // The real `peekaboo board` on runs that are made here, in a real browser.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { appendFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import axe from "axe-core";
@@ -99,6 +99,15 @@ function makeRecorded(name: string, seed: number): string {
   const run = makeRun(results, name, recorded(seed));
   writeFileSync(join(run, "config.json"), JSON.stringify(parseConfig({ epochs: 4, seed, batchSize: 64 })));
   return run;
+}
+
+/** A process that has a run's lock, as training has. */
+function holdLock(path: string): ChildProcess {
+  const program = `const { FileLock } = await import(process.argv[1]);
+    await FileLock.acquire(process.argv[2], { operation: "train", onHeld() {} });
+    setTimeout(() => {}, 120_000);`;
+  const module = new URL("../packages/files/dist/node/index.js", import.meta.url).href;
+  return spawn(process.execPath, ["--input-type=module", "-e", program, module, path], { stdio: "inherit" });
 }
 
 const EVIL = "<img src=x onerror=alert(1)>";
@@ -236,6 +245,28 @@ describe.skipIf(chromium === undefined)("the board's page", () => {
     makeRun(results, "run-2", recorded(2));
     await page.waitForSelector('#range:has-text("0 to 300")');
     await expect.poll(() => labelOf(page)).not.toContain("7.25");
+    await page.close();
+  });
+
+  it("tells within seconds that a run was killed, and not that one is stopped which is only halted", async () => {
+    const page = await open();
+    const run = makeRecorded("killed", 5);
+    const training = holdLock(join(run, "run.lock"));
+    const stateIs = (state: string) =>
+      page.waitForSelector(`#runs tr[data-state="${state}"]:has-text("killed")`, { timeout: 10_000 });
+    try {
+      await stateIs("running");
+      training.kill("SIGSTOP");
+      utimesSync(join(run, "run.lock"), new Date(0), new Date(0));
+      await page.waitForTimeout(5000);
+      await stateIs("running");
+    } finally {
+      training.kill("SIGKILL");
+    }
+    const killed = Date.now();
+    await stateIs("stopped");
+    expect(Date.now() - killed).toBeLessThan(6000);
+    rmSync(run, { recursive: true });
     await page.close();
   });
 

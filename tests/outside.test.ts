@@ -1,6 +1,6 @@
 // The packages as npm would publish them, installed into a folder that knows nothing of this repository, and used there.
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { extract } from "tar";
@@ -99,5 +99,11 @@ describe("outside the repository", () => {
       { cwd: folder, encoding: "utf8" },
     );
     expect([status, /ERR_PACKAGE_PATH_NOT_EXPORTED/.test(stderr)]).toEqual([1, true]);
+  });
+
+  it("has the board's copy of the page that runs networks, where it was built, without images of data sets", () => {
+    const inPackage = (path: string) => existsSync(join(folder, "node_modules/peekaboo/static/predict", path));
+    expect(inPackage("index.html")).toBe(existsSync(join(root, "packages/peekaboo/static/predict/index.html")));
+    expect(inPackage("samples")).toBe(false);
   });
 });

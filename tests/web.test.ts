@@ -251,6 +251,29 @@ describe.skipIf(chromium === undefined)("the page", () => {
     await page.close();
   });
 
+  it("opens the network that its address asks for, from its own host alone", async () => {
+    writeFileSync(join(folder, "beside.pab"), drawingNetwork());
+    const page = await browser.newPage();
+    const openedAt = (query: Readonly<Record<string, string>>) =>
+      page.goto(`${host.address}?${new URLSearchParams(query)}`);
+    await openedAt({ network: "beside.pab", name: "<b>mine</b>" });
+    await page.waitForSelector('#status:has-text("<b>mine</b>: Drawings")');
+    await openedAt({ network: "./beside.pab" });
+    await page.waitForSelector('#status:has-text("beside.pab: Drawings")');
+    for (const [network, reason] of [
+      ["none.pab", "“none.pab” can't be opened: none.pab is missing from this page's host (status 404)."],
+      ["//evil.example/x.pab", "“x.pab” can't be opened: it lies on another host, and this page asks only its own."],
+      ["data:,x.pab", "“data:,x.pab” can't be opened: it lies on another host, and this page asks only its own."],
+      ["http://[", "“[” can't be opened: "],
+    ] as const) {
+      await openedAt({ network });
+      expect(await problemOf(page)).toContain(reason);
+    }
+    await page.selectOption("#networks", { label: DEMO });
+    await page.waitForSelector(`#status:has-text("${DEMO}: PsgResNet18")`);
+    await page.close();
+  });
+
   it("tells in a sentence that a file is damaged or another, and goes on", async () => {
     const page = await open();
     const flipped = Buffer.from(demo);

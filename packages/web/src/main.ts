@@ -1,5 +1,5 @@
 import { isPab } from "@peekaboo/seed";
-import { type BundledNetwork, bundledNetworks, fetchBundled } from "./bundled.js";
+import { askedNetwork, bundledNetworks, fetchNetwork, type HostedNetwork } from "./hosted.js";
 import { samplesFor } from "./samples.js";
 import type { Session } from "./session.js";
 import { Thread } from "./thread.js";
@@ -63,6 +63,7 @@ function show(opened: Session): void {
   const { facts } = opened;
   title.textContent = `An image classifier in ${inBytes(facts.bytes)}`;
   const trained = facts.dataset === null ? "" : `, trained on ${opened.samples?.title ?? facts.dataset}`;
+  document.title = `${openName} – peekaboo`;
   status.textContent = `${openName}: ${facts.network}${trained}; opened in ${milliseconds(facts.loadTime)}.`;
   choose(openName);
   main.hidden = false;
@@ -81,8 +82,8 @@ function choose(name: string): void {
   select.value = bundled < 0 ? OWN : String(bundled);
 }
 
-function openBundled(network: BundledNetwork): Promise<void> {
-  return openNetwork(network.name, () => fetchBundled(network));
+function openHosted(network: HostedNetwork): Promise<void> {
+  return openNetwork(network.name, () => fetchNetwork(network));
 }
 
 /** A network or an image, whichever it is. */
@@ -110,11 +111,11 @@ async function openFile(file: File, expected: "network" | "image" | "either"): P
 select.append(...bundledNetworks.map(({ name }, i) => el("option", { value: i }, name)));
 select.addEventListener("change", () => {
   const network = bundledNetworks[Number(select.value)];
-  if (network !== undefined) void openBundled(network);
+  if (network !== undefined) void openHosted(network);
 });
 takeFiles((file, expected) => {
   openFile(file, expected).catch((error: unknown) => tell(`“${file.name}” can't be opened: ${messageOf(error)}`));
 });
-const [first] = bundledNetworks;
+const first = askedNetwork() ?? bundledNetworks[0];
 if (first === undefined) status.textContent = "This page has no network of its own: open a .pab file.";
-else void openBundled(first);
+else void openHosted(first);

@@ -1,4 +1,5 @@
-import { execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import {
   cpSync,
   existsSync,
@@ -14,7 +15,7 @@ import {
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { SPECIAL_FILES } from "../../../../tests/support/special-files.js";
 import { FileLock, type LockHolder } from "./lock.js";
 
@@ -43,6 +44,19 @@ const block = (milliseconds: number) => Atomics.wait(new Int32Array(new SharedAr
 function age(): void {
   const long = new Date(Date.now() - 3_600_000);
   utimesSync(path, long, long);
+}
+
+const until = async (condition: () => boolean) => {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20));
+};
+
+/** Starts a process that takes the lock and keeps it. */
+function lockElsewhere(module: URL, beatMs: number): ChildProcess {
+  const program = `const { FileLock } = await import(process.argv[1]);
+    await FileLock.acquire(process.argv[2], { operation: "train", beatMs: ${beatMs}, onHeld() {} });
+    setTimeout(() => {}, 60_000);`;
+  const flags = ["--input-type=module", "-e", program, module.href, path];
+  return spawn(process.execPath, flags, { stdio: "inherit" });
 }
 
 const isFresh = () => Date.now() - statSync(path).mtimeMs < 60_000;
@@ -90,6 +104,48 @@ it("is another machine's as long as it is touched, and nobody's after", async ()
   clearInterval(touching);
   age();
   (await acquire(50)).release();
+});
+
+describe("to whoever only looks", () => {
+  it("is held by a process that lives, one that is halted included, and not by one that was killed", async () => {
+    expect(FileLock.isHeld(path)).toBe(false);
+    const child = lockElsewhere(new URL("../../dist/node/lock.js", import.meta.url), 10_000);
+    const gone = once(child, "exit");
+    try {
+      await until(() => existsSync(path));
+      expect(FileLock.isHeld(path)).toBe(true);
+      child.kill("SIGSTOP");
+      age();
+      expect(FileLock.isHeld(path)).toBe(true);
+    } finally {
+      child.kill("SIGKILL");
+    }
+    await gone;
+    const text = readFileSync(path, "utf8");
+    utimesSync(path, new Date(), new Date());
+    expect(FileLock.isHeld(path)).toBe(false);
+    expect(readFileSync(path, "utf8")).toBe(text);
+    expect(readdirSync(folder)).toEqual(["run.lock"]);
+  });
+
+  it("is another machine's, or of whom it doesn't say, for a minute after it was touched", async () => {
+    const lock = await acquire();
+    const elsewhere = JSON.stringify({ ...holder(), pid: 1, host: "elsewhere", place: "elsewhere" });
+    lock.release();
+    for (const text of [elsewhere, "", "[".repeat(60_000)]) {
+      writeFileSync(path, text);
+      expect(FileLock.isHeld(path)).toBe(true);
+      age();
+      expect(FileLock.isHeld(path)).toBe(false);
+    }
+  });
+
+  it.each(Object.keys(SPECIAL_FILES))("tells without an error or a wait where %s is in its place", (kind) => {
+    SPECIAL_FILES[kind]?.(path);
+    expect(FileLock.isHeld(path)).toBeTypeOf("boolean");
+    expect(FileLock.isHeld(join(path, "below"))).toBe(false);
+    expect(readdirSync(folder)).toEqual(["run.lock"]);
+  });
 });
 
 it.each(Object.keys(SPECIAL_FILES))("refuses %s in its place, and leaves it there", async (kind) => {
@@ -150,14 +206,7 @@ it("is touched by the process itself where there can be no other thread", async 
   cpSync(new URL("../../dist", import.meta.url), copy, { recursive: true });
   writeFileSync(join(copy, "package.json"), '{ "type": "module" }');
   rmSync(join(copy, "node/lock-beat.js"));
-  const program = `const { FileLock } = await import(process.argv[1]);
-    await FileLock.acquire(process.argv[2], { operation: "train", beatMs: 20, onHeld() {} });
-    setTimeout(() => {}, 60_000);`;
-  const module = pathToFileURL(join(copy, "node/lock.js")).href;
-  const child = spawn(process.execPath, ["--input-type=module", "-e", program, module, path], { stdio: "inherit" });
-  const until = async (condition: () => boolean) => {
-    while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20));
-  };
+  const child = lockElsewhere(pathToFileURL(join(copy, "node/lock.js")), 20);
   try {
     await until(() => existsSync(path));
     age();

@@ -1,7 +1,7 @@
 import type { CurvesView, Figure, RunSummary } from "../board/protocol.js";
-import { formatCount, formatShortCount } from "../console/format.js";
+import { formatCount } from "../console/format.js";
 import { colour, el } from "./dom.js";
-import { figureText, percentText } from "./words.js";
+import { figureText, percentText, stepTexts } from "./words.js";
 
 /** What a chart shows. */
 export interface ChartKind {
@@ -120,8 +120,8 @@ export class Chart {
         y: this.kind.logarithmic ? { distr: 4, asinh: 1, range: (_, __, most) => [0, Math.max(1, most)] } : {},
       },
       axes: [
-        { stroke: soft, ...lines, values: (_, values) => values.map((value) => formatShortCount(value)) },
-        { stroke: soft, ...rules, size: 58, values: short },
+        { stroke: soft, ...lines, values: (_, values) => stepTexts(values) },
+        { stroke: soft, ...rules, size: 68, values: short },
       ],
       series: [{}, ...Array.from({ length: runs }, (_, run) => seriesOf(run)).flat()],
       bands: Array.from({ length: runs }, (_, run) => ({

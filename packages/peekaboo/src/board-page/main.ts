@@ -14,6 +14,7 @@ const layers = new LayersPanel(runs);
 
 /** Shows the runs that are chosen now. */
 function showAnew(): void {
+  for (const id of ["compare", "layers-box"]) byId(id, HTMLElement).hidden = runs.shown.length === 0;
   listShown(runs.shown);
   compareSettings(runs.shown);
   void curves.show();

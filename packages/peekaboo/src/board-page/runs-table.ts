@@ -83,6 +83,7 @@ export class RunsTable {
       if (cell !== undefined) setText(cell, column.text(run));
     }
     row.element.dataset.state = run.state;
+    row.element.title = run.warnings.join("\n");
     return row.element;
   }
 

@@ -20,9 +20,17 @@ function itemOf({ id, name, state, warnings, hasPicture, hasNetwork }: RunSummar
   const link = (file: string, text: string) =>
     el("a", { href: `runs/${id}/${file}`, download: file, "aria-label": `${text} of ${name}` }, text);
   if (hasPicture) item.append(" ", link("run.svg", "Picture"));
-  if (hasNetwork) item.append(" ", link("best.pab", "Best network (.pab)"));
+  if (hasNetwork) item.append(" ", link("best.pab", "Best network (.pab)"), " ", tryLink(name));
   for (const warning of warnings) item.append(el("p", { class: "warning" }, `⚠ ${warning}`));
   return item;
+}
+
+/** Opens the run's best network in the predicting page. */
+function tryLink(run: string): HTMLElement {
+  const network = `../best.pab?${new URLSearchParams({ run })}`;
+  const href = `predict/?${new URLSearchParams({ network, name: `${run}/best.pab` })}`;
+  const label = `Try the best network of ${run}, in a new tab`;
+  return el("a", { href, target: "_blank", rel: "noopener", "aria-label": label }, "Try it on images");
 }
 
 /** Sets the runs' settings beside each other, as far as they differ, and marks what isn't as in the first. */

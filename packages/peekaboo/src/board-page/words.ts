@@ -15,6 +15,15 @@ export function figureText(value: number | null | undefined): string {
   return size >= 1000 ? formatCount(value) : String(Number(value.toPrecision(3)));
 }
 
+/** The steps under an axis, each as it is: in thousands where all are such, and nothing between two steps. */
+export function stepTexts(steps: readonly number[]): string[] {
+  const inThousands = steps.every((step) => step % 1000 === 0);
+  return steps.map((step) => {
+    if (!Number.isInteger(step)) return "";
+    return inThousands && step !== 0 ? `${formatCount(step / 1000)}k` : formatCount(step);
+  });
+}
+
 /** Percent, of which two digits count. */
 export function percentText(value: number | null | undefined): string {
   return value === null || value === undefined ? "–" : `${value.toFixed(2)} %`;

@@ -1,5 +1,6 @@
-import { rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { FileLock } from "@peekaboo/files";
 import { expect } from "vitest";
 import { it } from "../../../../tests/support/folder.js";
 import { parseConfig } from "../config/config.js";
@@ -64,6 +65,30 @@ it("sums a run up: steps, tests, time left, what it keeps, and what is odd", ({ 
   rmSync(join(path, "run.lock"));
   expect(run.lookAround()).toBe(true);
   expect(run.summary([]).state).toBe("stopped");
+});
+
+it("runs as long as its process lives, and on another machine for a minute after its lock was touched", async ({
+  folder,
+}) => {
+  const path = makeRun(folder, "run", someSteps(1, 10));
+  const lock = join(path, "run.lock");
+  const run = new FollowedRun(1, "run", path);
+  const state = () => {
+    readOn(run);
+    return run.summary([]).state;
+  };
+  const age = () => utimesSync(lock, new Date(0), new Date(0));
+  const onHeld = () => expect.unreachable();
+  using _held = await FileLock.acquire(lock, { operation: "train", onHeld });
+  age();
+  expect(state()).toBe("running");
+  const holder = JSON.parse(readFileSync(lock, "utf8"));
+  writeFileSync(lock, JSON.stringify({ ...holder, began: "1" }));
+  expect(state()).toBe("stopped");
+  writeFileSync(lock, JSON.stringify({ ...holder, began: "1", place: "elsewhere" }));
+  expect(state()).toBe("running");
+  age();
+  expect(state()).toBe("stopped");
 });
 
 it("tells the newest of a long file before all of it is read", ({ folder }) => {

@@ -1,5 +1,6 @@
 import { existsSync, type Stats } from "node:fs";
 import { basename, dirname } from "node:path";
+import { FileLock } from "@peekaboo/files";
 import type { TrainConfig } from "../config/config.js";
 import { formatCount } from "../console/format.js";
 import { type RunFolder, runFolder } from "../runs/run-folder.js";
@@ -14,8 +15,6 @@ import { statsOf } from "./stats-of.js";
 
 /** What of a long file is read first: enough for the last steps and tests. */
 const TAIL_BYTES = 32 * 1024;
-/** A live run touches its lock every ten seconds. */
-const LOCK_MS = 60_000;
 
 /** A run whose folder is followed. */
 export class FollowedRun {
@@ -60,8 +59,7 @@ export class FollowedRun {
   lookAround(): boolean {
     const { config, lock, picture, bestPab } = this.folder;
     const before = JSON.stringify(this.#around);
-    const beat = statsOf(lock)?.mtimeMs ?? 0;
-    const running = Date.now() - beat < LOCK_MS;
+    const running = FileLock.isHeld(lock);
     this.#around = { hasPicture: existsSync(picture), hasNetwork: existsSync(bestPab), running };
     return this.#readConfig(config) || JSON.stringify(this.#around) !== before;
   }

@@ -39,6 +39,11 @@ export class FollowedRuns {
     return this.#runs.get(id);
   }
 
+  /** @param name as the page was told it: it is compared, and never a path */
+  named(name: string): FollowedRun | undefined {
+    return [...this.#runs.values()].find((run) => run.name === name);
+  }
+
   /** Reads these runs before the others from now on. */
   want(runs: readonly FollowedRun[]): void {
     for (const run of runs) run.wanted = Date.now();

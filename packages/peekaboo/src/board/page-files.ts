@@ -8,10 +8,15 @@ export interface PageFile {
   readonly bytes: Buffer;
 }
 
-const TYPES = {
+/** By the end of a file's name. */
+export const TYPES: Readonly<Record<string, string>> = {
   html: "text/html; charset=utf-8",
   css: "text/css; charset=utf-8",
   js: "text/javascript; charset=utf-8",
+  json: "application/json; charset=utf-8",
+  png: "image/png",
+  svg: "image/svg+xml",
+  pab: "application/octet-stream",
 };
 const built = new URL("../", import.meta.url);
 const written = new URL("../../static/board/", import.meta.url);
@@ -34,6 +39,11 @@ export function pageFiles(): ReadonlyMap<string, PageFile> {
   ]);
 }
 
-function file(type: keyof typeof TYPES, path: string): PageFile {
-  return { type: TYPES[type], bytes: readFileSync(path) };
+/** What takes the predicting page's place where that hasn't been built, and says how to. */
+export function unbuiltPage(): PageFile {
+  return file("html", fileURLToPath(new URL("unbuilt.html", written)));
+}
+
+function file(type: string, path: string): PageFile {
+  return { type: TYPES[type] ?? "", bytes: readFileSync(path) };
 }

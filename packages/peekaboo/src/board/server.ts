@@ -6,7 +6,8 @@ import { readInBackground } from "@peekaboo/files";
 import { hasToken, isOwnHost } from "./access.js";
 import { curvesOf } from "./curves.js";
 import { FollowedRuns } from "./followed-runs.js";
-import { pageFiles } from "./page-files.js";
+import { type PageFile, pageFiles, unbuiltPage } from "./page-files.js";
+import { PREDICTING_POLICY, PredictingPage } from "./predicting-page.js";
 import { MOST_COMPARED, type RunsEvent } from "./protocol.js";
 
 /** On every answer: nothing comes from elsewhere, and nothing of it goes there. */
@@ -26,6 +27,8 @@ const MOST_WAITING_BYTES = 16 * 1024 * 1024;
 /** After how long a browser that lost the server asks again. */
 const RETRY_MS = 1000;
 const MOST_POINTS = 2000;
+/** The predicting page's place below the board's own. */
+const PREDICTING = "predict/";
 
 /** What a board follows and where it is found. */
 export interface BoardOptions {
@@ -34,6 +37,8 @@ export interface BoardOptions {
   /** 0 for a free one. */
   readonly port: number;
   readonly token: string;
+  /** The folder of the page that runs networks; default: that of this package. */
+  readonly predicting?: string | undefined;
 }
 
 /** The server of a page that follows the runs below a folder. */
@@ -42,6 +47,7 @@ export class BoardServer {
   readonly #server: Server;
   readonly #runs: FollowedRuns;
   readonly #files = pageFiles();
+  readonly #predicting: PredictingPage;
   /** Lets a browser fetch all modules at once, and not each when another has asked for it. */
   readonly #modules = [...this.#files.keys()]
     .filter((path) => path.includes("/"))
@@ -52,6 +58,7 @@ export class BoardServer {
 
   private constructor(options: BoardOptions) {
     this.#options = options;
+    this.#predicting = new PredictingPage(options.predicting);
     this.#runs = new FollowedRuns(options.folder, (event) => this.#tell(event));
     this.#server = createServer((request, response) => this.#answer(request, response));
   }
@@ -99,10 +106,27 @@ export class BoardServer {
   /** @param path below the page's address */
   #give(path: string, query: URLSearchParams, response: ServerResponse): void {
     const file = this.#files.get(path);
-    if (file !== undefined) send(response, file.type, file.bytes, path === "" ? { link: this.#modules } : {});
+    if (file !== undefined) sendPage(response, file, path === "" ? { link: this.#modules } : {});
     else if (path === "events") this.#listen(response);
     else if (path === "curves") this.#sendCurves(response, query);
+    else if (path === "best.pab") this.#sendBest(response, query);
+    else if (path.startsWith(PREDICTING)) this.#givePredicting(path.slice(PREDICTING.length), response);
     else this.#giveOfRun(path, response);
+  }
+
+  /** @param path below the predicting page's address */
+  #givePredicting(path: string, response: ServerResponse): void {
+    const file = this.#predicting.file(path);
+    if (file !== null) sendPage(response, file, { "content-security-policy": PREDICTING_POLICY });
+    else if (path === "") sendPage(response, unbuiltPage());
+    else refuse(response, 404);
+  }
+
+  /** The best network of the run of that name: its number would be another run's after the board was started again. */
+  #sendBest(response: ServerResponse, query: URLSearchParams): void {
+    const run = this.#runs.named(query.get("run") ?? "");
+    if (run === undefined) refuse(response, 404);
+    else sendFile(response, run.folder.bestPab, "best.pab", "application/octet-stream");
   }
 
   #giveOfRun(path: string, response: ServerResponse): void {
@@ -146,6 +170,14 @@ function eventText(event: RunsEvent): string {
 function refuse(response: ServerResponse, status: number, headers: Readonly<Record<string, string>> = {}): void {
   response.writeHead(status, { ...HEADERS, ...headers, "content-type": "text/plain; charset=utf-8" });
   response.end(`${status}\n`);
+}
+
+function sendPage(
+  response: ServerResponse,
+  { type, bytes }: PageFile,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  send(response, type, bytes, headers);
 }
 
 function send(

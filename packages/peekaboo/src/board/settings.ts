@@ -14,9 +14,10 @@ function leaves(record: object, prefix: string): [path: string, value: string][]
   );
 }
 
-/** The paths at which not all have the same value, in the settings' order. */
+/** The paths at which not all have the same value, in the settings' order; what is none in one and has parts in another, by its parts. */
 export function variedPaths(all: readonly ReadonlyMap<string, string>[]): string[] {
   const known = all.filter((settings) => settings.size > 0);
-  const paths = new Set(known.flatMap((settings) => [...settings.keys()]));
-  return [...paths].filter((path) => new Set(known.map((settings) => settings.get(path))).size > 1);
+  const paths = [...new Set(known.flatMap((settings) => [...settings.keys()]))];
+  const isWhole = (path: string) => !paths.some((other) => other.startsWith(`${path}.`));
+  return paths.filter((path) => new Set(known.map((settings) => settings.get(path))).size > 1 && isWhole(path));
 }
