@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { readSafetensors, writeSafetensors } from "@peekaboo/files";
+import { FileLock, readSafetensors, writeSafetensors } from "@peekaboo/files";
 import { liveTensorCount, ops, setThreads, Tensor } from "@peekaboo/torch";
 import { afterEach, beforeEach, describe, expect } from "vitest";
 import { withChecksums } from "../../../../tests/support/checksums.js";
@@ -233,11 +233,18 @@ describe("a place that can't be used", () => {
     expect([second.prunedItself, second.told]).toEqual([true, [expect.stringMatching(/pruning\.lock/)]]);
   });
 
-  it("loses what a killed run had begun to write", async ({ folder }) => {
+  it("loses what a killed run had begun to write, and the lock that it held", async ({ folder }) => {
     await prunedIn(folder);
     const file = fileIn(folder);
+    rmSync(file);
+    const lock = join(file, "../pruning.lock");
+    const held = await FileLock.acquire(lock, { operation: "train", onHeld: () => {} });
+    const holder = JSON.parse(readFileSync(lock, "utf8"));
+    held.release();
+    // Another process of that number.
+    writeFileSync(lock, JSON.stringify({ ...holder, began: "1" }));
     writeFileSync(join(file, "../.writing-1.tmp"), "");
-    await prunedIn(folder);
+    expect(await prunedIn(folder)).toMatchObject({ prunedItself: true, told: [] });
     expect(readdirSync(join(file, ".."))).toEqual(["masks.safetensors"]);
   });
 });
