@@ -175,6 +175,41 @@ describe("peekaboo sweep", () => {
     expect(peekaboo("sweep", ...TWELVE, "--savedir", at("other")).stderr).toContain('one that holds "file"');
   });
 
+  it("prunes once for the runs that come to the same masks, which train as if each had done so itself", () => {
+    const pruning = { pruner: "SynFlow", density: 0.3, iterations: 20 };
+    const study = studyOf("sharing", {
+      runs: [
+        { name: "learned" },
+        { name: "random signs", "bop.tau": 1e9 },
+        { name: "SGD", arch: "ResNet20", optimizer: "SGD" },
+        { name: "dense", "pruning.pruner": null },
+        { name: "late", "pruning.epoch": 1, epochs: 2, maxSteps: 5 },
+      ],
+      base: { ...TINY, pruning, threads: 1 },
+      grid: { seed: [0, 1] },
+    });
+    const { status, stderr } = peekaboo("sweep", study, "--savedir", at("sharing"), "--parallel", "2");
+    expect(status, stderr).toBe(0);
+    const log = (run: string) => readFileSync(at("sharing", run, "train.log"), "utf8");
+    const pruned = (run: string) => /^Kept .* weights \(.* %\) in .*\.$/m.test(log(run));
+    const names = ["learned", "random_signs", "SGD"];
+    for (const seed of [0, 1]) {
+      const own = names.filter((name) => pruned(`${name}-seed${seed}`));
+      expect(own).toHaveLength(1);
+      const found = new RegExp(`^Kept .* weights \\(.* %\\), as ${own[0]}-seed${seed} found in .*\\.$`, "m");
+      for (const name of names) if (name !== own[0]) expect(log(`${name}-seed${seed}`)).toMatch(found);
+      expect(log(`dense-seed${seed}`)).not.toMatch(/^Kept|--share-pruning/m);
+      expect(log(`late-seed${seed}`)).not.toMatch(/^Kept .* found in|--share-pruning/m);
+    }
+    expect(readdirSync(at("sharing", "prunings"))).toHaveLength(2);
+    // A repetition prunes itself.
+    for (const name of names) {
+      const again = peekaboo("reproduce", at("sharing", `${name}-seed0`), "--savedir", at("repeated"));
+      expect(again.status, again.stderr).toBe(0);
+      expect(again.stderr).toMatch(/^Kept .* %\) in .*\.$/m);
+    }
+  });
+
   it("goes on when a run fails, tells why at the end, and tries it again", async () => {
     const study = studyOf("failing", {
       runs: [

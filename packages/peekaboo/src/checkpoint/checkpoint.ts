@@ -167,11 +167,14 @@ function buildNetwork({ path, config, numClasses, classes, imageShape, tensors }
 export function restoreWeights(network: Network, { path, tensors }: Pick<Checkpoint, "path" | "tensors">): void {
   const { state: own, masks } = sortTensors(tensors);
   nn.refuseDifference(network.module.compareState(own), `load ${quoted(path)}`);
+  restoreMasks(network, masks, path);
+  scope(() => network.module.loadStateDict(shared(own)));
+}
+
+/** Takes over a file's masks, by their weights' names. @throws {UserError}, listing the first few differences, when they are another network's. */
+export function restoreMasks(network: Network, masks: ReadonlyMap<string, TensorEntry>, path: string): void {
   refuseOtherMasks(network, masks, path);
-  scope(() => {
-    network.module.loadStateDict(shared(own));
-    network.setMasks(shared(masks));
-  });
+  scope(() => network.setMasks(shared(masks)));
 }
 
 /** @throws {UserError}, listing the first few, for masks that no prunable weight of the network has. */

@@ -26,12 +26,12 @@ export function sealed(tensors: ReadonlyMap<string, SummedTensor>, metadata: Met
 }
 
 /**
- * Compares a file's contents with the checksums in its metadata; files of before there were any pass.
+ * Compares a file's contents with the checksums in its metadata; files of before there were any pass, unless they are `needed`.
  *
  * @throws {UserError} naming the first tensor that differs, or what else does.
  */
-export function verifyChecksums(path: string, { tensors, metadata }: SafetensorsFile): void {
-  if (!(OF_TENSORS in metadata) && !(OF_WHOLE in metadata)) return;
+export function verifyChecksums(path: string, { tensors, metadata }: SafetensorsFile, { needed = false } = {}): void {
+  if (!needed && !(OF_TENSORS in metadata) && !(OF_WHOLE in metadata)) return;
   const wrong = difference(summed(tensors), metadata);
   if (wrong === undefined) return;
   throw new UserError({

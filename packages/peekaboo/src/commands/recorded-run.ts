@@ -116,6 +116,7 @@ export function settingsToRepeat(run: RecordedRun, { savedir }: Place): TrainCon
     onNan: skips ? "skip-batch" : config.onNan,
     savedir: savedir ?? dirname(folder.path),
     expName: `${basename(folder.path)}-reproduced`,
+    sharePruning: null,
     resume: resumedFromItself(config, folder) ? "never" : config.resume,
     // What was imported is in the data folder.
     data: config.dataset === IMAGE_FOLDER ? imagesOf(folder, config) : null,

@@ -94,6 +94,7 @@ describe("findStart", () => {
       checkpointEvery: { seconds: 9 },
       distributed: { timeout: 7 },
       json: true,
+      sharePruning: "prunings",
     };
     expect(start(folder, { ...SETTINGS, ...incidental }).checkpoint).not.toBeNull();
   });

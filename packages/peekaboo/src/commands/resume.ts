@@ -13,7 +13,7 @@ import type { Reporter } from "../training/reporter.js";
 /** Settings that change where and how fast a run goes, and nothing of what it computes. */
 const INCIDENTAL: ReadonlySet<string> = new Set([
   ...["savedir", "expName", "resume", "device", "useCuda", "threads", "json", "dataFolder", "loadPretrained"],
-  ...["data", "pruning.verbose", "workers", "printFreq", "evaluate", "onNan", "keep", "log"],
+  ...["data", "pruning.verbose", "workers", "printFreq", "evaluate", "onNan", "keep", "log", "sharePruning"],
 ]);
 
 /** Settings that only say when to stop, as long as no rate depends on the number of steps. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readSafetensors } from "@peekaboo/files";
@@ -117,6 +117,49 @@ describe("a run leaves nothing open", () => {
     };
     const run = () => trainRun(settings("thrown"), { reporter: { epoch }, guard: never() });
     await expectNothingLeft(() => expect(run()).rejects.toThrow(RangeError));
+  });
+});
+
+describe("runs that share a pruning", () => {
+  /** Trains, and tells from which run the masks came. */
+  const run = async (name: string, more: object) => {
+    let taken: string | undefined;
+    const reporter: Reporter = {
+      prune: ({ takenFrom }) => {
+        taken = takenFrom;
+      },
+    };
+    await trainRun(settings(name, { epochs: 1, ...more }), { reporter, guard: never() });
+    return taken;
+  };
+  const linesOf = (name: string) =>
+    readMetrics(join(savedir, name, "metrics.jsonl")).map((line) => ({ ...line, seconds: 0, imagesPerSecond: 0 }));
+  const sumsIn = (name: string, file: string) => readSafetensors(join(savedir, name, file)).metadata.checksums;
+
+  it.each([
+    { arch: "PsgResNet20", pruning: { pruner: "SNIP", density: 0.2 }, bop: { ar: 1e-2, tau: 1e-6 } },
+    { arch: "ResNet20", optimizer: "SGD", pruning: { pruner: "SynFlow", density: 0.2, iterations: 3 } },
+  ])("train bit for bit as if each pruned itself: %j", async (more) => {
+    const name = `sharing-${more.arch}`;
+    const sharePruning = join(savedir, `${name}-prunings`);
+    await run(`${name}-own`, more);
+    expect(await run(`${name}-first`, { ...more, batchSize: 24, sharePruning })).toBeUndefined();
+    expect(await run(`${name}-second`, { ...more, sharePruning })).toBe(`${name}-first`);
+    expect(linesOf(`${name}-second`)).toEqual(linesOf(`${name}-own`));
+    for (const file of ["pruned.safetensors", "checkpoint.safetensors", "best.safetensors"])
+      expect(sumsIn(`${name}-second`, file)).toBe(sumsIn(`${name}-own`, file));
+    const [first, second] = ["first", "second"].map((end) => {
+      const [line] = readMetrics(join(savedir, `${name}-${end}`, "metrics.jsonl"));
+      return line?.kind === "prune" ? line.seconds : null;
+    });
+    expect(second).toBe(first);
+  });
+
+  it("refuses a folder that can't be made, in one sentence", async () => {
+    writeFileSync(join(savedir, "file"), "");
+    await expect(run("refused", { sharePruning: join(savedir, "file") })).rejects.toThrow(
+      /^train: expected [^\n]*file"[^\n]*\.$/,
+    );
   });
 });
 

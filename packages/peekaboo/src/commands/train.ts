@@ -1,12 +1,12 @@
 import { existsSync } from "node:fs";
-import type { FileLock } from "@peekaboo/files";
+import { type FileLock, makeFolder } from "@peekaboo/files";
 import { printable, quoted, UserError } from "@peekaboo/files/errors";
 import type { distributed } from "@peekaboo/torch";
 import { type NetworkConfig, networkOptions, restoreWeights } from "../checkpoint/checkpoint.js";
 import { CheckpointStore } from "../checkpoint/checkpoint-store.js";
 import type { Checkpoint } from "../checkpoint/format.js";
 import { loadPretrained, trainedOn } from "../checkpoint/pretrained.js";
-import type { Config, TrainConfig } from "../config/config.js";
+import { type Config, sharingFolder, type TrainConfig } from "../config/config.js";
 import type { Guard } from "../console/interrupt.js";
 import { refuseNonfinite } from "../models/first-nonfinite.js";
 import { Network } from "../models/network.js";
@@ -71,6 +71,8 @@ export async function trainRun(config: TrainConfig, options: RunOptions): Promis
   const threads = chooseThreads(config, reporter, processes);
   const device = prepareDevice(config, reporter, processes);
   const folder = openRunFolder(config);
+  const shared = sharingFolder(config);
+  if (shared !== null) makeFolder("train", shared);
   using _lock = await lockFolder(folder, ranks, options);
   return await trainIn(folder, { config, device, threads, processes, reporter, ranks, guard, argv, pauses });
 }

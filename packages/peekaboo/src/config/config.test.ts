@@ -1,6 +1,14 @@
 import { UserError } from "@peekaboo/files/errors";
 import { describe, expect, it } from "vitest";
-import { configFromFlags, notesOn, parseConfig, type TrainConfig, wantedDevice } from "./config.js";
+import {
+  configFromFlags,
+  notesOn,
+  parseConfig,
+  sharingFolder,
+  type TrainConfig,
+  wantedDevice,
+  whyUnshared,
+} from "./config.js";
 import { trainOptions } from "./options.js";
 import { optionsOf } from "./table.js";
 
@@ -67,6 +75,7 @@ const defaults: TrainConfig = {
   },
   savedir: "results",
   expName: "Peek-a-Boo",
+  sharePruning: null,
   resume: "auto",
   checkpointEvery: { seconds: 300 },
   keep: 2,
@@ -241,6 +250,17 @@ describe("notesOn", () => {
       "--bop2-sigma: no effect, since the optimiser is SGD, not BOP2.",
       "--msb-bits: no effect, since ResNet18 is not a PSG network.",
     ]);
+  });
+
+  it.each([
+    [{}, "without `pruning.pruner` nothing is pruned"],
+    [{ pruning: { ...synflow, epoch: 2 } }, "only a pruning before the first step is shared"],
+    [{ pruning: synflow, arch: "./own.mjs" }, "what a file of your own builds may change"],
+    [{ pruning: synflow, device: "cuda:0" }, "only what the CPU computes is shared"],
+  ])("tells why a pruning isn't shared: %j", (settings, why) => {
+    const config = parseConfig({ ...settings, sharePruning: "prunings" });
+    expect(whyUnshared(config)).toBe(why);
+    expect(sharingFolder(config)).toBeNull();
   });
 
   it("says nothing of flags in use", () => {

@@ -1,6 +1,7 @@
 import { UserError } from "@peekaboo/files/errors";
 import { findSource } from "../data/sets/sources.js";
 import { HIDDEN_ACTS } from "../layers/latent-score.js";
+import { ownReference } from "../models/own-reference.js";
 import { findNetwork, variantOf } from "../models/registry.js";
 import { findPruner } from "../pruning/pruners/registry.js";
 import { setting } from "../setting.js";
@@ -68,11 +69,29 @@ export function wantedDevice({ device, useCuda }: Config<"device" | "useCuda">):
   return { name: "cpu", required: true };
 }
 
+/** Why a run's pruning is shared with no other, as a clause; null where it may be. */
+export function whyUnshared(config: Config<"arch" | "pruning" | "device" | "useCuda">): string | null {
+  const { arch, pruning } = config;
+  if (pruning === null) return `without ${setting("pruning.pruner")} nothing is pruned`;
+  if (pruning.epoch > 0) return "only a pruning before the first step is shared";
+  if (ownReference(arch) !== null) return "what a file of your own builds may change";
+  return wantedDevice(config).name === "cpu" ? null : "only what the CPU computes is shared";
+}
+
+/** The folder in which a run's pruning is shared; null where it isn't. */
+export function sharingFolder(
+  config: Config<"arch" | "pruning" | "device" | "useCuda" | "sharePruning">,
+): string | null {
+  return whyUnshared(config) === null ? config.sharePruning : null;
+}
+
 /** One sentence for each group of given options that this configuration makes no use of, and for a default that doesn't suit it. */
 export function notesOn(config: TrainConfig, given: ReadonlyMap<Option<unknown>, unknown>): string[] {
   const { architecture, variant } = findNetwork(config.arch);
   const { density, ...pruning } = trainOptions.pruning;
-  const { hiddenAct, hiddenDensity, scalingInput, dropout, imageSize, workers, onBadImage } = trainOptions;
+  const { hiddenAct, hiddenDensity, scalingInput, dropout, imageSize, workers, onBadImage, sharePruning } =
+    trainOptions;
+  const unshared = whyUnshared(config);
   const pops = config.hiddenAct === "edge-popup";
   const idle: [Table, boolean, string][] = [
     [
@@ -85,6 +104,7 @@ export function notesOn(config: TrainConfig, given: ReadonlyMap<Option<unknown>,
     [trainOptions.psg, !variant.startsWith("psg"), `${config.arch} is not a PSG network`],
     [{ hiddenAct, hiddenDensity, scalingInput }, !variant.endsWith("seed"), `${config.arch} is not a Seed network`],
     [{ imageSize, workers, onBadImage }, config.dataset !== IMAGE_FOLDER, `${config.dataset} is not an image folder`],
+    [{ sharePruning }, unshared !== null, unshared ?? ""],
     [{ dropout }, architecture.drops !== true, `${config.arch} has no dropout`],
     [{ grey: trainOptions.grey }, !hasGreyImages(config.dataset), `${config.dataset}'s images are in colour`],
   ];

@@ -16,6 +16,7 @@ describe("the settings that a network is known by", () => {
     const local = {
       savedir: "/home/somebody",
       expName: "x",
+      sharePruning: "/home/somebody/prunings",
       threads: 3,
       dataFolder: "/data",
       workers: 2,

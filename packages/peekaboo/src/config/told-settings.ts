@@ -9,6 +9,7 @@ const LOCAL = [
   "dataFolder",
   "savedir",
   "expName",
+  "sharePruning",
   "resume",
   "loadPretrained",
   "prunedSaveName",

@@ -84,7 +84,9 @@ export async function prune(network: Network, options: PruneOptions): Promise<Pr
     }
     if (shuffle) shuffleMasks(copy, seed);
     network.setMasks(copy.masks());
-    return reportOf(copy, pruner, tied);
+    const report = reportOf(copy, tied);
+    if (report.kept === 0) throw nothingLeft(report, pruner);
+    return report;
   } finally {
     copy.dispose();
   }
@@ -205,20 +207,23 @@ function countError(expected: number, kept: number): UserError {
   });
 }
 
-function reportOf(network: Network, pruner: Pruner, tied: number): PruneReport {
+/** What a network's masks keep, `tied` weights being gone beyond the target. */
+export function reportOf(network: Network, tied: number): PruneReport {
   const layers = [...network.prunable()].map(([name, { mask, weight }]) => {
     const total = weight.numel;
     return { name, kept: mask === null ? total : countOnes(mask), total };
   });
   const sum = (key: "kept" | "total") => layers.reduce((value, layer) => value + layer[key], 0);
-  const report = { kept: sum("kept"), total: sum("total"), layers, emptied: [] as string[], tied };
-  report.emptied = layers.filter(({ kept }) => kept === 0).map(({ name }) => name);
-  if (report.kept > 0) return report;
-  throw new UserError({
+  const emptied = layers.filter(({ kept }) => kept === 0).map(({ name }) => name);
+  return { kept: sum("kept"), total: sum("total"), layers, emptied, tied };
+}
+
+function nothingLeft({ total }: PruneReport, pruner: Pruner): UserError {
+  return new UserError({
     operation: "prune",
     argument: "the network",
     expected: "some weights to keep",
-    received: `none of ${report.total}`,
+    received: `none of ${total}`,
     remedy: `${pruner.name} cannot tell the weights apart (all scores are equal): choose another ${setting("initMethod")} or pruner, or a higher density`,
   });
 }

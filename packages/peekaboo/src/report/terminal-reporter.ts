@@ -1,3 +1,4 @@
+import { printable } from "@peekaboo/files/errors";
 import { fetchProgress } from "../console/data-progress.js";
 import { formatCount, formatDuration, formatPercent } from "../console/format.js";
 import { createProgress, type Progress, type ProgressStream } from "../console/progress.js";
@@ -77,9 +78,11 @@ export class TerminalReporter implements Required<Reporter> {
     this.#bar = this.#fetching = null;
   }
 
-  prune({ kept, total, layers, seconds }: Pruned): void {
+  prune({ kept, total, layers, seconds, takenFrom }: Pruned): void {
     const share = formatPercent(kept / total);
-    this.say(`Kept ${formatCount(kept)} of ${formatCount(total)} weights (${share} %) in ${formatDuration(seconds)}.`);
+    const time = formatDuration(seconds);
+    const how = takenFrom === undefined ? ` in ${time}` : `, as ${printable(takenFrom)} found in ${time}`;
+    this.say(`Kept ${formatCount(kept)} of ${formatCount(total)} weights (${share} %)${how}.`);
     if (this.#options.verbose !== true) return;
     for (const layer of layers) {
       const own = formatPercent(layer.kept / layer.total).padStart(6);

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { lockRun } from "./run-lock.js";
+import { awaitLock, lockRun } from "./run-lock.js";
 
 let folder: string;
 let path: string;
@@ -42,4 +42,17 @@ it("says that the folder can't be written to", async () => {
   await expect(lockRun(path, { folder })).rejects.toThrow(
     `train: expected a folder that can be written to for the run folder (\`savedir\` and \`expName\`), received "${folder}" (ENOENT); choose another \`savedir\`, change the permissions, or free some space.`,
   );
+});
+
+it("waits for another's end, as long as it has patience", async () => {
+  const lock = await lockRun(path, { folder });
+  expect(await awaitLock(path, { operation: "train", patience: -1 })).toBeNull();
+  let looks = 0;
+  const onHeld = () => {
+    if (++looks === 2) lock.release();
+  };
+  using taken = await awaitLock(path, { operation: "train", patience: 60_000, onHeld });
+  expect([taken === null, looks]).toEqual([false, 2]);
+  const signal = AbortSignal.abort(new Error("stopped"));
+  await expect(awaitLock(path, { operation: "train", patience: 60_000, signal })).rejects.toThrow("stopped");
 });

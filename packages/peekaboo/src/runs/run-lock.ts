@@ -1,4 +1,5 @@
 import { dirname } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { errorCode, FileLock, type LockHolder } from "@peekaboo/files";
 import { printable, quoted, UserError } from "@peekaboo/files/errors";
 import { setting } from "../setting.js";
@@ -47,6 +48,45 @@ export async function lockRun(path: string, { folder, user = RUN, onWait, signal
       cause: error,
     });
   }
+}
+
+/** Options of {@link awaitLock}. */
+export interface AwaitLockOptions {
+  /** What the lock is wanted for, for the messages. */
+  operation: string;
+  /** How long to wait, in milliseconds. */
+  patience: number;
+  /** Called again and again while another holds it; stops the waiting by throwing. */
+  onHeld?(): Promise<void> | void;
+  /** Told when it takes time to find out whether another machine's process lives. */
+  onWatch?(text: string): void;
+  signal?: AbortSignal;
+}
+
+/** How often to look whether a lock is free. */
+const LOOK_MS = 100;
+
+/** Waits for a lock; null when another still holds it in the end. Throws as `FileLock.acquire`. */
+export async function awaitLock(path: string, options: AwaitLockOptions): Promise<FileLock | null> {
+  const { operation, patience, onWatch, signal } = options;
+  const until = Date.now() + patience;
+  const onHeld = async () => {
+    if (Date.now() > until) throw new StillHeld();
+    await options.onHeld?.();
+    await sleep(LOOK_MS);
+    signal?.throwIfAborted();
+  };
+  try {
+    return await FileLock.acquire(path, { operation, onHeld, onWatch, signal });
+  } catch (error) {
+    if (error instanceof StillHeld) return null;
+    throw error;
+  }
+}
+
+/** The lock stays another's. */
+class StillHeld extends Error {
+  override readonly name = "StillHeld";
 }
 
 function refusal(

@@ -78,6 +78,7 @@ export function writeRecord(path: string, { config, environment, earlier }: RunR
 export const OUTWARD: ReadonlySet<string> = new Set([
   "savedir",
   "expName",
+  "sharePruning",
   "json",
   "log",
   "printFreq",

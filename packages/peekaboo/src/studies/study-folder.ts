@@ -19,7 +19,7 @@ const MAX_BYTES = 2 ** 24;
 /** The files of a study, beside its runs' folders. */
 export function studyFiles(folder: string) {
   const file = (name: string) => join(folder, name);
-  return { study: file("study.json"), lock: file("study.lock") };
+  return { study: file("study.json"), lock: file("study.lock"), prunings: file("prunings") };
 }
 
 const recordSchema = z.object({

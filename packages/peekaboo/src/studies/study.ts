@@ -71,7 +71,7 @@ export interface Study {
 export type Axes = ReadonlyMap<Option<unknown>, readonly unknown[]>;
 
 /** Settings that belong to the sweep, or would take a run elsewhere. */
-const OWN: ReadonlySet<string> = new Set(["savedir", "expName", "resume", "evaluate", "json"]);
+const OWN: ReadonlySet<string> = new Set(["savedir", "expName", "sharePruning", "resume", "evaluate", "json"]);
 
 /** Whether a study may set what is at a path. */
 export function isForStudies(path: string): boolean {

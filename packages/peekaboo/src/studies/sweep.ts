@@ -1,16 +1,17 @@
 import { appendFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { errorCode, FileLock, makeFolder } from "@peekaboo/files";
+import { errorCode, makeFolder } from "@peekaboo/files";
 import { printable, UserError } from "@peekaboo/files/errors";
 import { cores } from "@peekaboo/torch/cores";
+import { whyUnshared } from "../config/config.js";
 import { flagsFrom } from "../config/given.js";
 import { trainOptions } from "../config/options.js";
 import type { Guard } from "../console/interrupt.js";
 import { environmentAlone } from "../launch/environment.js";
 import { peekabooCommand } from "../launch/program.js";
 import { type Ending, RankProcess } from "../launch/rank-process.js";
-import { lockRun } from "../runs/run-lock.js";
+import { awaitLock, lockRun } from "../runs/run-lock.js";
 import type { PlannedRun, Study } from "./study.js";
 import {
   adoptFolder,
@@ -67,6 +68,7 @@ export async function sweep(study: Study, folder: string, options: SweepOptions)
   using _lock = await lockRun(studyFiles(folder).lock, { folder, user, signal: guard.signal });
   adoptFolder(folder, study);
   const threads = cores(parallel).count;
+  const { prunings } = studyFiles(folder);
   const state = new SweepState(study, folder, { listener, threads });
   const queue = study.runs.filter((run) => !state.isDone(run));
   const failures = new Map<PlannedRun, string>();
@@ -75,7 +77,7 @@ export async function sweep(study: Study, folder: string, options: SweepOptions)
       await guard.check();
       const began = performance.now();
       state.start(run);
-      const failure = await new Attempt(run, studyRunFolder(folder, run.name), { threads, guard }).outcome();
+      const failure = await new Attempt(run, studyRunFolder(folder, run.name), { threads, prunings, guard }).outcome();
       if (failure !== null) failures.set(run, failure);
       state.end(run, failure, (performance.now() - began) / 1000);
     }
@@ -152,11 +154,11 @@ class SweepState {
 
 /** What is left of a run's process after a signal, or a killed sweep, has so long to save. */
 const SAVE_MS = 120_000;
-/** How often to look whether the process of a sweep that was killed has left its run. */
-const LOOK_MS = 100;
 
 interface AttemptOptions {
   threads: number;
+  /** Where the runs share what they pruned. */
+  prunings: string;
   guard: Guard;
 }
 
@@ -202,17 +204,11 @@ class Attempt {
   /** A process that a killed sweep has left saves first. */
   async #untilFree(): Promise<void> {
     const { signal } = this.#options.guard;
-    const until = Date.now() + SAVE_MS;
-    const onHeld = async (): Promise<void> => {
-      if (Date.now() > until) throw new StillHeld();
-      await sleep(LOOK_MS);
-      signal.throwIfAborted();
-    };
     try {
-      (await FileLock.acquire(this.#files.lock, { operation: "sweep", onHeld, signal })).release();
+      (await awaitLock(this.#files.lock, { operation: "sweep", patience: SAVE_MS, signal }))?.release();
     } catch (error) {
       // The run itself says what there is to say.
-      if (!(error instanceof StillHeld) && errorCode(error) === undefined) throw error;
+      if (errorCode(error) === undefined) throw error;
     }
   }
 
@@ -243,12 +239,13 @@ class Attempt {
 
   #flags(): string[] {
     const { given, config } = this.#run;
-    const { savedir, expName, resume, threads } = trainOptions;
+    const { savedir, expName, resume, threads, sharePruning } = trainOptions;
     const places = new Map<unknown, unknown>([
       [savedir, dirname(this.#files.path)],
       [expName, this.#run.name],
       [resume, "auto"],
       [threads, config.threads ?? this.#options.threads],
+      [sharePruning, whyUnshared(config) === null ? this.#options.prunings : null],
     ]);
     return flagsFrom(new Map([...given, ...places]) as typeof given);
   }
@@ -261,9 +258,4 @@ class Attempt {
       // A full disk is no reason to lose the run, which says so itself.
     }
   }
-}
-
-/** The lock stays another's. */
-class StillHeld extends Error {
-  override readonly name = "StillHeld";
 }

@@ -8,6 +8,7 @@ import { type PruneReport, prune } from "../pruning/loop.js";
 import { findPruner } from "../pruning/pruners/registry.js";
 import { thinLayersInWords } from "../runs/thin-layers.js";
 import { againstEmptyLayers, againstTies } from "./pruning-advice.js";
+import { type PrunedShot, type PruningSharing, pruneOnce } from "./pruning-sharing.js";
 import type { Reporter } from "./reporter.js";
 
 /** Training images that the data-dependent pruners see. */
@@ -23,25 +24,45 @@ export interface PruneShot {
   seed: number;
   epoch: number;
   reporter: Reporter;
-  /** After each round; may wait, and stops the pruning by throwing. */
+  /** After each round, and while another run's pruning is waited for; may wait itself, and stops it all by throwing. */
   onRound(): Promise<void>;
+  /** With whom its result is shared; default: nobody. */
+  sharing?: PruningSharing | null;
 }
 
 /**
- * Prunes a network once and reports what it kept; returns that and the seconds it took.
+ * Prunes a network once, or takes over what another run came to, and reports what it kept; returns that.
  * @throws {UserError} as `prune` does.
  */
-export async function pruneShot(shot: PruneShot): Promise<{ report: PruneReport; seconds: number }> {
-  const { pruning, density, network, source, seed, reporter, onRound } = shot;
-  const { pruner: name, iterations, schedule, scope, minKept, maskShuffle } = pruning;
-  const pruner = findPruner(name);
+export async function pruneShot(shot: PruneShot): Promise<PrunedShot> {
+  const { pruning, sharing = null } = shot;
   const begun = performance.now();
-  const batches = pruner.needsData ? await sampleBatches(shot) : [];
-  reporter.begin?.({ kind: "prune", pruner: name, total: iterations });
-  let report: PruneReport;
+  const batches = findPruner(pruning.pruner).needsData ? await sampleBatches(shot) : [];
+  const sampling = performance.now() - begun;
+  const alone = async () => {
+    const since = performance.now() - sampling;
+    const report = await pruneAlone(shot, batches);
+    return { report, seconds: (performance.now() - since) / 1000 };
+  };
   try {
-    report = await prune(network, {
-      pruner,
+    const pruned = sharing === null ? await alone() : await pruneOnce(sharing, { ...shot, batches }, alone);
+    tell(pruned, shot);
+    return pruned;
+  } finally {
+    for (const { input, target } of batches) {
+      input.dispose();
+      target.dispose();
+    }
+  }
+}
+
+async function pruneAlone(shot: PruneShot, batches: readonly Batch[]): Promise<PruneReport> {
+  const { pruning, density, network, source, seed, reporter, onRound } = shot;
+  const { pruner, iterations, schedule, scope, minKept, maskShuffle } = pruning;
+  reporter.begin?.({ kind: "prune", pruner, total: iterations });
+  try {
+    return await prune(network, {
+      pruner: findPruner(pruner),
       density,
       iterations,
       schedule,
@@ -58,14 +79,7 @@ export async function pruneShot(shot: PruneShot): Promise<{ report: PruneReport;
     });
   } finally {
     reporter.end?.();
-    for (const { input, target } of batches) {
-      input.dispose();
-      target.dispose();
-    }
   }
-  const seconds = (performance.now() - begun) / 1000;
-  tell(report, seconds, shot);
-  return { report, seconds };
 }
 
 /** A hundred training images, with the training transforms, in batches. */
@@ -79,9 +93,9 @@ async function sampleBatches({ pruning, source, seed, epoch }: PruneShot): Promi
 }
 
 /** Tells what was pruned, what went wrong, and what to change. */
-function tell(report: PruneReport, seconds: number, { pruning, reporter }: PruneShot): void {
+function tell({ report, ...how }: PrunedShot, { pruning, reporter }: PruneShot): void {
   const { layers, emptied, tied } = report;
-  reporter.prune?.({ ...report, seconds });
+  reporter.prune?.({ ...report, ...how });
   if (tied >= 5) {
     const more = `${formatCount(tied)} more are gone than asked for, since their scores equal the threshold`;
     reporter.warn?.(`${more}. ${againstTies(pruning)}`);

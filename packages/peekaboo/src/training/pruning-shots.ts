@@ -1,5 +1,5 @@
 import { ops } from "@peekaboo/torch";
-import type { Config, PruningConfig } from "../config/config.js";
+import { type Config, type PruningConfig, sharingFolder } from "../config/config.js";
 import type { Network } from "../models/network.js";
 import { type Shot, shotsOf } from "../pruning/schedule.js";
 import type { MetricsLog } from "../runs/metrics.js";
@@ -11,7 +11,7 @@ import type { RunState } from "./run-state.js";
 import type { SessionParts } from "./session-parts.js";
 
 type Parts = Pick<SessionParts, "network" | "train" | "reporter" | "ranks" | "guard" | "folder"> & {
-  config: Config<"seed" | "pruning">;
+  config: Config<"seed" | "pruning" | "arch" | "dataset" | "device" | "useCuda" | "sharePruning" | "expName">;
   metrics: Pick<MetricsLog, "write"> | null;
   state: RunState;
   checkpoints: Pick<RunCheckpoints, "saveCopy">;
@@ -36,6 +36,8 @@ export async function pruneBeforeEpoch(parts: Parts): Promise<void> {
 async function takeShot(parts: Parts, pruning: PruningConfig, { density }: Shot, index: number): Promise<void> {
   const { config, network, train, metrics, reporter, ranks, state } = parts;
   const { epoch } = state;
+  const { dataset, expName: run } = config;
+  const folder = sharingFolder(config);
   const { report, seconds } = await pruneShot({
     pruning,
     density,
@@ -45,6 +47,7 @@ async function takeShot(parts: Parts, pruning: PruningConfig, { density }: Shot,
     epoch,
     reporter,
     onRound: async () => void (await agree(parts, [0])),
+    sharing: folder === null ? null : { folder, run, dataset },
   });
   if (ranks.size > 1) await agree(parts, [1]);
   const { kept, total, layers } = report;

@@ -59,7 +59,10 @@ export interface ReportedStep extends StepPlace {
 
 /** What a pruning kept. */
 export interface Pruned extends PruneReport {
+  /** What it took, also where another run did it. */
   seconds: number;
+  /** The name of that other run, whose masks this one took over; absent where it pruned itself. */
+  takenFrom?: string;
 }
 
 /** An epoch that was trained and tested. */

@@ -16,6 +16,13 @@ export const run = {
     default: "Peek-a-Boo",
     help: "This run's folder inside --savedir: one name, no path.",
   }),
+  sharePruning: option({
+    flags: "--share-pruning <folder>",
+    kind: optional(text("a folder")),
+    default: null,
+    defaultText: "the run prunes for itself",
+    help: "Folder in which runs leave each other the masks of the pruning before the first step: one that would come to the same masks takes them from there. `peekaboo sweep` gives its runs one.",
+  }),
   resume: option({
     flags: "-r, --resume [from]",
     kind: text("auto, never or a file"),
