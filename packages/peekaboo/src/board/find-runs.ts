@@ -32,7 +32,7 @@ function isOpenFolder(entry: Dirent): boolean {
 }
 
 /** A folder's entries in order; none of one that is gone or closed. */
-function entriesOf(folder: string): Dirent[] {
+export function entriesOf(folder: string): Dirent[] {
   try {
     return readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
   } catch {

@@ -1,7 +1,7 @@
-import { readdirSync } from "node:fs";
-import { extname, join, relative, sep } from "node:path";
+import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readWhole } from "@peekaboo/files";
+import { entriesOf } from "./find-runs.js";
 import { type PageFile, TYPES } from "./page-files.js";
 
 /** Where `npm run web:build` puts a copy of packages/web for the board. */
@@ -38,12 +38,16 @@ export class PredictingPage {
   }
 }
 
+/** Its files, by their paths; links aren't followed, as Node's own recursive reading does from 24 on. */
 function filesBelow(folder: string): Map<string, string> {
-  try {
-    const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-    const places = files.map(({ parentPath, name }) => join(parentPath, name));
-    return new Map(places.map((place) => [relative(folder, place).replaceAll(sep, "/"), place]));
-  } catch {
-    return new Map();
-  }
+  const files = new Map<string, string>();
+  const look = (path: string, before: string) => {
+    for (const entry of entriesOf(path)) {
+      const place = join(path, entry.name);
+      if (entry.isFile()) files.set(before + entry.name, place);
+      else if (entry.isDirectory()) look(place, `${before}${entry.name}/`);
+    }
+  };
+  look(folder, "");
+  return files;
 }
