@@ -9,6 +9,8 @@ import { machine, median, seconds } from "./statistics.js";
 const [repetitions = "15", threads = String(cores().count)] = process.argv.slice(2);
 setThreads(Number(threads));
 pabOps().reuseMemory(true);
+// As much as a training holds; a quarter of it may wait idle, so that layers find memory as they do there.
+using _ballast = ops.zeros([2 ** 28]);
 
 /** Channels in and out, pixels a side, and images. */
 type Layer = readonly [input: number, output: number, side: number, batch: number];

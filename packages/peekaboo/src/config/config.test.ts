@@ -74,6 +74,7 @@ const defaults: TrainConfig = {
   device: null,
   useCuda: null,
   threads: null,
+  conv: "exact",
   json: false,
   log: [],
 };

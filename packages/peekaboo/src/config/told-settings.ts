@@ -15,6 +15,7 @@ const LOCAL = [
   "device",
   "useCuda",
   "threads",
+  "conv",
   "workers",
   "distributed",
   "json",
