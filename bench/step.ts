@@ -9,11 +9,12 @@ const [arch = "ResNet20", batch = "128", repetitions = "7", only] = process.argv
 pabOps().reuseMemory(process.env.REUSE !== "0");
 // The layout of the trainer's batches, or libtorch's default.
 const layout = process.env.LAYOUT === "nchw" ? "contiguous" : "channelsLast";
+const conv = process.env.CONV === "fast" ? "fast" : "exact";
 
 const batches = await openBatches(Number(batch));
 const steppers = new Map<string, Stepper>();
-if (only !== "psg") steppers.set("dense", stepper(arch, batches, { signs: false, layout }));
-if (only !== "dense") steppers.set("psg", stepper(`Psg${arch}`, batches, { signs: true, layout }));
+if (only !== "psg") steppers.set("dense", stepper(arch, batches, { signs: false, layout, conv }));
+if (only !== "dense") steppers.set("psg", stepper(`Psg${arch}`, batches, { signs: true, layout, conv }));
 
 const times = new Map([...steppers.keys()].map((name) => [name, [] as number[]]));
 for (const { step } of steppers.values()) step();

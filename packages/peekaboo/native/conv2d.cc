@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "conv_products.h"
+#include "fast_conv2d.h"
 
 namespace peekaboo {
 namespace {
@@ -81,9 +82,19 @@ bool isSupported(const at::Tensor& input, const at::Tensor& weight, const ConvGe
 }  // namespace
 
 at::Tensor conv2d(const at::Tensor& input, const at::Tensor& weight, const c10::optional<at::Tensor>& bias,
-                  at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation, int64_t groups) {
+                  at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation, int64_t groups,
+                  bool fast) {
   const ConvGeometry geometry{{stride[0], stride[1]}, {padding[0], padding[1]}, {dilation[0], dilation[1]}};
   if (!isSupported(input, weight, geometry, groups)) {
+    if (fast) {
+      auto options = c10::make_intrusive<ConvOptions>();
+      options->stride = stride.vec();
+      options->padding = padding.vec();
+      options->dilation = dilation.vec();
+      options->groups = groups;
+      options->fast = true;
+      if (isFast(input, weight, *options)) return fastConv2d(input, weight, bias, options);
+    }
     return at::conv2d(input, weight, bias, stride, padding, dilation, groups);
   }
   const at::Tensor output = Convolution::apply(input, weight, kOutput, at::IntArrayRef(), geometry);

@@ -34,12 +34,13 @@ template <bool native>
 at::Tensor psgConv2dOp(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& mask,
                        const c10::optional<at::Tensor>& bias, at::IntArrayRef stride, at::IntArrayRef padding,
                        at::IntArrayRef dilation, int64_t groups, bool inputSigned, int64_t msbBits, int64_t msbBitsGrad,
-                       double threshold, bool relative, bool sparsify, bool takeSign, bool predictive) {
+                       double threshold, bool relative, bool sparsify, bool takeSign, bool predictive, bool fast) {
   auto options = c10::make_intrusive<PsgOptions>();
   options->stride = stride.vec();
   options->padding = padding.vec();
   options->dilation = dilation.vec();
   options->groups = groups;
+  options->fast = native && fast;
   options->inputSigned = inputSigned;
   options->msbBits = msbBits;
   options->msbBitsGrad = msbBitsGrad;
@@ -52,10 +53,11 @@ at::Tensor psgConv2dOp(const at::Tensor& input, const at::Tensor& weight, const 
 constexpr auto kPsgArguments =
     "(Tensor input, Tensor weight, Tensor mask, Tensor? bias=None, *, int[2] stride=1, int[2] padding=0, "
     "int[2] dilation=1, int groups=1, bool input_signed=False, int msb_bits=4, int msb_bits_grad=8, "
-    "float threshold=0., bool relative=True, bool sparsify=False, bool take_sign=True, bool predictive=True) -> Tensor";
+    "float threshold=0., bool relative=True, bool sparsify=False, bool take_sign=True, bool predictive=True, "
+    "bool fast=False) -> Tensor";
 constexpr auto kConvArguments =
     "(Tensor input, Tensor weight, Tensor? bias=None, int[2] stride=1, int[2] padding=0, int[2] dilation=1, "
-    "int groups=1) -> Tensor";
+    "int groups=1, *, bool fast=False) -> Tensor";
 constexpr auto kQuantizeArguments = "(Tensor input, str role, *, int bits, bool signed) -> Tensor";
 constexpr auto kBopArguments =
     "(Tensor(a!) weight, Tensor(b!) momentum, Tensor grad, Tensor(c!)? flips, *, float ar, float tau, "

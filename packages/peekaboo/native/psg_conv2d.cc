@@ -8,8 +8,6 @@
 #include <c10/util/intrusive_ptr.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <utility>
-
 #include "quantize.h"
 
 namespace peekaboo {
@@ -33,22 +31,13 @@ void check(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& 
               options.selection.threshold);
 }
 
-// One product of the convolution's backward: with respect to its input or to its weight.
-at::Tensor convGradient(const at::Tensor& grad, const at::Tensor& input, const at::Tensor& weight,
-                        const PsgOptions& options, bool ofWeight) {
-  const auto gradients = at::convolution_backward(
-      grad, input, weight, c10::nullopt, options.stride, options.padding, options.dilation,
-      /*transposed=*/false, /*output_padding=*/{0, 0}, options.groups, {!ofWeight, ofWeight, false});
-  return ofWeight ? std::get<1>(gradients) : std::get<0>(gradients);
-}
-
-at::Tensor weightGradient(const at::Tensor& grad, const at::Tensor& input, const at::Tensor& weight,
-                          const at::Tensor& mask, const PsgOptions& options) {
-  const auto plain = [&] { return convGradient(grad, input, weight, options, true); };
+at::Tensor selectedGradient(const at::Tensor& grad, const at::Tensor& input, const at::Tensor& weight,
+                            const at::Tensor& mask, const PsgOptions& options) {
+  const auto plain = [&] { return weightGradient(grad, input, weight, options); };
   const auto predicted = [&] {
     const auto rounded = options.native ? quantize : quantizeReference;
-    return convGradient(rounded(grad, Role::kGradient, options.msbBitsGrad, true),
-                        rounded(input, Role::kActivation, options.msbBits, options.inputSigned), weight, options, true);
+    return weightGradient(rounded(grad, Role::kGradient, options.msbBitsGrad, true),
+                          rounded(input, Role::kActivation, options.msbBits, options.inputSigned), weight, options);
   };
   const auto select = options.native ? selectGradient : selectGradientReference;
   if (options.predictive) return select(predicted(), plain, mask, options.selection);
@@ -62,8 +51,7 @@ struct PsgConv2d : torch::autograd::Function<PsgConv2d> {
     context->save_for_backward({input, weight, mask});
     context->saved_data["options"] = c10::IValue::make_capsule(options);
     context->saved_data["has_bias"] = bias.has_value() && bias->defined();
-    return at::convolution(input, weight * mask, bias, options->stride, options->padding, options->dilation,
-                           /*transposed=*/false, /*output_padding=*/{0, 0}, options->groups);
+    return convolution(input, weight * mask, bias, *options);
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
@@ -73,8 +61,8 @@ struct PsgConv2d : torch::autograd::Function<PsgConv2d> {
     const variable_list saved = context->get_saved_variables();
     const at::Tensor &grad = grads[0], &input = saved[0], &weight = saved[1], &mask = saved[2];
     at::Tensor gradInput, gradWeight, gradBias;
-    if (context->needs_input_grad(0)) gradInput = convGradient(grad, input, weight * mask, *options, false);
-    if (context->needs_input_grad(1)) gradWeight = weightGradient(grad, input, weight, mask, *options);
+    if (context->needs_input_grad(0)) gradInput = inputGradient(grad, input, weight * mask, *options);
+    if (context->needs_input_grad(1)) gradWeight = selectedGradient(grad, input, weight, mask, *options);
     if (context->saved_data["has_bias"].toBool() && context->needs_input_grad(3)) {
       gradBias = grad.sum({0, 2, 3});
     }

@@ -94,7 +94,7 @@ function metadataOf(network: Network, config: TrainConfig, progress: Progress): 
 
 /** What a network is built from. */
 export type NetworkConfig = Config<
-  "arch" | "width" | "dropout" | "psg" | "hiddenAct" | "hiddenDensity" | "scalingInput"
+  "arch" | "width" | "dropout" | "psg" | "hiddenAct" | "hiddenDensity" | "scalingInput" | "conv"
 >;
 
 /** How a configuration builds its network for images of a data set. */
@@ -104,7 +104,7 @@ export function networkOptions(
   imageShape: ImageShape,
   classes: readonly string[] | null = null,
 ): NetworkOptions {
-  const { arch, width, dropout, psg, hiddenAct, hiddenDensity, scalingInput } = config;
+  const { arch, width, dropout, psg, hiddenAct, hiddenDensity, scalingInput, conv } = config;
   return {
     arch,
     numClasses,
@@ -113,6 +113,7 @@ export function networkOptions(
     dropout,
     psg,
     scalingInput,
+    conv,
     ...(classes === null ? {} : { classes }),
     ...(hiddenAct === null ? {} : { hiddenAct }),
     ...(hiddenDensity === null ? {} : { hiddenDensity }),

@@ -377,6 +377,13 @@ describe("peekaboo train with latent scores", () => {
     expect(notes).toContain("--hidden-act, --scaling-input: no effect, since ResNet20 is not a Seed network.");
     expect(notes).toContain("--dropout: no effect, since ResNet20 has no dropout.");
   });
+
+  it("takes fast convolutions, which a GPU doesn't have", async () => {
+    const { config, notes } = await trained("--arch ResNet20 --conv fast");
+    expect([config, notes]).toMatchObject([{ conv: "fast" }, ""]);
+    const onGpu = await trained("--arch ResNet20 --conv fast --device cuda");
+    expect(onGpu.notes).toContain("--conv: no effect, since it is for the CPU.");
+  });
 });
 
 describe("peekaboo models", () => {

@@ -84,6 +84,7 @@ const defaults: TrainConfig = {
   device: null,
   useCuda: null,
   threads: null,
+  conv: "exact",
   json: false,
   log: [],
 };

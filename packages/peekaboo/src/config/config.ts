@@ -106,6 +106,7 @@ export function notesOn(config: TrainConfig, given: ReadonlyMap<Option<unknown>,
     [{ imageSize, workers, onBadImage }, config.dataset !== IMAGE_FOLDER, `${config.dataset} is not an image folder`],
     [{ sharePruning }, unshared !== null, unshared ?? ""],
     [{ dropout }, architecture.drops !== true, `${config.arch} has no dropout`],
+    [{ conv: trainOptions.conv }, wantedDevice(config).name !== "cpu", "it is for the CPU"],
     [{ grey: trainOptions.grey }, !hasGreyImages(config.dataset), `${config.dataset}'s images are in colour`],
   ];
   const unsuited =

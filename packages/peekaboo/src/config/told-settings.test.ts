@@ -21,9 +21,10 @@ describe("the settings that a network is known by", () => {
       dataFolder: "/data",
       workers: 2,
       device: "cpu",
+      conv: "fast",
     };
     const told = toldSettings(parseConfig({ ...network, ...local }));
-    expect(JSON.stringify(told)).not.toMatch(/somebody|dataFolder|threads|workers|device/);
+    expect(JSON.stringify(told)).not.toMatch(/somebody|dataFolder|threads|workers|device|conv/);
     expect(parseConfig(told)).toEqual(parseConfig(network));
   });
 

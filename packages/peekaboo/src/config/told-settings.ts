@@ -16,6 +16,7 @@ const LOCAL = [
   "device",
   "useCuda",
   "threads",
+  "conv",
   "workers",
   "distributed",
   "json",

@@ -17,23 +17,23 @@ export function quantizeReference(input: Tensor, role: string, options: { bits: 
 
 const psgConv2dOp = new Operator("peekaboo::psg_conv2d");
 
-/** peekaboo::psg_conv2d(Tensor input, Tensor weight, Tensor mask, Tensor? bias=None, *, int[2] stride=1, int[2] padding=0, int[2] dilation=1, int groups=1, bool input_signed=False, int msb_bits=4, int msb_bits_grad=8, float threshold=0., bool relative=True, bool sparsify=False, bool take_sign=True, bool predictive=True) -> Tensor */
-export function psgConv2d(input: Tensor, weight: Tensor, mask: Tensor, bias?: Tensor | null, options: { stride?: number | readonly number[] | undefined; padding?: number | readonly number[] | undefined; dilation?: number | readonly number[] | undefined; groups?: number | undefined; inputSigned?: boolean | undefined; msbBits?: number | undefined; msbBitsGrad?: number | undefined; threshold?: number | undefined; relative?: boolean | undefined; sparsify?: boolean | undefined; takeSign?: boolean | undefined; predictive?: boolean | undefined } = {}): Tensor {
-  return new Tensor(psgConv2dOp.call(input.handle, weight.handle, mask.handle, handleOf(bias), options.stride, options.padding, options.dilation, options.groups, options.inputSigned, options.msbBits, options.msbBitsGrad, options.threshold, options.relative, options.sparsify, options.takeSign, options.predictive) as Handle);
+/** peekaboo::psg_conv2d(Tensor input, Tensor weight, Tensor mask, Tensor? bias=None, *, int[2] stride=1, int[2] padding=0, int[2] dilation=1, int groups=1, bool input_signed=False, int msb_bits=4, int msb_bits_grad=8, float threshold=0., bool relative=True, bool sparsify=False, bool take_sign=True, bool predictive=True, bool fast=False) -> Tensor */
+export function psgConv2d(input: Tensor, weight: Tensor, mask: Tensor, bias?: Tensor | null, options: { stride?: number | readonly number[] | undefined; padding?: number | readonly number[] | undefined; dilation?: number | readonly number[] | undefined; groups?: number | undefined; inputSigned?: boolean | undefined; msbBits?: number | undefined; msbBitsGrad?: number | undefined; threshold?: number | undefined; relative?: boolean | undefined; sparsify?: boolean | undefined; takeSign?: boolean | undefined; predictive?: boolean | undefined; fast?: boolean | undefined } = {}): Tensor {
+  return new Tensor(psgConv2dOp.call(input.handle, weight.handle, mask.handle, handleOf(bias), options.stride, options.padding, options.dilation, options.groups, options.inputSigned, options.msbBits, options.msbBitsGrad, options.threshold, options.relative, options.sparsify, options.takeSign, options.predictive, options.fast) as Handle);
 }
 
 const psgConv2dReferenceOp = new Operator("peekaboo::psg_conv2d_reference");
 
-/** peekaboo::psg_conv2d_reference(Tensor input, Tensor weight, Tensor mask, Tensor? bias=None, *, int[2] stride=1, int[2] padding=0, int[2] dilation=1, int groups=1, bool input_signed=False, int msb_bits=4, int msb_bits_grad=8, float threshold=0., bool relative=True, bool sparsify=False, bool take_sign=True, bool predictive=True) -> Tensor */
-export function psgConv2dReference(input: Tensor, weight: Tensor, mask: Tensor, bias?: Tensor | null, options: { stride?: number | readonly number[] | undefined; padding?: number | readonly number[] | undefined; dilation?: number | readonly number[] | undefined; groups?: number | undefined; inputSigned?: boolean | undefined; msbBits?: number | undefined; msbBitsGrad?: number | undefined; threshold?: number | undefined; relative?: boolean | undefined; sparsify?: boolean | undefined; takeSign?: boolean | undefined; predictive?: boolean | undefined } = {}): Tensor {
-  return new Tensor(psgConv2dReferenceOp.call(input.handle, weight.handle, mask.handle, handleOf(bias), options.stride, options.padding, options.dilation, options.groups, options.inputSigned, options.msbBits, options.msbBitsGrad, options.threshold, options.relative, options.sparsify, options.takeSign, options.predictive) as Handle);
+/** peekaboo::psg_conv2d_reference(Tensor input, Tensor weight, Tensor mask, Tensor? bias=None, *, int[2] stride=1, int[2] padding=0, int[2] dilation=1, int groups=1, bool input_signed=False, int msb_bits=4, int msb_bits_grad=8, float threshold=0., bool relative=True, bool sparsify=False, bool take_sign=True, bool predictive=True, bool fast=False) -> Tensor */
+export function psgConv2dReference(input: Tensor, weight: Tensor, mask: Tensor, bias?: Tensor | null, options: { stride?: number | readonly number[] | undefined; padding?: number | readonly number[] | undefined; dilation?: number | readonly number[] | undefined; groups?: number | undefined; inputSigned?: boolean | undefined; msbBits?: number | undefined; msbBitsGrad?: number | undefined; threshold?: number | undefined; relative?: boolean | undefined; sparsify?: boolean | undefined; takeSign?: boolean | undefined; predictive?: boolean | undefined; fast?: boolean | undefined } = {}): Tensor {
+  return new Tensor(psgConv2dReferenceOp.call(input.handle, weight.handle, mask.handle, handleOf(bias), options.stride, options.padding, options.dilation, options.groups, options.inputSigned, options.msbBits, options.msbBitsGrad, options.threshold, options.relative, options.sparsify, options.takeSign, options.predictive, options.fast) as Handle);
 }
 
 const conv2dOp = new Operator("peekaboo::conv2d");
 
-/** peekaboo::conv2d(Tensor input, Tensor weight, Tensor? bias=None, int[2] stride=1, int[2] padding=0, int[2] dilation=1, int groups=1) -> Tensor */
-export function conv2d(input: Tensor, weight: Tensor, bias?: Tensor | null, stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], groups?: number): Tensor {
-  return new Tensor(conv2dOp.call(input.handle, weight.handle, handleOf(bias), stride, padding, dilation, groups) as Handle);
+/** peekaboo::conv2d(Tensor input, Tensor weight, Tensor? bias=None, int[2] stride=1, int[2] padding=0, int[2] dilation=1, int groups=1, *, bool fast=False) -> Tensor */
+export function conv2d(input: Tensor, weight: Tensor, bias?: Tensor | null, stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], groups?: number, options: { fast?: boolean | undefined } = {}): Tensor {
+  return new Tensor(conv2dOp.call(input.handle, weight.handle, handleOf(bias), stride, padding, dilation, groups, options.fast) as Handle);
 }
 
 const reuseMemoryOp = new Operator("peekaboo::reuse_memory");

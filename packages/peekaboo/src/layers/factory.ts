@@ -1,6 +1,6 @@
 import type { nn } from "@peekaboo/torch";
 import type { LatentOptions } from "./latent-score.js";
-import { MaskedConv2d, type MaskedConv2dOptions } from "./masked-conv2d.js";
+import { type Convolution, MaskedConv2d, type MaskedConv2dOptions } from "./masked-conv2d.js";
 import { MaskedLinear, type MaskedLinearOptions } from "./masked-linear.js";
 import { PsgConv2d, type PsgOptions } from "./psg-conv2d.js";
 
@@ -13,13 +13,22 @@ export interface LayerFactory {
 const linear = (options: MaskedLinearOptions) => new MaskedLinear(options);
 
 /** Plain masked layers. */
-export const maskedLayers: LayerFactory = { conv2d: (options) => new MaskedConv2d(options), linear };
+export function maskedLayers(conv: Convolution): LayerFactory {
+  return { conv2d: (options) => new MaskedConv2d({ ...options, conv }), linear };
+}
+
+/** What makes a variant's layers differ from plain ones. */
+export interface VariantOptions {
+  readonly psg: PsgOptions | null;
+  readonly latent: LatentOptions | null;
+  readonly conv: Convolution;
+}
 
 /** Masked layers, every convolution prunable, that learn a latent score, predict their weight gradient, or both. */
-export function variantLayers(psg: PsgOptions | null, latent: LatentOptions | null): LayerFactory {
+export function variantLayers({ psg, latent, conv }: VariantOptions): LayerFactory {
   return {
     conv2d: (options) => {
-      const own = { ...options, prunable: true, latent };
+      const own = { ...options, prunable: true, latent, conv };
       return psg === null ? new MaskedConv2d(own) : new PsgConv2d(own, psg);
     },
     linear,

@@ -3,6 +3,10 @@ import { pabOps } from "../native/library.js";
 import { type LatentOptions, LatentScore } from "./latent-score.js";
 import { MaskedLayer } from "./masked-layer.js";
 
+/** How a convolution is computed: by its definition, or where that is faster by Winograd's algorithm, which rounds otherwise. */
+export const CONVOLUTIONS = ["exact", "fast"] as const;
+export type Convolution = (typeof CONVOLUTIONS)[number];
+
 export interface MaskedConv2dOptions {
   inChannels: number;
   outChannels: number;
@@ -18,6 +22,8 @@ export interface MaskedConv2dOptions {
   inputSigned?: boolean;
   /** False keeps pruners away; a convolution that is `false` in the plain network may be prunable in its variants. */
   prunable?: boolean;
+  /** Default: "exact". */
+  conv?: Convolution;
   /** Makes the weight a fixed one that a learned score acts on. */
   latent?: LatentOptions | null;
 }
@@ -35,7 +41,15 @@ export class MaskedConv2d extends MaskedLayer {
     const { bias = false, prunable = true, latent = null } = options;
     const shape = nn.conv2dShape(options);
     super({ shape, bias, prunable });
-    const defaults = { stride: 1, padding: 0, dilation: 1, groups: 1, biasBy: "bop", inputSigned: false } as const;
+    const defaults = {
+      stride: 1,
+      padding: 0,
+      dilation: 1,
+      groups: 1,
+      biasBy: "bop",
+      inputSigned: false,
+      conv: "exact",
+    } as const;
     this.options = { ...defaults, ...options, bias, prunable, latent };
     if (latent === null) return;
     this.weight.requireGrad(false);
@@ -48,8 +62,9 @@ export class MaskedConv2d extends MaskedLayer {
   }
 
   override forward(input: Tensor): Tensor {
-    const { stride, padding, dilation, groups } = this.options;
-    // ATen's own in float32; in float64, where pruning runs, many times faster than it.
-    return pabOps().conv2d(input, this.effectiveWeight(), this.bias, stride, padding, dilation, groups);
+    const { stride, padding, dilation, groups, conv } = this.options;
+    const fast = conv === "fast";
+    // ATen's own in float32 unless `fast`; in float64, where pruning runs, many times faster than it.
+    return pabOps().conv2d(input, this.effectiveWeight(), this.bias, stride, padding, dilation, groups, { fast });
   }
 }

@@ -51,7 +51,7 @@ export class PsgConv2d extends MaskedConv2d {
   }
 
   override forward(input: Tensor): Tensor {
-    const { stride, padding, dilation, groups, inputSigned } = this.options;
+    const { stride, padding, dilation, groups, inputSigned, conv } = this.options;
     const { msbBits, msbBitsGrad, threshold, sparsify, takeSign, backward } = this.psg;
     return pabOps().psgConv2d(input, this.unmaskedWeight(), this.#maskOrOnes(), this.bias, {
       stride,
@@ -66,6 +66,7 @@ export class PsgConv2d extends MaskedConv2d {
       sparsify,
       takeSign,
       predictive: backward,
+      fast: conv === "fast",
     });
   }
 }

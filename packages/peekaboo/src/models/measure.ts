@@ -63,7 +63,7 @@ function outputPixels({ options, variant, imageShape, module }: Network): Map<st
     return watchedPixels(module, imageShape);
   const { architecture } = findNetwork(options.arch);
   const context = { variant, imageShape, numClasses: 1, dropout: 0, channels: () => 1 };
-  const thin = architecture.build({ ...context, layers: maskedLayers });
+  const thin = architecture.build({ ...context, layers: maskedLayers("exact") });
   try {
     return watchedPixels(thin, imageShape);
   } finally {

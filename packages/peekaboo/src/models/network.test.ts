@@ -1,4 +1,4 @@
-import { liveTensorCount, noGrad, ops, scope, type Tensor } from "@peekaboo/torch";
+import { grad, liveTensorCount, manualSeed, noGrad, ops, scope, type Tensor } from "@peekaboo/torch";
 import { describe, expect, it } from "vitest";
 import type { ImageShape } from "../data/batch.js";
 import type { PsgOptions } from "../layers/psg-conv2d.js";
@@ -38,6 +38,30 @@ function logits(network: Network, [channels, height, width]: ImageShape): Tensor
     ),
   );
 }
+
+describe("fast convolutions", () => {
+  const variants = ["ResNet20", "PsgResNet20", "SeedResNet20", "PsgSeedResNet20"];
+
+  it.each(variants)("change %s's logits and gradients in last digits alone", (arch) => {
+    scope(() => {
+      manualSeed(3);
+      const images = ops.contiguous(ops.randn([8, 3, 32, 32]), { memoryFormat: "channelsLast" });
+      const hidden = arch === "SeedResNet20" ? { hiddenAct: "pruning" as const } : {};
+      const run = (conv: "exact" | "fast") =>
+        using({ arch, width: 1, conv, ...hidden }, (network) => {
+          const output = network.call(images);
+          const weight = network.module.stateDict().get("linear.weight") as Tensor;
+          const [gradient] = grad([ops.mul(output, output).sum()], [weight]);
+          return [output.detach(), gradient as Tensor];
+        });
+      const exact = run("exact");
+      run("fast").forEach((tensor, i) => {
+        expect(ops.equal(tensor, exact[i] as Tensor)).toBe(false);
+        expect(ops.allclose(tensor, exact[i] as Tensor, 1e-3, 1e-4)).toBe(true);
+      });
+    });
+  });
+});
 
 describe("an architecture adapts", () => {
   const shapes: ImageShape[] = [

@@ -3,7 +3,7 @@ import { nn, ops, scope, Tensor, UserError } from "@peekaboo/torch";
 import type { ImageShape } from "../data/batch.js";
 import { maskedLayers, variantLayers } from "../layers/factory.js";
 import { type HiddenAct, type LatentOptions, SCORE_BOUNDS } from "../layers/latent-score.js";
-import { MaskedConv2d } from "../layers/masked-conv2d.js";
+import { type Convolution, MaskedConv2d } from "../layers/masked-conv2d.js";
 import { MaskedLayer } from "../layers/masked-layer.js";
 import type { PsgOptions } from "../layers/psg-conv2d.js";
 import { setting } from "../setting.js";
@@ -32,6 +32,8 @@ export interface NetworkOptions {
   hiddenDensity?: number;
   /** A learnable factor per input channel of a Seed network's convolutions. */
   scalingInput?: boolean;
+  /** How masked convolutions are computed; default: "exact". */
+  conv?: Convolution;
 }
 
 /** A network by name: its module, its prunable layers and who trains what. */
@@ -45,7 +47,7 @@ export class Network {
 
   /** Builds the network with zero weights. @throws {UserError} for an unknown architecture or options that don't suit it. */
   constructor(options: NetworkOptions, { twin = false } = {}) {
-    const { arch, numClasses, width = 1, dropout = 0 } = options;
+    const { arch, numClasses, width = 1, dropout = 0, conv = "exact" } = options;
     const { architecture, variant } = options.architecture
       ? variantCalled(arch, options.architecture)
       : findNetwork(arch);
@@ -55,7 +57,9 @@ export class Network {
     this.#isTwin = twin;
     const channels = (paper: number) => Math.max(1, Math.round(paper * width));
     const layers =
-      twin || variant === "plain" ? maskedLayers : variantLayers(psgOf(options, variant), latentOf(options, variant));
+      twin || variant === "plain"
+        ? maskedLayers(conv)
+        : variantLayers({ psg: psgOf(options, variant), latent: latentOf(options, variant), conv });
     this.module = architecture.build({ variant, layers, numClasses, imageShape: this.imageShape, dropout, channels });
   }
 

@@ -1,5 +1,6 @@
+import { CONVOLUTIONS } from "../../layers/masked-conv2d.js";
 import { checkpointInterval } from "../checkpoint-interval.js";
-import { choices, device, flag, folderName, integer, optional, text } from "../kinds.js";
+import { choice, choices, device, flag, folderName, integer, optional, text } from "../kinds.js";
 import { option } from "../table.js";
 
 /** Where a run is kept, what it tells, and what it computes on. */
@@ -84,6 +85,12 @@ export const run = {
     default: null,
     defaultText: "OMP_NUM_THREADS, else the processors that it may use, or its container's CPU quota",
     help: "CPU threads; a run says how many it takes, and why.",
+  }),
+  conv: option({
+    flags: "--conv <exact|fast>",
+    kind: choice(CONVOLUTIONS),
+    default: "exact",
+    help: "How the CPU convolves 3 × 3 with stride 1, forward and for the input's gradient: exact adds up products; fast multiplies a quarter as often (Winograd's algorithm), and rounds otherwise.",
   }),
   json: option({
     flags: "--json",
