@@ -1,0 +1,91 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { getThreads } from "@peekaboo/torch";
+import { refuseCollapsed } from "../statistics.js";
+import type { Way } from "./trained.js";
+import type { Workload } from "./workloads.js";
+
+const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+
+/** What GNU's OpenMP does by itself, where ours tells it to sleep sooner: turns that PyTorch makes. */
+const STOCK_SPIN = "300000";
+
+/** What a process says of a step: seconds, its loss, the bytes of memory that it has held at most. */
+interface Reply {
+  seconds: number;
+  loss: number;
+  peak: number;
+}
+
+/** A process that trains one network, a step whenever it is asked. */
+export class Player {
+  readonly name: string;
+  readonly losses: number[] = [];
+  peak = Number.NaN;
+  readonly #child: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+
+  private constructor(name: string, program: string, args: readonly string[], env: Record<string, string>) {
+    this.name = name;
+    this.#child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"], env: { ...process.env, ...env } });
+    // What it says while nobody asks is there when somebody does.
+    this.#lines = createInterface({ input: this.#child.stdout ?? process.stdin })[Symbol.asyncIterator]();
+  }
+
+  /** Starts one that trains in a way of {@link Way}; resolves when it is ready, its first step taken. */
+  static async start(way: Way, workload: Workload, env: Record<string, string> = {}): Promise<Player> {
+    const own = way === "psg" ? {} : { GOMP_SPINCOUNT: STOCK_SPIN };
+    const args = [here("contestant.js"), way, JSON.stringify(workload)];
+    return new Player(way, process.execPath, args, { ...own, ...env }).#ready();
+  }
+
+  /** The same in Python. */
+  static async startPython(python: string, workload: Workload): Promise<Player> {
+    const args = [here("../../python/dense_step.py"), JSON.stringify({ ...workload, threads: getThreads() })];
+    return new Player("python", python, args, {}).#ready();
+  }
+
+  async #ready(): Promise<this> {
+    await this.#reply();
+    await this.step();
+    return this;
+  }
+
+  async #reply(): Promise<Reply> {
+    const { value, done } = await this.#lines.next();
+    if (done === true) throw new Error(`${this.name}: the process has ended`);
+    return JSON.parse(value) as Reply;
+  }
+
+  /** One step, in seconds. */
+  async step(): Promise<number> {
+    this.#child.stdin?.write("step\n");
+    const { seconds, loss, peak } = await this.#reply();
+    this.losses.push(loss);
+    this.peak = peak;
+    refuseCollapsed(this.losses, this.name);
+    return seconds;
+  }
+
+  /** Ends the process, and waits for that. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { exitCode, signalCode } = this.#child;
+    if (exitCode !== null || signalCode !== null) return;
+    const ended = new Promise((resolve) => this.#child.once("exit", resolve));
+    this.#child.stdin?.end();
+    await ended;
+  }
+}
+
+/** A Python that has PyTorch, if there is one. */
+export function pythonWithTorch(): string | undefined {
+  return ["python3", "/usr/bin/python3"].find((python) => {
+    try {
+      execFileSync(python, ["-c", "import torch"], { stdio: "ignore" });
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
