@@ -22,7 +22,7 @@ try {
   ] as const) {
     const player = await Player.start("psg", { ...first, batch: BATCH }, { GOMP_SPINCOUNT: spins });
     players.push(player);
-    ways.set(name, () => player.step());
+    ways.set(name, async () => (await player.step()).seconds);
   }
   for (const [name, times] of await alternating(ways, Number(steps))) {
     console.log(`${name} beside ${neighbours}: ${spread(times)} a step of ${BATCH} images`);

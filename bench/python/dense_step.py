@@ -94,15 +94,16 @@ def main():
     sgd = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
     batches = [(torch.randn(batch, *workload["imageShape"]), torch.randint(classes, (batch,))) for _ in range(16)]
     say({})
-    for taken, _ in enumerate(sys.stdin):
-        images, labels = batches[taken % len(batches)]
-        begun = time.perf_counter()
+    for number, _ in enumerate(sys.stdin):
+        images, labels = batches[number % len(batches)]
+        begun, before = time.perf_counter(), time.process_time()
         sgd.zero_grad()
         loss = F.cross_entropy(model(images), labels)
         loss.backward()
         sgd.step()
         value = loss.item()
-        say({"seconds": time.perf_counter() - begun, "loss": value, "peak": peak()})
+        taken, processor = time.perf_counter() - begun, time.process_time() - before
+        say({"seconds": taken, "processor": processor, "loss": value, "peak": peak()})
 
 
 main()

@@ -21,7 +21,8 @@ let taken = 0;
 for await (const _ of createInterface({ input: process.stdin })) {
   const batch = batches[taken++ % batches.length];
   if (batch === undefined) throw new Error("no batches");
-  const begun = performance.now();
+  const [begun, before] = [performance.now(), process.cpuUsage()];
   const loss = step(batch);
-  say({ seconds: (performance.now() - begun) / 1000, loss, peak: peakBytes() });
+  const { user, system } = process.cpuUsage(before);
+  say({ seconds: (performance.now() - begun) / 1000, processor: (user + system) / 1e6, loss, peak: peakBytes() });
 }

@@ -11,11 +11,16 @@ const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 /** What GNU's OpenMP does by itself, where ours tells it to sleep sooner: turns that PyTorch makes. */
 const STOCK_SPIN = "300000";
 
-/** What a process says of a step: seconds, its loss, the bytes of memory that it has held at most. */
-interface Reply {
-  seconds: number;
+/** What a process says of a step: its loss, and the bytes of memory that the process has held at most. */
+interface Reply extends StepTime {
   loss: number;
   peak: number;
+}
+
+/** Seconds of a step by the clock, and of all threads together, which a busy machine falsifies less. */
+export interface StepTime {
+  readonly seconds: number;
+  readonly processor: number;
 }
 
 /** A process that trains one network, a step whenever it is asked. */
@@ -58,14 +63,14 @@ export class Player {
     return JSON.parse(value) as Reply;
   }
 
-  /** One step, in seconds. */
-  async step(): Promise<number> {
+  /** Has it take a step. */
+  async step(): Promise<StepTime> {
     this.#child.stdin?.write("step\n");
-    const { seconds, loss, peak } = await this.#reply();
+    const { loss, peak, ...time } = await this.#reply();
     this.losses.push(loss);
     this.peak = peak;
     refuseCollapsed(this.losses, this.name);
-    return seconds;
+    return time;
   }
 
   /** Ends the process, and waits for that. */

@@ -5,7 +5,7 @@ import { measureNetwork } from "#peekaboo/models/measure";
 import { alternating, median, spreadOf } from "../statistics.js";
 import type { Bench, Limit, Row, Setting } from "./bench.js";
 import { stepFlops } from "./counts.js";
-import { Player, pythonWithTorch } from "./player.js";
+import { Player, pythonWithTorch, type StepTime } from "./player.js";
 import { WAYS, type Way } from "./trained.js";
 import { psgName, title, type Workload } from "./workloads.js";
 
@@ -16,8 +16,8 @@ const TITLES: Readonly<Record<Way | "python", string>> = {
   python: "dense, PyTorch in Python",
 };
 
-/** The seconds of each way's steps, and its most bytes. */
-type Measured = ReadonlyMap<string, { seconds: readonly number[]; peak: number }>;
+/** Each way's steps, and its most bytes. */
+type Measured = ReadonlyMap<string, { seconds: readonly number[]; processor: readonly number[]; peak: number }>;
 
 async function takeTurns(workload: Workload, { repetitions, say }: Setting, python?: string): Promise<Measured> {
   const players: Player[] = [];
@@ -26,7 +26,13 @@ async function takeTurns(workload: Workload, { repetitions, say }: Setting, pyth
     if (python !== undefined) players.push(await Player.startPython(python, workload));
     say(`${title(workload)}: ${players.map(({ name }) => name).join(", ")} take turns`);
     const times = await alternating(new Map(players.map((player) => [player.name, () => player.step()])), repetitions);
-    return new Map(players.map(({ name, peak }) => [name, { seconds: times.get(name) ?? [], peak }]));
+    return new Map(
+      players.map(({ name, peak }) => {
+        const steps = times.get(name) ?? [];
+        const of = (key: keyof StepTime) => steps.map((step) => step[key]);
+        return [name, { seconds: of("seconds"), processor: of("processor"), peak }];
+      }),
+    );
   } finally {
     for (const player of players) await player[Symbol.asyncDispose]();
   }
@@ -36,10 +42,11 @@ function rowsOf(workload: Workload, measured: Measured, peak: number): Row[] {
   const { arch, width, numClasses, imageShape, batch } = workload;
   const { layers } = measureNetwork({ arch: psgName(arch), width, numClasses, imageShape, psg: THE_PAPERS });
   const gflop = 1e-9 * stepFlops(layers, batch);
-  return [...measured].map(([name, { seconds, peak: bytes }]) => ({
+  return [...measured].map(([name, { seconds, processor, peak: bytes }]) => ({
     network: title(workload),
     step: TITLES[name as Way],
     seconds: spreadOf(seconds),
+    "of all threads, s": spreadOf(processor),
     "images/s": batch / median(seconds),
     "GFLOP/s": gflop / median(seconds),
     "% of the peak": (1e11 * gflop) / median(seconds) / peak,
