@@ -8,8 +8,16 @@ import type { Workload } from "./workloads.js";
 
 const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
-/** What GNU's OpenMP does by itself, where ours tells it to sleep sooner: turns that PyTorch makes. */
-const STOCK_SPIN = "300000";
+/**
+ * What a user of PyTorch has, in a process of Node's: GNU's OpenMP spins as long as it does by itself, where ours tells it to sleep
+ * sooner; and glibc keeps freed memory of up to 32 MB a block, its thresholds where they grow to by themselves in Python. In Node they
+ * may not, which costs a dense ResNet20 step a tenth, in pages that the system has to give anew.
+ */
+const STOCK = {
+  GOMP_SPINCOUNT: "300000",
+  MALLOC_MMAP_THRESHOLD_: `${2 ** 25}`,
+  MALLOC_TRIM_THRESHOLD_: `${2 ** 30}`,
+};
 
 /** What a process says of a step: its loss, and the bytes of memory that the process has held at most. */
 interface Reply extends StepTime {
@@ -40,7 +48,7 @@ export class Player {
 
   /** Starts one that trains in a way of {@link Way}; resolves when it is ready, its first step taken. */
   static async start(way: Way, workload: Workload, env: Record<string, string> = {}): Promise<Player> {
-    const own = way === "psg" ? {} : { GOMP_SPINCOUNT: STOCK_SPIN };
+    const own = way === "psg" ? {} : STOCK;
     const args = [here("contestant.js"), way, JSON.stringify(workload)];
     return new Player(way, process.execPath, args, { ...own, ...env }).#ready();
   }

@@ -20,10 +20,9 @@ const TITLES: Readonly<Record<Way | "python", string>> = {
 type Measured = ReadonlyMap<string, { seconds: readonly number[]; processor: readonly number[]; peak: number }>;
 
 async function takeTurns(workload: Workload, { repetitions, say }: Setting, python?: string): Promise<Measured> {
-  const players: Player[] = [];
+  const starts = WAYS.map((way) => Player.start(way, workload));
+  const players = await Promise.all(python === undefined ? starts : [...starts, Player.startPython(python, workload)]);
   try {
-    for (const way of WAYS) players.push(await Player.start(way, workload));
-    if (python !== undefined) players.push(await Player.startPython(python, workload));
     say(`${title(workload)}: ${players.map(({ name }) => name).join(", ")} take turns`);
     const times = await alternating(new Map(players.map((player) => [player.name, () => player.step()])), repetitions);
     return new Map(
