@@ -11,6 +11,8 @@ export default {
     ".": {
       entry: [
         "bench/*.ts",
+        // Started as processes.
+        "bench/suite/{contestant,parts-of}.ts",
         "examples/*.ts!",
         "scripts/*.mjs",
         "tests/**/*.test.ts",

@@ -16,11 +16,16 @@ const COUNT = 16;
  */
 export async function openBatches(size: number, count = COUNT): Promise<Batch[]> {
   if (existsSync(cachePath(dataFolder(), cifar10))) return realBatches(size, count);
-  console.log("no CIFAR-10 in the cache (`peekaboo data cifar10` brings it): random images with random labels");
+  console.error("no CIFAR-10 in the cache (`peekaboo data cifar10` brings it): random images with random labels");
+  return randomBatches([size, 3, 32, 32], 10, count);
+}
+
+/** Batches of normally distributed pixels [N, C, H, W], laid out as the trainer's, with labels at random. */
+export function randomBatches(shape: readonly [number, ...number[]], classes: number, count = COUNT): Batch[] {
   manualSeed(0);
   return Array.from({ length: count }, () => ({
-    input: ops.contiguous(ops.randn([size, 3, 32, 32]), { memoryFormat: "channelsLast" }),
-    target: ops.randint(0, 10, [size], { dtype: "int64" }),
+    input: ops.contiguous(ops.randn(shape), { memoryFormat: "channelsLast" }),
+    target: ops.randint(0, classes, [shape[0]], { dtype: "int64" }),
   }));
 }
 

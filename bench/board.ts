@@ -1,13 +1,13 @@
 // Times of `peekaboo board` with 100 runs of 100,000 steps, in Chromium: node bench/dist/board.js [RUNS] [STEPS]
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { RandomStream } from "@peekaboo/seed";
 import type { Browser, Page } from "playwright-core";
 import { chromiumPath, launchChromium } from "./chromium.js";
-import { machine, spread } from "./statistics.js";
+import { machine, peakBytes, spread } from "./statistics.js";
 
 const BIN = fileURLToPath(new URL("../../packages/peekaboo/bin/peekaboo.js", import.meta.url));
 const STEPS_PER_EPOCH = 400;
@@ -51,12 +51,6 @@ async function addressOf(board: ChildProcess): Promise<string> {
     if (found !== undefined) return found;
   }
   throw new Error("the board ended");
-}
-
-/** The most memory that a process has held, in bytes. */
-function peakMemory({ pid }: ChildProcess): number {
-  const [, kilobytes = "0"] = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
-  return 1024 * Number(kilobytes);
 }
 
 /** Waits until no row of the table says that its run is still being read. */
@@ -114,7 +108,7 @@ async function look(browser: Browser, board: ChildProcess): Promise<void> {
   console.log(`change of view, 3 runs: ${told(await changes(page))}`);
   for (const box of (await page.locator("#runs input:not(:checked)").all()).slice(0, 5)) await box.check();
   console.log(`change of view, 8 runs: ${told(await changes(page))}`);
-  console.log(`the server's memory at most: ${(peakMemory(board) / 1e6).toFixed(0)} MB`);
+  console.log(`the server's memory at most: ${(peakBytes(board.pid) / 1e6).toFixed(0)} MB`);
 }
 
 async function main(runs: number, steps: number): Promise<void> {

@@ -1,29 +1,34 @@
-// Training steps beside a busy neighbour, with OpenMP's threads spinning (GNU's default) and sleeping (ours).
+// Training steps beside busy neighbours, with OpenMP's threads spinning (GNU's default) and sleeping (ours), in turn.
 // node bench/dist/contention.js [NEIGHBOURS=1] [STEPS=20]
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { fileURLToPath } from "node:url";
+import { spawn } from "node:child_process";
+import { alternating, machine, spread } from "./statistics.js";
+import { Player } from "./suite/player.js";
+import { WORKLOADS } from "./suite/workloads.js";
 
 const [neighbours = "1", steps = "20"] = process.argv.slice(2);
-const step = fileURLToPath(new URL("step.js", import.meta.url));
+const BATCH = 32;
 
-const busy: ChildProcess[] = Array.from({ length: Number(neighbours) }, () =>
+const [first] = WORKLOADS;
+if (first === undefined) throw new Error("no networks");
+const busy = Array.from({ length: Number(neighbours) }, () =>
   spawn(process.execPath, ["-e", "for (;;);"], { stdio: "ignore" }),
 );
+const players: Player[] = [];
 try {
+  const ways = new Map<string, () => Promise<number>>();
   for (const [name, spins] of [
     ["spinning", "300000"],
     ["sleeping", "10000"],
   ] as const) {
-    const env = { ...process.env, GOMP_SPINCOUNT: spins };
-    const { status, stdout } = spawnSync(process.execPath, [step, "ResNet20", "32", steps, "psg"], {
-      encoding: "utf8",
-      env,
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-    for (const line of stdout.trim().split("\n")) console.log(`${name} beside ${neighbours}: ${line}`);
-    // Its own words tell why.
-    if (status !== 0) process.exitCode = 1;
+    const player = await Player.start("psg", { ...first, batch: BATCH }, { GOMP_SPINCOUNT: spins });
+    players.push(player);
+    ways.set(name, async () => (await player.step()).seconds);
   }
+  for (const [name, times] of await alternating(ways, Number(steps))) {
+    console.log(`${name} beside ${neighbours}: ${spread(times)} a step of ${BATCH} images`);
+  }
+  console.log(`${first.name}; ${machine()}`);
 } finally {
+  for (const player of players) await player[Symbol.asyncDispose]();
   for (const child of busy) child.kill();
 }

@@ -15,17 +15,15 @@ export interface StepperOptions {
   /** Whether Bop trains the signs of the convolutions, or SGD all weights. */
   signs: boolean;
   layout?: "channelsLast" | "contiguous";
-  /** How convolutions are computed; default: "exact". */
-  conv?: "exact" | "fast";
   /** What the loss is multiplied with before the backward pass. */
   factor?: number;
 }
 
 /** Steps of a network on batches of CIFAR's shape, which are taken in turn. */
 export function stepper(name: string, batches: readonly Batch[], options: StepperOptions): Stepper {
-  const { signs, layout = "channelsLast", conv = "exact", factor = 1 } = options;
+  const { signs, layout = "channelsLast", factor = 1 } = options;
   const own = batches.map(({ input, target }) => ({ target, input: ops.contiguous(input, { memoryFormat: layout }) }));
-  const network = buildNetwork(name, { conv });
+  const network = buildNetwork(name);
   const bop = signs ? new Bop(network.bopParameters(), { ar: 1e-3, tau: 1e-6 }) : null;
   const rest = signs ? network.otherParameters() : network.module.namedParameters();
   const sgd = new optim.SGD(rest, { lr: 0.1, momentum: 0.9, weightDecay: 5e-4 });

@@ -9,7 +9,7 @@ if [[ $(clang-format --version 2>/dev/null) != *"version $release."* ]]; then
   echo "C++ format skipped: clang-format $release is not here (Debian 12: apt-get install clang-format)."
   exit 0
 fi
-mapfile -t files < <(find packages/*/native tests/*/native -name '*.cc' -o -name '*.h')
+mapfile -t files < <(find packages/*/native tests/*/native bench/native -name '*.cc' -o -name '*.h')
 case ${1-} in
   --check) clang-format --dry-run --Werror "${files[@]}" ;;
   *) clang-format -i "${files[@]}" ;;
