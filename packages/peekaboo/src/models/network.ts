@@ -5,6 +5,7 @@ import { maskedLayers, variantLayers } from "../layers/factory.js";
 import { type HiddenAct, type LatentOptions, SCORE_BOUNDS } from "../layers/latent-score.js";
 import { MaskedConv2d } from "../layers/masked-conv2d.js";
 import { MaskedLayer } from "../layers/masked-layer.js";
+import { useOwnNorms } from "../layers/norm-act.js";
 import type { PsgOptions } from "../layers/psg-conv2d.js";
 import { setting } from "../setting.js";
 import type { Architecture, Variant } from "./architecture.js";
@@ -57,6 +58,7 @@ export class Network {
     const layers =
       twin || variant === "plain" ? maskedLayers : variantLayers(psgOf(options, variant), latentOf(options, variant));
     this.module = architecture.build({ variant, layers, numClasses, imageShape: this.imageShape, dropout, channels });
+    useOwnNorms(this.module);
   }
 
   /** Logits [N, classes] of images [N, C, H, W]. */
