@@ -1,5 +1,5 @@
 // The layers of the two networks beside ours: libtorch's convolution, and the original's five products.
-import { keep, noGrad, ops, scope, type Tensor } from "@peekaboo/torch";
+import { keep, nn, noGrad, ops, scope, type Tensor } from "@peekaboo/torch";
 import type { LayerFactory } from "#peekaboo/layers/factory";
 import { MaskedConv2d, type MaskedConv2dOptions } from "#peekaboo/layers/masked-conv2d";
 import { MaskedLinear } from "#peekaboo/layers/masked-linear";
@@ -54,7 +54,7 @@ class ComposedConv2d extends MaskedConv2d {
   }
 }
 
-/** A workload's network of other convolutions. */
+/** A workload's network of other convolutions, and of libtorch's BatchNorm. */
 function networkOf({ arch, width, numClasses, imageShape }: Workload, variant: Variant, conv: LayerFactory["conv2d"]) {
   const { architecture } = findNetwork(arch);
   const layers: LayerFactory = { conv2d: conv, linear: (options) => new MaskedLinear(options) };
@@ -62,7 +62,9 @@ function networkOf({ arch, width, numClasses, imageShape }: Workload, variant: V
     ...architecture,
     build: (context: Parameters<typeof architecture.build>[0]) => architecture.build({ ...context, layers }),
   };
-  return buildNetwork(own, { variant, width, numClasses, imageShape });
+  const network = buildNetwork(own, { variant, width, numClasses, imageShape });
+  for (const [, module] of network.module.namedModules()) if (module instanceof nn.BatchNorm2d) module.kernel = null;
+  return network;
 }
 
 /** The plain network, whose every operator is libtorch's. */

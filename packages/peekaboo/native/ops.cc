@@ -9,6 +9,7 @@
 #include <string>
 
 #include "augment.h"
+#include "batch_norm.h"
 #include "bop.h"
 #include "bop2.h"
 #include "conv2d.h"
@@ -66,6 +67,9 @@ constexpr auto kBop2Arguments =
     "(Tensor(a!) weight, Tensor(b!) momentum, Tensor(c!) variance, Tensor(d!) correction, Tensor grad, "
     "Tensor(e!)? flips, *, float ar, float sigma, float tau, float eps, bool bias_correction, Tensor? go=None) -> "
     "Tensor";
+constexpr auto kBatchNormActArguments =
+    "(Tensor input, Tensor weight, Tensor bias, Tensor(a!) running_mean, Tensor(b!) running_var, "
+    "Tensor? residual, *, float momentum, float eps, bool relu) -> Tensor";
 constexpr auto kFiniteArguments = "(Tensor[] tensors) -> Tensor";
 constexpr auto kAugmentArguments =
     "(Tensor images, Tensor index, *, Tensor? dy=None, Tensor? dx=None, Tensor? flip=None, int padding=0, "
@@ -80,6 +84,8 @@ TORCH_LIBRARY(peekaboo, m) {
   define("psg_conv2d", kPsgArguments);
   define("psg_conv2d_reference", kPsgArguments);
   define("conv2d", kConvArguments);
+  define("batch_norm_act", kBatchNormActArguments);
+  define("batch_norm_act_reference", kBatchNormActArguments);
   define("bop_step_", kBopArguments);
   define("bop_step_reference_", kBopArguments);
   define("bop2_step_", kBop2Arguments);
@@ -132,6 +138,8 @@ TORCH_LIBRARY_IMPL(peekaboo, CompositeImplicitAutograd, m) {
   m.impl("psg_conv2d", psgConv2dOp<true>);
   m.impl("psg_conv2d_reference", psgConv2dOp<false>);
   m.impl("conv2d", conv2d);
+  m.impl("batch_norm_act", batchNormAct);
+  m.impl("batch_norm_act_reference", batchNormActReference);
 }
 
 }  // namespace peekaboo

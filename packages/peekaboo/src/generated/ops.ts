@@ -36,6 +36,20 @@ export function conv2d(input: Tensor, weight: Tensor, bias?: Tensor | null, stri
   return new Tensor(conv2dOp.call(input.handle, weight.handle, handleOf(bias), stride, padding, dilation, groups, options.fast) as Handle);
 }
 
+const batchNormActOp = new Operator("peekaboo::batch_norm_act");
+
+/** peekaboo::batch_norm_act(Tensor input, Tensor weight, Tensor bias, Tensor(a!) running_mean, Tensor(b!) running_var, Tensor? residual, *, float momentum, float eps, bool relu) -> Tensor */
+export function batchNormAct(input: Tensor, weight: Tensor, bias: Tensor, runningMean: Tensor, runningVar: Tensor, residual: Tensor | null, options: { momentum: number; eps: number; relu: boolean }): Tensor {
+  return new Tensor(batchNormActOp.call(input.handle, weight.handle, bias.handle, runningMean.handle, runningVar.handle, handleOf(residual), options.momentum, options.eps, options.relu) as Handle);
+}
+
+const batchNormActReferenceOp = new Operator("peekaboo::batch_norm_act_reference");
+
+/** peekaboo::batch_norm_act_reference(Tensor input, Tensor weight, Tensor bias, Tensor(a!) running_mean, Tensor(b!) running_var, Tensor? residual, *, float momentum, float eps, bool relu) -> Tensor */
+export function batchNormActReference(input: Tensor, weight: Tensor, bias: Tensor, runningMean: Tensor, runningVar: Tensor, residual: Tensor | null, options: { momentum: number; eps: number; relu: boolean }): Tensor {
+  return new Tensor(batchNormActReferenceOp.call(input.handle, weight.handle, bias.handle, runningMean.handle, runningVar.handle, handleOf(residual), options.momentum, options.eps, options.relu) as Handle);
+}
+
 const reuseMemoryOp = new Operator("peekaboo::reuse_memory");
 
 /** peekaboo::reuse_memory(bool on) -> () */

@@ -1,4 +1,5 @@
 import { nn, ops, type Tensor } from "@peekaboo/torch";
+import { normAct } from "../layers/norm-act.js";
 import { type Architecture, type BuildContext, forCifar } from "./architecture.js";
 import { BasicBlock, Bottleneck } from "./residual-blocks.js";
 
@@ -15,7 +16,7 @@ interface ResNetShape {
 /** A CIFAR ResNet: 3×3 stem without pooling, stages, the mean over what is left of the image, one Linear. */
 class CifarResNet extends nn.Module {
   readonly #conv1: nn.Module;
-  readonly #bn1: nn.Module;
+  readonly #bn1: nn.BatchNorm2d;
   readonly #stages: nn.Module[];
   readonly #linear: nn.Module;
 
@@ -42,7 +43,7 @@ class CifarResNet extends nn.Module {
   }
 
   override forward(input: Tensor): Tensor {
-    const stem = ops.relu_(this.#bn1.call(this.#conv1.call(input)));
+    const stem = normAct(this.#bn1, this.#conv1.call(input));
     const features = this.#stages.reduce((value, stage) => stage.call(value), stem);
     const pooled = ops.avgPool2d(features, features.shape.slice(2));
     return this.#linear.call(pooled.flatten(1));

@@ -1,5 +1,6 @@
 import { nn, type Tensor, UserError } from "@peekaboo/torch";
 import type { ImageShape } from "../data/batch.js";
+import { NormActSequential } from "../layers/norm-act.js";
 import { type Architecture, type BuildContext, forCifar } from "./architecture.js";
 
 /** Channels of the hidden layers of the head. */
@@ -25,12 +26,12 @@ class ConvN extends nn.Module {
       return modules;
     });
     if (height * width === 0) throw tooSmall(imageShape, widths.length);
-    this.#convs = this.registerModule("convs", new nn.Sequential(...convs));
+    this.#convs = this.registerModule("convs", new NormActSequential(...convs));
     const [flat, hidden] = [inChannels * height * width, channels(HEAD)];
     const head = layers.conv2d({ inChannels: hidden, outChannels: numClasses, kernelSize: 1 });
     this.#linear = this.registerModule(
       "linear",
-      new nn.Sequential(...layer(flat, hidden, 1), ...layer(hidden, hidden, 1), head),
+      new NormActSequential(...layer(flat, hidden, 1), ...layer(hidden, hidden, 1), head),
     );
   }
 

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import type { BatchSource } from "../data/batch-source.js";
 import type { LayerFactory } from "../layers/factory.js";
 import { MaskedConv2d } from "../layers/masked-conv2d.js";
+import { NormActSequential } from "../layers/norm-act.js";
 import { PsgConv2d } from "../layers/psg-conv2d.js";
 import { prune } from "../pruning/loop.js";
 import { findPruner } from "../pruning/pruners/registry.js";
@@ -100,6 +101,23 @@ describe("one of the project's networks, written with PyTorch's layers", () => {
       expect(await story(disguised)).toEqual(await story(own));
     },
   );
+
+  it("does as well where BatchNorm and ReLU are modules that know nothing of each other", async () => {
+    const layers = () => [
+      new nn.Conv2d({ inChannels: 3, outChannels: 6, kernelSize: 3, padding: 1, bias: false }),
+      new nn.BatchNorm2d(6),
+      new nn.ReLU(),
+      new nn.MaxPool2d(4),
+      new nn.Conv2d({ inChannels: 6, outChannels: 8, kernelSize: 3, stride: 2, bias: false }),
+      new nn.BatchNorm2d(8),
+      new nn.ReLU({ inPlace: true }),
+      new nn.Flatten(),
+      new nn.Linear(8, 4),
+    ];
+    using joined = disguise(new NormActSequential(...layers()), { imageShape: SHAPE, seed: 3 });
+    using apart = disguise(new nn.Sequential(...layers()), { imageShape: SHAPE, seed: 3 });
+    expect(await story(apart)).toEqual(await story(joined));
+  });
 
   it("does as well when it is built anew for each copy", async () => {
     const built = architectureOf(

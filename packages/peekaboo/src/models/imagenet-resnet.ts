@@ -1,4 +1,5 @@
 import { nn, ops, type Tensor } from "@peekaboo/torch";
+import { normAct } from "../layers/norm-act.js";
 import { type Architecture, type BuildContext, forImageNet } from "./architecture.js";
 import { BasicBlock, Bottleneck } from "./residual-blocks.js";
 
@@ -21,7 +22,7 @@ const SHORTCUT = { name: "downsample", prunable: false };
 /** An ImageNet ResNet in torchvision's layout: 7×7 stem of stride 2, 3×3 max pooling, stages, the mean, masked `fc`. */
 class ImageNetResNet extends nn.Module {
   readonly #conv1: nn.Module;
-  readonly #bn1: nn.Module;
+  readonly #bn1: nn.BatchNorm2d;
   readonly #stages: nn.Module[];
   readonly #fc: nn.Module;
 
@@ -47,7 +48,7 @@ class ImageNetResNet extends nn.Module {
   }
 
   override forward(input: Tensor): Tensor {
-    const stem = ops.maxPool2d(ops.relu_(this.#bn1.call(this.#conv1.call(input))), 3, 2, 1);
+    const stem = ops.maxPool2d(normAct(this.#bn1, this.#conv1.call(input)), 3, 2, 1);
     const features = this.#stages.reduce((value, stage) => stage.call(value), stem);
     return this.#fc.call(ops.adaptiveAvgPool2d(features, 1).flatten(1));
   }

@@ -5,6 +5,7 @@ import { maskedLayers, variantLayers } from "../layers/factory.js";
 import { type HiddenAct, type LatentOptions, SCORE_BOUNDS } from "../layers/latent-score.js";
 import { type Convolution, MaskedConv2d } from "../layers/masked-conv2d.js";
 import { MaskedLayer } from "../layers/masked-layer.js";
+import { useOwnNorms } from "../layers/norm-act.js";
 import type { PsgOptions } from "../layers/psg-conv2d.js";
 import { setting } from "../setting.js";
 import type { Architecture, Variant } from "./architecture.js";
@@ -61,6 +62,7 @@ export class Network {
         ? maskedLayers(conv)
         : variantLayers({ psg: psgOf(options, variant), latent: latentOf(options, variant), conv });
     this.module = architecture.build({ variant, layers, numClasses, imageShape: this.imageShape, dropout, channels });
+    useOwnNorms(this.module);
   }
 
   /** Logits [N, classes] of images [N, C, H, W]. */

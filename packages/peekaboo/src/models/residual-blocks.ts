@@ -1,5 +1,6 @@
 import { nn, ops, type Tensor } from "@peekaboo/torch";
 import type { LayerFactory } from "../layers/factory.js";
+import { normAct } from "../layers/norm-act.js";
 
 export interface BlockShape {
   inChannels: number;
@@ -18,11 +19,6 @@ interface ShortcutStyle {
   name: string | null;
   /** Whether a plain network's pruners see that convolution. */
   prunable?: boolean;
-}
-
-/** Adds `shortcut` to `out` and rectifies, both in place: no backward pass needs the summands. */
-function join(out: Tensor, shortcut: Tensor): Tensor {
-  return ops.relu_(out.add_(shortcut));
 }
 
 /** Every second pixel, and zero channels added half before and half after (He et al. 2016, option A). */
@@ -69,9 +65,9 @@ abstract class ResidualBlock extends nn.Module {
 export class BasicBlock extends ResidualBlock {
   static readonly expansion = 1;
   readonly #conv1: nn.Module;
-  readonly #bn1: nn.Module;
+  readonly #bn1: nn.BatchNorm2d;
   readonly #conv2: nn.Module;
-  readonly #bn2: nn.Module;
+  readonly #bn2: nn.BatchNorm2d;
 
   constructor(layers: LayerFactory, shape: BlockShape) {
     super(shape);
@@ -85,8 +81,8 @@ export class BasicBlock extends ResidualBlock {
   }
 
   override forward(input: Tensor): Tensor {
-    const hidden = ops.relu_(this.#bn1.call(this.#conv1.call(input)));
-    return join(this.#bn2.call(this.#conv2.call(hidden)), this.shortcut(input));
+    const hidden = normAct(this.#bn1, this.#conv1.call(input));
+    return normAct(this.#bn2, this.#conv2.call(hidden), () => this.shortcut(input));
   }
 }
 
@@ -94,11 +90,11 @@ export class BasicBlock extends ResidualBlock {
 export class Bottleneck extends ResidualBlock {
   static readonly expansion = 4;
   readonly #conv1: nn.Module;
-  readonly #bn1: nn.Module;
+  readonly #bn1: nn.BatchNorm2d;
   readonly #conv2: nn.Module;
-  readonly #bn2: nn.Module;
+  readonly #bn2: nn.BatchNorm2d;
   readonly #conv3: nn.Module;
-  readonly #bn3: nn.Module;
+  readonly #bn3: nn.BatchNorm2d;
 
   constructor(layers: LayerFactory, shape: BlockShape) {
     super(shape);
@@ -114,8 +110,8 @@ export class Bottleneck extends ResidualBlock {
   }
 
   override forward(input: Tensor): Tensor {
-    const first = ops.relu_(this.#bn1.call(this.#conv1.call(input)));
-    const second = ops.relu_(this.#bn2.call(this.#conv2.call(first)));
-    return join(this.#bn3.call(this.#conv3.call(second)), this.shortcut(input));
+    const first = normAct(this.#bn1, this.#conv1.call(input));
+    const second = normAct(this.#bn2, this.#conv2.call(first));
+    return normAct(this.#bn3, this.#conv3.call(second), () => this.shortcut(input));
   }
 }

@@ -1,4 +1,5 @@
 import { nn, ops, type Tensor } from "@peekaboo/torch";
+import { NormActSequential } from "../layers/norm-act.js";
 import { type Architecture, type BuildContext, forCifar } from "./architecture.js";
 
 /** Channels of each convolution, stage by stage; a 2×2 max pool closes a stage. */
@@ -27,7 +28,7 @@ class Vgg extends nn.Module {
       modules.push(new nn.MaxPool2d(halves ? 2 : 1));
       if (halves) [height, width] = [Math.floor(height / 2), Math.floor(width / 2)];
     }
-    this.#features = this.registerModule("features", new nn.Sequential(...modules));
+    this.#features = this.registerModule("features", new NormActSequential(...modules));
     this.#classifier = this.registerModule(
       "classifier",
       layers.linear({ inFeatures: inChannels, outFeatures: numClasses }),

@@ -1,5 +1,6 @@
 import { nn, ops, type Tensor } from "@peekaboo/torch";
 import type { LayerFactory } from "../layers/factory.js";
+import { normAct } from "../layers/norm-act.js";
 import { type Architecture, type BuildContext, forCifar } from "./architecture.js";
 
 interface WideBlockShape {
@@ -11,10 +12,10 @@ interface WideBlockShape {
 
 /** Pre-activation: conv1(relu(bn1(x))), dropout, conv2(relu(bn2(·))), which strides; the shortcut takes x as it is. */
 class WideBlock extends nn.Module {
-  readonly #bn1: nn.Module;
+  readonly #bn1: nn.BatchNorm2d;
   readonly #conv1: nn.Module;
   readonly #dropout: nn.Module;
-  readonly #bn2: nn.Module;
+  readonly #bn2: nn.BatchNorm2d;
   readonly #conv2: nn.Module;
   readonly #shortcut: nn.Module | null;
 
@@ -32,8 +33,8 @@ class WideBlock extends nn.Module {
   }
 
   override forward(input: Tensor): Tensor {
-    const hidden = this.#dropout.call(this.#conv1.call(ops.relu_(this.#bn1.call(input))));
-    const out = this.#conv2.call(ops.relu_(this.#bn2.call(hidden)));
+    const hidden = this.#dropout.call(this.#conv1.call(normAct(this.#bn1, input)));
+    const out = this.#conv2.call(normAct(this.#bn2, hidden));
     return out.add_(this.#shortcut === null ? input : this.#shortcut.call(input));
   }
 }
@@ -51,7 +52,7 @@ const LAST_MOMENTUM = 0.9;
 class WideResNet extends nn.Module {
   readonly #conv1: nn.Module;
   readonly #stages: nn.Module[];
-  readonly #bn1: nn.Module;
+  readonly #bn1: nn.BatchNorm2d;
   readonly #linear: nn.Module;
 
   constructor({ depth, widen }: WideResNetShape, context: BuildContext) {
@@ -76,7 +77,7 @@ class WideResNet extends nn.Module {
 
   override forward(input: Tensor): Tensor {
     const features = this.#stages.reduce((value, stage) => stage.call(value), this.#conv1.call(input));
-    const active = ops.relu_(this.#bn1.call(features));
+    const active = normAct(this.#bn1, features);
     return this.#linear.call(ops.avgPool2d(active, active.shape.slice(2)).flatten(1));
   }
 }

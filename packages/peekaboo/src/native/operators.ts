@@ -5,6 +5,8 @@ export const PAB_OPERATORS: Readonly<Record<string, string>> = {
   psgConv2d: "peekaboo::psg_conv2d",
   psgConv2dReference: "peekaboo::psg_conv2d_reference",
   conv2d: "peekaboo::conv2d",
+  batchNormAct: "peekaboo::batch_norm_act",
+  batchNormActReference: "peekaboo::batch_norm_act_reference",
   reuseMemory: "peekaboo::reuse_memory",
   limitMemory: "peekaboo::limit_memory",
   bopStep_: "peekaboo::bop_step_",

@@ -13,10 +13,11 @@ export {
   GroupNorm,
   Linear,
   MaxPool2d,
+  type NormKernel,
   ReLU,
   Sequential,
   Sigmoid,
   SiLU,
   type Size2d,
 } from "./layers.js";
-export { Module, refuseDifference, type StateDifference, watchOutputs } from "./module.js";
+export { Module, outputsAreWatched, refuseDifference, type StateDifference, watchOutputs } from "./module.js";

@@ -162,6 +162,20 @@ describe("BatchNorm2d", () => {
       norm.dispose();
     });
   });
+
+  it("normalises in training, and only there, by a kernel that it is given", () => {
+    scope(() => {
+      const norm = new BatchNorm2d(1);
+      norm.kernel = ({ weight, bias, runningMean, runningVar }, input) => {
+        expect([weight, bias, runningMean, runningVar].map((tensor) => tensor.item())).toEqual([1, 0, 0, 1]);
+        return input.mul(3);
+      };
+      expect(norm.call(batch()).flatten().toArray()).toEqual([3, 6, 9, 12]);
+      norm.eval();
+      expect(norm.call(Tensor.of([[[[0]]]])).item()).toBe(0);
+      norm.dispose();
+    });
+  });
 });
 
 describe("GroupNorm", () => {

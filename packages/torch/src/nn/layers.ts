@@ -107,11 +107,16 @@ export class Linear extends Replaceable {
   }
 }
 
+/** Normalises by the batch's statistics, and moves the layer's running ones towards them. */
+export type NormKernel = (norm: BatchNorm2d, input: Tensor) => Tensor;
+
 /**
  * Batch normalisation over [N, C, H, W] (Ioffe & Szegedy 2015), with running statistics for evaluation. PyTorch's
  * buffer `num_batches_tracked`, which nothing reads, is not part of the state.
  */
 export class BatchNorm2d extends Module {
+  /** What normalises in training; null for ATen's operator. */
+  kernel: NormKernel | null = null;
   readonly eps: number;
   /** How far a batch moves the running statistics towards its own, from 0 to 1. */
   momentum: number;
@@ -127,9 +132,25 @@ export class BatchNorm2d extends Module {
   }
 
   override forward(input: Tensor): Tensor {
-    const [weight, bias] = [this.own("weight"), this.own("bias")];
-    const [mean, variance] = [this.own("running_mean"), this.own("running_var")];
-    return ops.batchNorm(input, weight, bias, mean, variance, this.training, this.momentum, this.eps, true);
+    if (this.training && this.kernel !== null) return this.kernel(this, input);
+    const { weight, bias, runningMean, runningVar, training, momentum, eps } = this;
+    return ops.batchNorm(input, weight, bias, runningMean, runningVar, training, momentum, eps, true);
+  }
+
+  get weight(): Tensor {
+    return this.own("weight");
+  }
+
+  get bias(): Tensor {
+    return this.own("bias");
+  }
+
+  get runningMean(): Tensor {
+    return this.own("running_mean");
+  }
+
+  get runningVar(): Tensor {
+    return this.own("running_var");
   }
 }
 

@@ -5,7 +5,7 @@ import { entryOf, tensorOf } from "../safetensors-tensors.js";
 import { liveTensorCount, scope } from "../scope.js";
 import { full, ones, Tensor, zeros } from "../tensor.js";
 import { BatchNorm2d, Conv2d, Dropout, Linear, ReLU, Sequential } from "./layers.js";
-import { Module, watchOutputs } from "./module.js";
+import { Module, outputsAreWatched, watchOutputs } from "./module.js";
 
 class Block extends Module {
   readonly #conv = this.registerModule(
@@ -237,5 +237,6 @@ describe("watchOutputs", () => {
       network.call(input);
     });
     expect(seen).toEqual(["0", "1.0", "1.1", "1", ""].map((name) => [name, 2]));
+    expect([outputsAreWatched(), watchOutputs(outputsAreWatched, watch)]).toEqual([false, true]);
   });
 });

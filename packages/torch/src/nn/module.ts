@@ -237,6 +237,11 @@ export function watchOutputs<Result>(body: () => Result, onOutput: Watch): Resul
   }
 }
 
+/** Whether someone is told of outputs: then a module that another's computation could include must be called by itself. */
+export function outputsAreWatched(): boolean {
+  return watch !== null;
+}
+
 function join(prefix: string, name: string): string {
   return prefix === "" ? name : `${prefix}.${name}`;
 }

@@ -1,0 +1,285 @@
+#include "batch_norm_passes.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "parallel.h"
+
+namespace peekaboo {
+namespace {
+
+// As many pixels side by side as make a loop over channels long enough to be worth its start.
+constexpr int64_t kLanes = 128;
+constexpr int64_t kBlock = 32768;
+
+// Pixels as rows of several each, and those in blocks.
+struct Blocks {
+  explicit Blocks(Pixels pixels)
+      : side(std::max<int64_t>(1, kLanes / pixels.channels)),
+        width(side * pixels.channels),
+        size(pixels.rows * pixels.channels),
+        length(std::max<int64_t>(1, kBlock / width) * width),
+        count((size + length - 1) / length) {}
+
+  // Calls body(begin, end) for the floats of each block; `backwards` begins with those that a pass before read last.
+  template <typename Body>
+  void forEach(bool backwards, const Body& body) const {
+    at::parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; i++) {
+        const int64_t block = backwards ? end - 1 - (i - begin) : i;
+        body(block, block * length, std::min(size, (block + 1) * length));
+      }
+    });
+  }
+
+  // A channel's number for each of the floats of a row.
+  std::vector<float> spread(const std::vector<float>& values) const {
+    std::vector<float> result;
+    result.reserve(width);
+    for (int64_t i = 0; i < side; i++) result.insert(result.end(), values.begin(), values.end());
+    return result;
+  }
+
+  int64_t side;
+  int64_t width;
+  int64_t size;
+  int64_t length;
+  int64_t count;
+};
+
+// Sums of each block, in lanes as wide as a row, and what they come to.
+template <typename Body>
+ChannelSums sumBlocks(Pixels pixels, const Blocks& blocks, const Body& body) {
+  const int64_t channels = pixels.channels;
+  std::vector<double> partial(2 * channels * blocks.count);
+  blocks.forEach(false, [&](int64_t block, int64_t begin, int64_t end) {
+    std::vector<double> lanes(2 * blocks.width);
+    body(begin, end, lanes.data(), lanes.data() + blocks.width);
+    double* sums = partial.data() + 2 * channels * block;
+    for (int64_t i = 0; i < blocks.side; i++) {
+      for (int64_t c = 0; c < channels; c++) {
+        sums[c] += lanes[i * channels + c];
+        sums[channels + c] += lanes[blocks.width + i * channels + c];
+      }
+    }
+  });
+  ChannelSums result{std::vector<double>(channels), std::vector<double>(channels)};
+  for (int64_t block = 0; block < blocks.count; block++) {
+    const double* sums = partial.data() + 2 * channels * block;
+    for (int64_t c = 0; c < channels; c++) {
+      result.first[c] += sums[c];
+      result.second[c] += sums[channels + c];
+    }
+  }
+  return result;
+}
+
+struct Terms {
+  double first;
+  double second;
+};
+
+// Adds to the lanes what `at` gives for each place, row by row: several at once would leave fewer sums to load and
+// store, but processors don't see four places ahead that move on together, and wait for memory.
+template <typename At>
+[[gnu::always_inline]] inline void addUp(int64_t count, int64_t width, double* __restrict first,
+                                         double* __restrict second, const At& at) {
+  for (int64_t start = 0; start < count; start += width) {
+    const int64_t length = std::min(width, count - start);
+#pragma GCC ivdep
+    for (int64_t i = 0; i < length; i++) {
+      const Terms terms = at(start + i, i);
+      first[i] += terms.first;
+      second[i] += terms.second;
+    }
+  }
+}
+
+PEEKABOO_MULTIVERSION void sumsRun(const float* __restrict input, int64_t count, int64_t width,
+                                   double* __restrict first, double* __restrict second) {
+  addUp(count, width, first, second, [input](int64_t at, int64_t) {
+    const double value = input[at];
+    return Terms{value, value * value};
+  });
+}
+
+struct Lanes {
+  const float* mean;
+  const float* scale;
+  const float* shift;
+};
+
+template <bool rectifies, bool joins>
+[[gnu::always_inline]] inline void normaliseRows(const float* __restrict input, const float* __restrict residual,
+                                                 float* __restrict output, int64_t count, int64_t width, Lanes lanes) {
+  const float* __restrict mean = lanes.mean, * __restrict scale = lanes.scale, * __restrict shift = lanes.shift;
+  for (int64_t start = 0; start < count; start += width) {
+    const int64_t length = std::min(width, count - start);
+    const float* __restrict x = input + start, * __restrict r = residual + (joins ? start : 0);
+    float* __restrict y = output + start;
+    for (int64_t i = 0; i < length; i++) {
+      float value = (x[i] - mean[i]) * scale[i] + shift[i];
+      if (joins) value += r[i];
+      y[i] = rectifies && value <= 0.0f ? 0.0f : value;
+    }
+  }
+}
+
+PEEKABOO_MULTIVERSION void normaliseRun(const float* input, const float* residual, float* output, int64_t count,
+                                        int64_t width, Lanes lanes, bool rectifies) {
+  if (residual != nullptr) {
+    if (rectifies) {
+      normaliseRows<true, true>(input, residual, output, count, width, lanes);
+    } else {
+      normaliseRows<false, true>(input, residual, output, count, width, lanes);
+    }
+  } else if (rectifies) {
+    normaliseRows<true, false>(input, residual, output, count, width, lanes);
+  } else {
+    normaliseRows<false, false>(input, residual, output, count, width, lanes);
+  }
+}
+
+// All bits where a value is above zero or NaN, none elsewhere. Written as the comparison that it is, the compiler would
+// load those gradients alone that pass; such loads wait for what decides, and take several times as long.
+[[gnu::always_inline]] inline uint32_t letThrough(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  const uint32_t positive = -bits & ~bits, beyondInfinity = 0x7f800000u - (bits & 0x7fffffffu);
+  return static_cast<uint32_t>(static_cast<int32_t>(positive | beyondInfinity) >> 31);
+}
+
+// The gradient that passes the rectifier, x - mean being at hand.
+template <Cut cut>
+[[gnu::always_inline]] inline float gradThrough(float grad, float centred, float scale, float shift, float output) {
+  if (cut == Cut::kNowhere) return grad;
+  uint32_t bits;
+  std::memcpy(&bits, &grad, sizeof bits);
+  bits &= letThrough(cut == Cut::kAtOutput ? output : centred * scale + shift);
+  std::memcpy(&grad, &bits, sizeof bits);
+  return grad;
+}
+
+template <Cut cut, bool keeps>
+[[gnu::always_inline]] inline void gradientSumsRows(const float* __restrict input, const float* __restrict output,
+                                                    const float* __restrict grad, float* __restrict kept, int64_t count,
+                                                    int64_t width, Lanes lanes, double* __restrict first,
+                                                    double* __restrict second) {
+  const float* __restrict mean = lanes.mean, * __restrict scale = lanes.scale, * __restrict shift = lanes.shift;
+  addUp(count, width, first, second, [=](int64_t at, int64_t i) {
+    const float centred = input[at] - mean[i];
+    const float own =
+        gradThrough<cut>(grad[at], centred, scale[i], shift[i], cut == Cut::kAtOutput ? output[at] : 0.0f);
+    if (keeps) kept[at] = own;
+    return Terms{own, static_cast<double>(own) * static_cast<double>(centred)};
+  });
+}
+
+template <bool keeps>
+[[gnu::always_inline]] inline void gradientSumsOf(const float* input, const float* output, const float* grad,
+                                                  float* kept, int64_t count, int64_t width, Lanes lanes, double* first,
+                                                  double* second, Cut cut) {
+  switch (cut) {
+    case Cut::kNowhere:
+      return gradientSumsRows<Cut::kNowhere, keeps>(input, output, grad, kept, count, width, lanes, first, second);
+    case Cut::kAtNormalised:
+      return gradientSumsRows<Cut::kAtNormalised, keeps>(input, output, grad, kept, count, width, lanes, first, second);
+    case Cut::kAtOutput:
+      return gradientSumsRows<Cut::kAtOutput, keeps>(input, output, grad, kept, count, width, lanes, first, second);
+  }
+}
+
+PEEKABOO_MULTIVERSION void gradientSumsRun(const float* input, const float* output, const float* grad, float* kept,
+                                           int64_t count, int64_t width, Lanes lanes, double* first, double* second,
+                                           Cut cut) {
+  if (kept != nullptr) {
+    gradientSumsOf<true>(input, output, grad, kept, count, width, lanes, first, second, cut);
+  } else {
+    gradientSumsOf<false>(input, output, grad, kept, count, width, lanes, first, second, cut);
+  }
+}
+
+template <Cut cut>
+[[gnu::always_inline]] inline void inputGradientRows(const float* __restrict input, const float* __restrict grad,
+                                                     float* __restrict gradInput, int64_t count, int64_t width,
+                                                     Lanes lanes, const float* __restrict centre,
+                                                     const float* __restrict slope) {
+  const float* __restrict mean = lanes.mean, * __restrict scale = lanes.scale, * __restrict shift = lanes.shift;
+  for (int64_t start = 0; start < count; start += width) {
+    const int64_t length = std::min(width, count - start);
+    const float* __restrict x = input + start, * __restrict g = grad + start;
+    float* __restrict dx = gradInput + start;
+    for (int64_t i = 0; i < length; i++) {
+      const float centred = x[i] - mean[i];
+      const float own = gradThrough<cut>(g[i], centred, scale[i], shift[i], 0.0f);
+      dx[i] = ((own - centre[i]) - centred * slope[i]) * scale[i];
+    }
+  }
+}
+
+PEEKABOO_MULTIVERSION void inputGradientRun(const float* input, const float* grad, float* gradInput, int64_t count,
+                                            int64_t width, Lanes lanes, const float* centre, const float* slope,
+                                            bool cuts) {
+  if (cuts) {
+    inputGradientRows<Cut::kAtNormalised>(input, grad, gradInput, count, width, lanes, centre, slope);
+  } else {
+    inputGradientRows<Cut::kNowhere>(input, grad, gradInput, count, width, lanes, centre, slope);
+  }
+}
+
+// What holds the lanes.
+struct SpreadAffine {
+  SpreadAffine(const Affine& affine, const Blocks& blocks)
+      : mean(blocks.spread(affine.mean)), scale(blocks.spread(affine.scale)), shift(blocks.spread(affine.shift)) {}
+  Lanes lanes() const { return {mean.data(), scale.data(), shift.data()}; }
+  std::vector<float> mean;
+  std::vector<float> scale;
+  std::vector<float> shift;
+};
+
+}  // namespace
+
+ChannelSums sumsOf(const float* input, Pixels pixels) {
+  const Blocks blocks(pixels);
+  return sumBlocks(pixels, blocks, [&](int64_t begin, int64_t end, double* first, double* second) {
+    sumsRun(input + begin, end - begin, blocks.width, first, second);
+  });
+}
+
+void normalise(const float* input, const float* residual, float* output, Pixels pixels, const Affine& affine,
+               bool rectifies) {
+  const Blocks blocks(pixels);
+  const SpreadAffine spread(affine, blocks);
+  blocks.forEach(true, [&](int64_t, int64_t begin, int64_t end) {
+    const float* own = residual == nullptr ? nullptr : residual + begin;
+    normaliseRun(input + begin, own, output + begin, end - begin, blocks.width, spread.lanes(), rectifies);
+  });
+}
+
+ChannelSums gradientSums(const float* input, const float* output, const float* grad, float* kept, Pixels pixels,
+                         const Affine& affine, Cut cut) {
+  const Blocks blocks(pixels);
+  const SpreadAffine spread(affine, blocks);
+  return sumBlocks(pixels, blocks, [&](int64_t begin, int64_t end, double* first, double* second) {
+    const auto from = [begin](auto* values) { return values == nullptr ? nullptr : values + begin; };
+    gradientSumsRun(input + begin, from(output), grad + begin, from(kept), end - begin, blocks.width, spread.lanes(),
+                    first, second, cut);
+  });
+}
+
+void inputGradient(const float* input, const float* grad, float* gradInput, Pixels pixels, const Affine& affine,
+                   const std::vector<float>& centre, const std::vector<float>& slope, Cut cut) {
+  const Blocks blocks(pixels);
+  const SpreadAffine spread(affine, blocks);
+  const std::vector<float> centres = blocks.spread(centre), slopes = blocks.spread(slope);
+  blocks.forEach(true, [&](int64_t, int64_t begin, int64_t end) {
+    inputGradientRun(input + begin, grad + begin, gradInput + begin, end - begin, blocks.width, spread.lanes(),
+                     centres.data(), slopes.data(), cut == Cut::kAtNormalised);
+  });
+}
+
+}  // namespace peekaboo

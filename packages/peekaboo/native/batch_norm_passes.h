@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace peekaboo {
+
+// The passes of batch normalisation over memory, for tensors whose channels lie innermost: `rows` pixels of `channels`
+// floats. Sums are taken in double precision over blocks whose bounds follow from the shape alone, and the blocks' sums
+// are added in their order: the same bits for every number of threads.
+struct Pixels {
+  int64_t rows;
+  int64_t channels;
+};
+
+// Per channel [C]: y = (x - mean) · scale + shift.
+struct Affine {
+  std::vector<float> mean;
+  std::vector<float> scale;
+  std::vector<float> shift;
+};
+
+// Two sums for each channel [C].
+struct ChannelSums {
+  std::vector<double> first;
+  std::vector<double> second;
+};
+
+// Where the gradient of what comes after the normalisation is zero.
+enum class Cut {
+  kNowhere,       // no rectifier follows
+  kAtNormalised,  // where the normalised value, computed again, is not above zero
+  kAtOutput,      // where the output is not above zero
+};
+
+// Σ x and Σ x².
+ChannelSums sumsOf(const float* input, Pixels pixels);
+
+// y = (x - mean) · scale + shift [+ residual], rectified if asked for; NaN stays NaN. `residual` may be null.
+void normalise(const float* input, const float* residual, float* output, Pixels pixels, const Affine& affine,
+               bool rectifies);
+
+// Σ g' and Σ g' · (x - mean), g' being the output's gradient where it isn't cut; writes g' to `kept` unless that is
+// null. `output` is read for Cut::kAtOutput alone.
+ChannelSums gradientSums(const float* input, const float* output, const float* grad, float* kept, Pixels pixels,
+                         const Affine& affine, Cut cut);
+
+// dx = ((g' - centre) - (x - mean) · slope) · scale; `cut` is not kAtOutput.
+void inputGradient(const float* input, const float* grad, float* gradInput, Pixels pixels, const Affine& affine,
+                   const std::vector<float>& centre, const std::vector<float>& slope, Cut cut);
+
+}  // namespace peekaboo
