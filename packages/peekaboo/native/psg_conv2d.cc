@@ -10,6 +10,7 @@
 
 #include <utility>
 
+#include "integer_gradient.h"
 #include "quantize.h"
 
 namespace peekaboo {
@@ -46,6 +47,9 @@ at::Tensor weightGradient(const at::Tensor& grad, const at::Tensor& input, const
                           const at::Tensor& mask, const PsgOptions& options) {
   const auto plain = [&] { return convGradient(grad, input, weight, options, true); };
   const auto predicted = [&] {
+    if (options.native) {
+      if (const auto exact = integerWeightGradient(grad, input, weight, options)) return *exact;
+    }
     const auto rounded = options.native ? quantize : quantizeReference;
     return convGradient(rounded(grad, Role::kGradient, options.msbBitsGrad, true),
                         rounded(input, Role::kActivation, options.msbBits, options.inputSigned), weight, options, true);
