@@ -11,8 +11,12 @@
 namespace peekaboo {
 namespace {
 
-// With fewer channels, most of a vector would be filled up with zeros.
-constexpr int64_t kFewestChannels = 8;
+// With fewer channels or images, most of a vector is filled up with zeros; with fewer products of each number, packing
+// it costs more than they do.
+bool isWorthPacking(const GradientShape& shape) {
+  const int64_t products = shape.outputs * shape.channels * shape.kernel[0] * shape.kernel[1];
+  return shape.channels >= 16 && shape.images >= 3 && products >= 10 * (shape.outputs + shape.channels);
+}
 
 bool isFloatImages(const at::Tensor& tensor) {
   return tensor.device().is_cpu() && tensor.scalar_type() == at::kFloat && tensor.layout() == at::kStrided &&
@@ -46,11 +50,11 @@ c10::optional<at::Tensor> integerWeightGradient(const at::Tensor& grad, const at
                                                 const at::Tensor& weight, const PsgOptions& options) {
   const TileKernel* kernel = bestTileKernel();
   if (!kernel || options.groups != 1 || options.msbBits > 8 || options.msbBitsGrad > 16 || !isFloatImages(grad) ||
-      !isFloatImages(input) || !isFloatImages(weight) || input.size(1) < kFewestChannels) {
+      !isFloatImages(input) || !isFloatImages(weight)) {
     return c10::nullopt;
   }
   const GradientShape shape = shapeOf(grad, input, weight, options);
-  if (!IntegerProduct::isSupported(shape)) return c10::nullopt;
+  if (!IntegerProduct::isSupported(shape) || !isWorthPacking(shape)) return c10::nullopt;
 
   const at::Tensor g = grad.contiguous(at::MemoryFormat::ChannelsLast);
   const auto gRounded = rounded(g, Role::kGradient, options.msbBitsGrad, true);

@@ -3,12 +3,17 @@
 #include <cstdint>
 #include <vector>
 
+#include "integer_tile.h"
 #include "levels.h"
 
 namespace peekaboo {
 
 // Room behind each panel: with panels of a power of two, the same place of all would share one of a cache.
 constexpr int64_t kPanelPad = 320;
+
+inline int64_t panelBytes(int64_t pixels, int64_t groups, int64_t lanes) {
+  return pixels * groups * lanes * kLaneBytes + kPanelPad;
+}
 
 // A tensor [N, C, H, W] in channels-last memory, and the pixels of it that are wanted, by row and by column.
 struct Pixels {
@@ -28,8 +33,8 @@ struct Packing {
 
   int64_t groups(const Pixels& pixels) const { return (pixels.images + imagesOfLane - 1) / imagesOfLane; }
   int64_t panels(const Pixels& pixels) const { return (pixels.channels * planes + panel - 1) / panel; }
-  int64_t panelBytes(const Pixels& pixels) const {
-    return pixels.height * pixels.width * groups(pixels) * panel * 4 + kPanelPad;
+  int64_t bytesOfPanel(const Pixels& pixels) const {
+    return panelBytes(pixels.height * pixels.width, groups(pixels), panel);
   }
 };
 
