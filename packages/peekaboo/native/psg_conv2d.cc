@@ -8,6 +8,7 @@
 #include <c10/util/intrusive_ptr.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "integer_gradient.h"
 #include "quantize.h"
 
 namespace peekaboo {
@@ -35,6 +36,9 @@ at::Tensor selectedGradient(const at::Tensor& grad, const at::Tensor& input, con
                             const at::Tensor& mask, const PsgOptions& options) {
   const auto plain = [&] { return weightGradient(grad, input, weight, options); };
   const auto predicted = [&] {
+    if (options.native) {
+      if (const auto exact = integerWeightGradient(grad, input, weight, options)) return *exact;
+    }
     const auto rounded = options.native ? quantize : quantizeReference;
     return weightGradient(rounded(grad, Role::kGradient, options.msbBitsGrad, true),
                           rounded(input, Role::kActivation, options.msbBits, options.inputSigned), weight, options);

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <vector>
 
+#include "levels.h"
 #include "magnitude.h"
 #include "parallel.h"
 
@@ -20,17 +21,6 @@ void check(const at::Tensor& input, Role role, int64_t bits) {
               "quantize: input of role activation or weight needs a first dimension, received a scalar");
   TORCH_CHECK(bits >= 1, "quantize: bits must be at least 1, received ", bits);
 }
-
-// Levels of one row: v -> round((v - lo) / step) * step + lo, the rounded number within [0, top].
-struct Levels {
-  Levels(float scale, int64_t bits, bool isSigned)
-      : lo(isSigned ? -scale : 0.0f),
-        step((scale - lo) / std::ldexp(1.0f, static_cast<int>(bits))),
-        top(static_cast<float>(std::ldexp(1.0, static_cast<int>(bits)) - 1.0)) {}
-  float lo;
-  float step;
-  float top;
-};
 
 PEEKABOO_MULTIVERSION void quantizeRun(const float* input, float* output, int64_t count, Levels levels) {
   const float lo = levels.lo, step = levels.step, top = levels.top;
@@ -68,15 +58,8 @@ at::Tensor quantizeNative(const at::Tensor& input, Role role, int64_t bits, bool
   const float* values = input.data_ptr<float>();
   const int64_t count = input.numel();
   const int64_t row = role == Role::kGradient ? count : count / input.size(0);
-  std::vector<float> scales;
-  if (role == Role::kGradient) {
-    scales = {maxMagnitude(values, count)};
-  } else {
-    scales = maxMagnitudes(values, count, row);
-  }
-  if (role == Role::kActivation) {
-    scales = {at::from_blob(scales.data(), {input.size(0)}, at::kFloat).mean().item<float>()};
-  }
+  const std::vector<float> scales =
+      role == Role::kWeight ? maxMagnitudes(values, count, row) : std::vector<float>{scaleOf(input, role)};
   std::vector<Levels> levels;
   for (const float scale : scales) levels.emplace_back(scale, bits, isSigned);
   quantizeRuns(values, output.data_ptr<float>(), count, role == Role::kWeight ? row : count, levels);
@@ -100,6 +83,13 @@ Role parseRole(c10::string_view name) {
   if (name == "weight") return Role::kWeight;
   TORCH_CHECK(name == "gradient", "quantize: role must be activation, weight or gradient, received ", name);
   return Role::kGradient;
+}
+
+float scaleOf(const at::Tensor& input, Role role) {
+  const auto* values = input.data_ptr<float>();
+  if (role == Role::kGradient) return maxMagnitude(values, input.numel());
+  std::vector<float> scales = maxMagnitudes(values, input.numel(), input.numel() / input.size(0));
+  return at::from_blob(scales.data(), {input.size(0)}, at::kFloat).mean().item<float>();
 }
 
 at::Tensor quantize(const at::Tensor& input, Role role, int64_t bits, bool isSigned) {

@@ -23,6 +23,9 @@ at::Tensor quantize(const at::Tensor& input, Role role, int64_t bits, bool isSig
 // The same composed of ATen operations: any device, floating dtype and layout.
 at::Tensor quantizeReference(const at::Tensor& input, Role role, int64_t bits, bool isSigned);
 
+// The range's end s of activations or gradients that are rows dense in memory (parallel.h), of which there are some.
+float scaleOf(const at::Tensor& input, Role role);
+
 // Parses "activation", "weight" or "gradient".
 Role parseRole(c10::string_view name);
 
