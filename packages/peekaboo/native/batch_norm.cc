@@ -23,7 +23,7 @@ using torch::autograd::variable_list;
 
 constexpr auto kInnermost = at::MemoryFormat::ChannelsLast;
 
-Pixels pixelsOf(const at::Tensor& input) { return {input.numel() / input.size(1), input.size(1)}; }
+PixelRows pixelsOf(const at::Tensor& input) { return {input.numel() / input.size(1), input.size(1)}; }
 
 std::vector<float> numbersOf(const at::Tensor& tensor) {
   const auto* values = tensor.data_ptr<float>();
@@ -52,7 +52,7 @@ struct Statistics {
 // Of the batch; moves the running ones towards them, the variance being the unbiased estimate there.
 Statistics takeStatistics(const at::Tensor& input, const at::Tensor& runningMean, const at::Tensor& runningVar,
                           double momentum, double eps) {
-  const Pixels pixels = pixelsOf(input);
+  const PixelRows pixels = pixelsOf(input);
   const ChannelSums sums = sumsOf(input.data_ptr<float>(), pixels);
   const auto count = static_cast<double>(pixels.rows);
   auto *means = runningMean.data_ptr<float>(), *variances = runningVar.data_ptr<float>();
@@ -94,7 +94,7 @@ struct BatchNormAct : torch::autograd::Function<BatchNormAct> {
     const at::Tensor grad = grads[0].contiguous(kInnermost);
     const std::vector<float> inverse = numbersOf(saved[4]);
     const Affine affine = affineOf(numbersOf(saved[3]), inverse, weight, saved[2]);
-    const Pixels pixels = pixelsOf(input);
+    const PixelRows pixels = pixelsOf(input);
 
     // Beside a residual, the gradient that the rectifier lets pass is wanted for itself.
     const bool keeps = joins && relu;

@@ -13,13 +13,13 @@ namespace peekaboo {
 namespace {
 
 // As many pixels side by side as make a loop over channels long enough to be worth its start.
-constexpr int64_t kLanes = 128;
+constexpr int64_t kLoopWidth = 128;
 constexpr int64_t kBlock = 32768;
 
 // Pixels as rows of several each, and those in blocks.
 struct Blocks {
-  explicit Blocks(Pixels pixels)
-      : side(std::max<int64_t>(1, kLanes / pixels.channels)),
+  explicit Blocks(PixelRows pixels)
+      : side(std::max<int64_t>(1, kLoopWidth / pixels.channels)),
         width(side * pixels.channels),
         size(pixels.rows * pixels.channels),
         length(std::max<int64_t>(1, kBlock / width) * width),
@@ -53,7 +53,7 @@ struct Blocks {
 
 // Sums of each block, in lanes as wide as a row, and what they come to.
 template <typename Body>
-ChannelSums sumBlocks(Pixels pixels, const Blocks& blocks, const Body& body) {
+ChannelSums sumBlocks(PixelRows pixels, const Blocks& blocks, const Body& body) {
   const int64_t channels = pixels.channels;
   std::vector<double> partial(2 * channels * blocks.count);
   blocks.forEach(false, [&](int64_t block, int64_t begin, int64_t end) {
@@ -243,14 +243,14 @@ struct SpreadAffine {
 
 }  // namespace
 
-ChannelSums sumsOf(const float* input, Pixels pixels) {
+ChannelSums sumsOf(const float* input, PixelRows pixels) {
   const Blocks blocks(pixels);
   return sumBlocks(pixels, blocks, [&](int64_t begin, int64_t end, double* first, double* second) {
     sumsRun(input + begin, end - begin, blocks.width, first, second);
   });
 }
 
-void normalise(const float* input, const float* residual, float* output, Pixels pixels, const Affine& affine,
+void normalise(const float* input, const float* residual, float* output, PixelRows pixels, const Affine& affine,
                bool rectifies) {
   const Blocks blocks(pixels);
   const SpreadAffine spread(affine, blocks);
@@ -260,7 +260,7 @@ void normalise(const float* input, const float* residual, float* output, Pixels 
   });
 }
 
-ChannelSums gradientSums(const float* input, const float* output, const float* grad, float* kept, Pixels pixels,
+ChannelSums gradientSums(const float* input, const float* output, const float* grad, float* kept, PixelRows pixels,
                          const Affine& affine, Cut cut) {
   const Blocks blocks(pixels);
   const SpreadAffine spread(affine, blocks);
@@ -271,7 +271,7 @@ ChannelSums gradientSums(const float* input, const float* output, const float* g
   });
 }
 
-void inputGradient(const float* input, const float* grad, float* gradInput, Pixels pixels, const Affine& affine,
+void inputGradient(const float* input, const float* grad, float* gradInput, PixelRows pixels, const Affine& affine,
                    const std::vector<float>& centre, const std::vector<float>& slope, Cut cut) {
   const Blocks blocks(pixels);
   const SpreadAffine spread(affine, blocks);

@@ -8,7 +8,7 @@ namespace peekaboo {
 // The passes of batch normalisation over memory, for tensors whose channels lie innermost: `rows` pixels of `channels`
 // floats. Sums are taken in double precision over blocks whose bounds follow from the shape alone, and the blocks' sums
 // are added in their order: the same bits for every number of threads.
-struct Pixels {
+struct PixelRows {
   int64_t rows;
   int64_t channels;
 };
@@ -34,19 +34,19 @@ enum class Cut {
 };
 
 // Σ x and Σ x².
-ChannelSums sumsOf(const float* input, Pixels pixels);
+ChannelSums sumsOf(const float* input, PixelRows pixels);
 
 // y = (x - mean) · scale + shift [+ residual], rectified if asked for; NaN stays NaN. `residual` may be null.
-void normalise(const float* input, const float* residual, float* output, Pixels pixels, const Affine& affine,
+void normalise(const float* input, const float* residual, float* output, PixelRows pixels, const Affine& affine,
                bool rectifies);
 
 // Σ g' and Σ g' · (x - mean), g' being the output's gradient where it isn't cut; writes g' to `kept` unless that is
 // null. `output` is read for Cut::kAtOutput alone.
-ChannelSums gradientSums(const float* input, const float* output, const float* grad, float* kept, Pixels pixels,
+ChannelSums gradientSums(const float* input, const float* output, const float* grad, float* kept, PixelRows pixels,
                          const Affine& affine, Cut cut);
 
 // dx = ((g' - centre) - (x - mean) · slope) · scale; `cut` is not kAtOutput.
-void inputGradient(const float* input, const float* grad, float* gradInput, Pixels pixels, const Affine& affine,
+void inputGradient(const float* input, const float* grad, float* gradInput, PixelRows pixels, const Affine& affine,
                    const std::vector<float>& centre, const std::vector<float>& slope, Cut cut);
 
 }  // namespace peekaboo
