@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/core/ivalue.h>
+#include <c10/core/MemoryFormat.h>
+#include <c10/util/ArrayRef.h>
 #include <c10/util/OptionalArrayRef.h>
 #include <torch/csrc/autograd/custom_function.h>
 

@@ -1,6 +1,7 @@
 #include "integer_gradient.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/MemoryFormat.h>
 
 #include <array>
 #include <cmath>

@@ -1,6 +1,8 @@
 // What winograd_kernels.cc compiles once for each set of instructions, so without `#pragma once`. It finds there
 // PEEKABOO_TARGET, the attribute of each function; kWidth, kRows and Vec; and load, store, broadcast and multiplyAdd.
 
+#include <cstdint>  // is there already: inside a namespace it must not add anything
+
 // One-dimensional transforms of F(m, 3): y = Aᵀ((G g) ⊙ (Bᵀ d)), made of polynomials that are interpolated at m + 1
 // points and at infinity. A row of G is (1, p, p²) / N(p), N the product of p's distances from the other points.
 template <int tile>
