@@ -11,7 +11,8 @@ const PARTS = ["operators", "steps", "runs"];
 function run(part: string, name: string): string | undefined {
   const standIn = name === "stand-in";
   const node = standIn ? ["--import", here("../stand-in.mjs")] : [];
-  const env = { ...process.env, ...(standIn ? { PEEKABOO_STAND_IN: "1" } : {}) };
+  const alike = part === "steps" ? { PEEKABOO_INTEGERS: "none" } : {};
+  const env = { ...process.env, ...alike, ...(standIn ? { PEEKABOO_STAND_IN: "1" } : {}) };
   const { status, signal } = spawnSync(process.execPath, [...node, here("part.js"), part, standIn ? STAND_IN : name], {
     stdio: ["ignore", "inherit", "inherit"],
     env,

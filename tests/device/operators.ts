@@ -18,7 +18,10 @@ export function operators(report: Report): void {
   const { device } = report;
   const there: Make = (tensor) => tensor.to({ device });
   const here: Make = (tensor) => tensor.clone();
-  const parts = [quantised, convolutions, float64Convolution, signSteps, finiteness, augmented, selections, memory];
+  const parts = [
+    ...[quantised, convolutions, fastConvolution, float64Convolution, normalised],
+    ...[signSteps, finiteness, augmented, selections, memory],
+  ];
   for (const part of parts) scope(() => part(report, there, here));
 }
 
@@ -79,6 +82,46 @@ function convolutions(report: Report, there: Make, here: Make): void {
     const apart = Math.max(...own.map((tensor, i) => difference(tensor, twin[i] ?? tensor)));
     report.atMost(`psg_conv2d, ${name}, against its twin`, apart, SUMS);
   }
+}
+
+/** Where the CPU computes by Winograd's algorithm, the device has its own convolution. */
+function fastConvolution(report: Report, there: Make, here: Make): void {
+  const run = (make: Make) => {
+    const input = make(channelsLast(random("fast input", [4, 16, 16, 16]))).requireGrad();
+    const weight = make(random("fast weight", [16, 16, 3, 3])).requireGrad();
+    const output = pabOps().conv2d(input, weight, null, 1, 1, 1, 1, { fast: true });
+    const gradients = [make(channelsLast(random("fast gradient", output.shape)))];
+    return [output, ...grad([output], [input, weight], { gradients })].map((tensor) => tensor.detach());
+  };
+  both(report, "conv2d, fast, against the CPU", run, [there, here], SUMS);
+}
+
+/** BatchNorm in training, with a shortcut and without, and what it leaves in the running statistics. */
+function normalised(report: Report, there: Make, here: Make): void {
+  const { batchNormAct, batchNormActReference } = pabOps();
+  for (const joins of [false, true]) {
+    const run = (call: typeof batchNormAct) => (make: Make) => {
+      const input = make(channelsLast(random("norm input", [6, 5, 7, 7]))).requireGrad();
+      const residual = joins ? make(channelsLast(random("norm residual", [6, 5, 7, 7]))).requireGrad() : null;
+      const [weight, bias] = ["weight", "bias"].map((name) => make(random(`norm ${name}`, [5])).requireGrad());
+      const [mean, variance] = [make(ops.zeros([5])), make(ops.ones([5]))];
+      if (weight === undefined || bias === undefined) return [];
+      const how = { momentum: 0.1, eps: 1e-5, relu: true };
+      const output = call(input, weight, bias, mean, variance, residual, how);
+      const gradients = [make(channelsLast(random("norm gradient", output.shape)))];
+      const inputs = [input, weight, bias, ...(residual === null ? [] : [residual])];
+      return [output, mean, variance, ...grad([output], inputs, { gradients })].map((tensor) => tensor.detach());
+    };
+    const name = joins ? "batch_norm_act with a shortcut" : "batch_norm_act";
+    both(report, `${name}, against the CPU`, run(batchNormAct), [there, here], SUMS);
+    const [own, twin] = [run(batchNormAct)(there), run(batchNormActReference)(there)];
+    const apart = Math.max(...own.map((tensor, i) => difference(tensor, twin[i] ?? tensor)));
+    report.atMost(`${name}, against its twin`, apart, SUMS);
+  }
+}
+
+function channelsLast(tensor: Tensor): Tensor {
+  return ops.contiguous(tensor, { memoryFormat: "channelsLast" });
 }
 
 function float64Convolution(report: Report, there: Make, here: Make): void {
