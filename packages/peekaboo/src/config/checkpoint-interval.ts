@@ -14,6 +14,7 @@ const LONGEST_SECONDS = 7 * 24 * 3600;
 export function checkpointInterval(): Kind<CheckpointInterval | null> {
   return {
     expected: "steps (500), a time of at most seven days (90s, 5m, 1h) or epoch",
+    structured: true,
     fromText(text) {
       const trimmed = text.trim().toLowerCase();
       if (trimmed === "epoch") return null;

@@ -17,7 +17,29 @@ describe("givenFromJson", () => {
     expect(givenAsJson(givenFromJson({ pruning: null }))).toEqual({ "pruning.pruner": null });
   });
 
+  it("takes a flag's text for what is an object or a list in JSON", () => {
+    const texts = {
+      "pruning.minKept": 0.01,
+      "bop.arLayers": "layer1.*=1e-4",
+      "sgd.milestones": "80,120",
+      checkpointEvery: "5m",
+    };
+    expect(givenAsJson(givenFromJson(texts))).toEqual({
+      "pruning.minKept": { fraction: 0.01 },
+      "bop.arLayers": [{ pattern: "layer1.*", value: 1e-4 }],
+      "sgd.milestones": [80, 120],
+      checkpointEvery: { seconds: 300 },
+    });
+    for (const { path, option } of namedOptions) {
+      const isScalar = (value: unknown) => typeof value !== "object" || value === null;
+      if (option.default === null || option.kind.structured || !takesValue(option)) continue;
+      expect([path, isScalar(option.default)]).toEqual([path, true]);
+    }
+  });
+
   it.each([
+    [{ "pruning.minKept": "1.5%%" }, "for pruning.minKept, received "],
+    [{ epochs: "5" }, "for epochs, received "],
     [{ "pruning.densty": 0.1 }, "an unknown one; did you mean pruning.density?"],
     [{ "pruning.density": 2 }, "a number above 0 and at most 1 for pruning.density, received 2"],
     [{ bop: { ar: [1] } }, "for bop.ar, received [1]"],

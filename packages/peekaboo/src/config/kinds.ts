@@ -9,6 +9,8 @@ export interface Kind<V> {
   fromText(text: string): V | undefined;
   /** The value parsed from JSON, or undefined if invalid. */
   fromJson(value: unknown): V | undefined;
+  /** Whether its JSON is an object or a list. Somebody who writes JSON by hand may write a flag's text there instead. */
+  readonly structured?: true;
   /** What a flag comes to that is given again; without it, the last one counts. */
   joined?(before: V, next: V): V;
   /** What to advise somebody who wrote `text`, on a command line or in JSON. */
@@ -102,6 +104,7 @@ export function ascendingIntegers(): Kind<readonly number[]> {
   };
   return {
     expected: "ascending positive integers with commas between",
+    structured: true,
     fromText: (text) => accept(text.split(",").map((part) => item.fromText(part))),
     fromJson: (value) => (Array.isArray(value) ? accept(value.map((part) => item.fromJson(part))) : undefined),
     remedy: (text) => integerLimit(text.split(/[[\],]/).find((part) => integerLimit(part) !== undefined) ?? ""),
@@ -130,6 +133,7 @@ export function patternValues(value: Kind<number>): Kind<readonly PatternValue[]
   };
   return {
     expected: `NAME=VALUE with commas between, * standing for any text in a name and each value ${value.expected}`,
+    structured: true,
     fromText: (text) => accept(text.split(",").map(written)),
     fromJson: (json) => (Array.isArray(json) ? accept(json.map(parsed)) : undefined),
   };
@@ -156,6 +160,7 @@ export function choices<const Name extends string>(names: readonly Name[]): Kind
   const parts = (text: string) => text.split(",");
   return {
     expected: `any of ${names.join(", ")}, with commas between`,
+    structured: true,
     fromText: (text) => accept(parts(text).map((part) => one.fromText(part))),
     fromJson: (value) => (Array.isArray(value) ? accept(value.map((part) => one.fromJson(part))) : undefined),
     joined: (before, next) => names.filter((name) => before.includes(name) || next.includes(name)),

@@ -10,6 +10,7 @@ const NUMBER = /^\+?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 export function minKept(): Kind<MinKept> {
   return {
     expected: "a fraction above 0 and at most 1 (0.01 or 1%), or a whole number of weights (25)",
+    structured: true,
     fromText(text) {
       const trimmed = text.trim();
       const written = trimmed.replace(/\s*%$/, "");

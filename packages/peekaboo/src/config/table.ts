@@ -72,11 +72,17 @@ export function valuesFromJson<T extends Table>(table: T, json: unknown, path = 
     const field = fields.get(name);
     if (!isOption(entry)) return [name, valuesFromJson(entry, field === undefined ? {} : field, prefix + name)];
     if (field === undefined) return [name, entry.default];
-    const value = entry.kind.fromJson(field);
+    const value = valueFromJson(entry.kind, field);
     if (value === undefined) throw invalidJson(prefix + name, entry.kind.expected, field, entry.kind);
     return [name, value];
   });
   return Object.fromEntries(values);
+}
+
+function valueFromJson<V>(kind: Kind<V>, json: unknown): V | undefined {
+  const value = kind.fromJson(json);
+  const isText = typeof json === "string" || typeof json === "number";
+  return value === undefined && kind.structured && isText ? kind.fromText(String(json)) : value;
 }
 
 function invalidJson(argument: string, expected: string, received: unknown, kind?: Kind<unknown>): UserError {
