@@ -12,7 +12,8 @@ export interface Workload {
   readonly numClasses: number;
 }
 
-function workload(arch: string, batch: number, width = 1): Workload {
+/** A network of the registry, on the images that it is for. */
+export function workload(arch: string, batch: number, width = 1): Workload {
   const { imageShape, numClasses } = findNetwork(arch).architecture;
   return { name: width === 1 ? arch : `${arch}x${width}`, arch, width, batch, imageShape, numClasses };
 }
