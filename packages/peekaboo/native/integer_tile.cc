@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "processor.h"
+
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
 #endif
@@ -96,12 +98,12 @@ constexpr TileKernel kAvx512Vnni{"avx512-vnni", true,
                                  multiplyWide<partAvx512Vnni<kTallTile, 2>, partAvx512Vnni<kTallTile, 1>,
                                               partAvx512Vnni<kLowTile, 2>, partAvx512Vnni<kLowTile, 1>>};
 constexpr TileKernel kAvx512{
-    "avx512", false,
+    kAvx512Name, false,
     multiplyWide<partAvx512<kTallTile, 2>, partAvx512<kTallTile, 1>, partAvx512<kLowTile, 2>, partAvx512<kLowTile, 1>>};
 #ifdef PEEKABOO_AVX_VNNI
 constexpr TileKernel kAvxVnni{"avx-vnni", true, multiplyNarrow<partAvxVnni<kFewRows, 2>>};
 #endif
-constexpr TileKernel kAvx2{"avx2", false, multiplyNarrow<partAvx2<kFewRows, 2>>};
+constexpr TileKernel kAvx2{kAvx2Name, false, multiplyNarrow<partAvx2<kFewRows, 2>>};
 #endif
 
 }  // namespace
@@ -113,13 +115,12 @@ const TileKernel* bestTileKernel() {
     bool isHere;
   };
   static const TileKernel* best = [] {
-    const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
-    const Known known[] = {{kAvx512Vnni, wide && __builtin_cpu_supports("avx512vnni")},
+    const Known known[] = {{kAvx512Vnni, processor().avx512Vnni},
 #ifdef PEEKABOO_AVX_VNNI
-                           {kAvxVnni, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("avxvnni")},
+                           {kAvxVnni, processor().avxVnni},
 #endif
-                           {kAvx512, wide},
-                           {kAvx2, __builtin_cpu_supports("avx2") != 0}};
+                           {kAvx512, processor().avx512},
+                           {kAvx2, processor().avx2}};
     const char* wanted = std::getenv("PEEKABOO_INTEGERS");
     for (const Known& one : known) {
       if (one.isHere && (!wanted || std::strcmp(wanted, one.kernel.name) == 0)) return &one.kernel;

@@ -34,8 +34,9 @@ struct TileKernel {
   int64_t imagesOfLane() const { return bytes ? 4 : 2; }
 };
 
-// The fastest of this processor; null where arithmetic in floats is faster, as without AVX2. The environment's
-// PEEKABOO_INTEGERS names another ("avx512-vnni", "avx-vnni", "avx512", "avx2"), or by any other word none.
+// The fastest of this processor (processor.h); null where arithmetic in floats is faster, as without AVX2. The
+// environment's PEEKABOO_INTEGERS names another ("avx512-vnni", "avx-vnni", "avx512", "avx2"), or by any other word
+// none.
 const TileKernel* bestTileKernel();
 
 }  // namespace peekaboo
