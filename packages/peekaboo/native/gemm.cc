@@ -6,6 +6,8 @@
 #include <cstring>
 #include <memory>
 
+#include "processor.h"
+
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
 #endif
@@ -94,12 +96,20 @@ __attribute__((target("avx2,fma"))) void multiplyTileAvx2(int64_t depth, const d
 }
 #endif
 
-Kernel bestKernel() {
+struct NamedKernel {
+  const char* name;
+  Kernel run;
+};
+
+const NamedKernel& bestKernel() {
+  static const NamedKernel best = []() -> NamedKernel {
 #if defined(__x86_64__) && defined(__GNUC__)
-  if (__builtin_cpu_supports("avx512f")) return multiplyTileAvx512;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return multiplyTileAvx2;
+    if (processor().avx512) return {kAvx512Name, multiplyTileAvx512};
+    if (processor().avx2) return {kAvx2Name, multiplyTileAvx2};
 #endif
-  return multiplyTile;
+    return {kPortable, multiplyTile};
+  }();
+  return best;
 }
 
 // Adds a tile to C (or stores it), leaving out what lies beyond C's edges.
@@ -132,7 +142,7 @@ struct Range {
 
 // One thread's share of C: rows × columns, both starting at multiples of the tile's size.
 void multiplyShare(const Product& product, Range rows, Range columns) {
-  static const Kernel kernel = bestKernel();
+  const Kernel kernel = bestKernel().run;
   thread_local const auto packed = std::make_unique<Packed>();
   double *rowPanels = packed->rows, *columnPanels = packed->columns;
   double tile[kTileRows * kTileColumns];
@@ -160,6 +170,8 @@ void multiplyShare(const Product& product, Range rows, Range columns) {
 }
 
 }  // namespace
+
+const char* multiplyName() { return bestKernel().name; }
 
 void multiply(const Product& product) {
   const int64_t rowTiles = (product.rows + kTileRows - 1) / kTileRows;

@@ -34,4 +34,7 @@ class Product {
 // Computes and stores C, multithreaded.
 void multiply(const Product& product);
 
+// The instructions that it uses.
+const char* multiplyName();
+
 }  // namespace peekaboo

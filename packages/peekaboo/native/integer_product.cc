@@ -16,6 +16,14 @@ constexpr int64_t kTileNumbers = kTallTile * kTileVectors * kLanes;
 
 int64_t ceilOf(int64_t value, int64_t unit) { return (value + unit - 1) / unit; }
 
+// The rows of a tile for which the least is filled up with zeros; those of low tiles take a tenth longer. One of a
+// single vector has time for more rows while it waits for its sums.
+int64_t tileRowsFor(int64_t rows, bool hasPairs) {
+  const auto filled = [&](int64_t tile) { return ceilOf(rows, tile) * tile; };
+  if (!hasPairs && filled(kColumnTile) <= filled(kTallTile)) return kColumnTile;
+  return 10 * filled(kTallTile) > 11 * filled(kLowTile) ? kLowTile : kTallTile;
+}
+
 int64_t aligned(int64_t bytes) { return ceilOf(bytes, kVectorBytes) * kVectorBytes; }
 
 // Adds a tile of int32 to totals, the two planes put together. What is exact in doubles stays so.
@@ -59,7 +67,7 @@ struct IntegerProduct::Corrections {
 IntegerProduct::IntegerProduct(const GradientShape& shape, const TileKernel& kernel, int64_t xBits, int64_t gBits)
     : shape_(shape), kernel_(kernel), planes_(kernel.bytes && gBits > 8 ? 2 : 1) {
   const int64_t rows = shape.outputs * planes_;
-  tileRows_ = 10 * ceilOf(rows, kTallTile) * kTallTile > 11 * ceilOf(rows, kLowTile) * kLowTile ? kLowTile : kTallTile;
+  tileRows_ = tileRowsFor(rows, shape.channels > kLanes);
   tiles_ = ceilOf(rows, tileRows_);
   vectors_ = ceilOf(shape.channels, kLanes);
   vectorPairs_ = ceilOf(vectors_, kTileVectors);

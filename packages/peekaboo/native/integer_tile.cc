@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "processor.h"
+
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
 #endif
@@ -28,7 +30,7 @@ inline int32_t laneAt(const uint8_t* address) {
                                             const uint8_t* const* x, int32_t* tile, int64_t tileStride) {          \
     constexpr int64_t kCount = sizeof(VECTOR) / kLaneBytes;                                                        \
     VECTOR sums[R][W];                                                                                             \
-    _Pragma("GCC unroll 12") for (int64_t r = 0; r < R; r++) {                                                     \
+    _Pragma("GCC unroll 16") for (int64_t r = 0; r < R; r++) {                                                     \
       _Pragma("GCC unroll 2") for (int64_t w = 0; w < W; w++) sums[r][w] = ZERO();                                 \
     }                                                                                                              \
     for (int64_t row = 0; row < steps.rows; row++) {                                                               \
@@ -40,7 +42,7 @@ inline int32_t laneAt(const uint8_t* address) {
           VECTOR others[W];                                                                                        \
           others[0] = LOAD(reinterpret_cast<const VECTOR*>(first + step * kVectorBytes));                          \
           others[W - 1] = LOAD(reinterpret_cast<const VECTOR*>(second + step * kVectorBytes));                     \
-          _Pragma("GCC unroll 12") for (int64_t r = 0; r < R; r++) {                                               \
+          _Pragma("GCC unroll 16") for (int64_t r = 0; r < R; r++) {                                               \
             const VECTOR lane = SPREAD(laneAt(own + r * kLaneBytes));                                              \
             _Pragma("GCC unroll 2") for (int64_t w = 0; w < W; w++) sums[r][w] = DOT(sums[r][w], others[w], lane); \
           }                                                                                                        \
@@ -48,7 +50,7 @@ inline int32_t laneAt(const uint8_t* address) {
         }                                                                                                          \
       }                                                                                                            \
     }                                                                                                              \
-    _Pragma("GCC unroll 12") for (int64_t r = 0; r < R; r++) {                                                     \
+    _Pragma("GCC unroll 16") for (int64_t r = 0; r < R; r++) {                                                     \
       _Pragma("GCC unroll 2") for (int64_t w = 0; w < W; w++) {                                                    \
         STORE(reinterpret_cast<VECTOR*>(tile + r * tileStride + w * kCount), sums[r][w]);                          \
       }                                                                                                            \
@@ -73,10 +75,12 @@ PEEKABOO_TILE(partAvx2, "avx2", __m256i, _mm256_setzero_si256, _mm256_loadu_si25
 using Part = void (*)(const Steps&, int64_t, const uint8_t*, const uint8_t* const*, int32_t*, int64_t);
 
 // 32 registers of 64 bytes hold the whole tile.
-template <Part tall, Part tallNarrow, Part low, Part lowNarrow>
+template <Part tall, Part tallNarrow, Part low, Part lowNarrow, Part column>
 void multiplyWide(const Steps& steps, int64_t rows, int64_t vectors, const uint8_t* g, const uint8_t* const* x,
                   int32_t* tile) {
-  const Part part = rows == kTallTile ? vectors == 2 ? tall : tallNarrow : vectors == 2 ? low : lowNarrow;
+  const Part part = rows == kColumnTile ? column
+                    : rows == kTallTile ? (vectors == 2 ? tall : tallNarrow)
+                                        : (vectors == 2 ? low : lowNarrow);
   part(steps, rows, g, x, tile, vectors * kLanes);
 }
 
@@ -92,16 +96,17 @@ void multiplyNarrow(const Steps& steps, int64_t rows, int64_t vectors, const uin
   }
 }
 
-constexpr TileKernel kAvx512Vnni{"avx512-vnni", true,
-                                 multiplyWide<partAvx512Vnni<kTallTile, 2>, partAvx512Vnni<kTallTile, 1>,
-                                              partAvx512Vnni<kLowTile, 2>, partAvx512Vnni<kLowTile, 1>>};
-constexpr TileKernel kAvx512{
-    "avx512", false,
-    multiplyWide<partAvx512<kTallTile, 2>, partAvx512<kTallTile, 1>, partAvx512<kLowTile, 2>, partAvx512<kLowTile, 1>>};
+constexpr TileKernel kAvx512Vnni{
+    "avx512-vnni", true,
+    multiplyWide<partAvx512Vnni<kTallTile, 2>, partAvx512Vnni<kTallTile, 1>, partAvx512Vnni<kLowTile, 2>,
+                 partAvx512Vnni<kLowTile, 1>, partAvx512Vnni<kColumnTile, 1>>};
+constexpr TileKernel kAvx512{kAvx512Name, false,
+                             multiplyWide<partAvx512<kTallTile, 2>, partAvx512<kTallTile, 1>, partAvx512<kLowTile, 2>,
+                                          partAvx512<kLowTile, 1>, partAvx512<kColumnTile, 1>>};
 #ifdef PEEKABOO_AVX_VNNI
 constexpr TileKernel kAvxVnni{"avx-vnni", true, multiplyNarrow<partAvxVnni<kFewRows, 2>>};
 #endif
-constexpr TileKernel kAvx2{"avx2", false, multiplyNarrow<partAvx2<kFewRows, 2>>};
+constexpr TileKernel kAvx2{kAvx2Name, false, multiplyNarrow<partAvx2<kFewRows, 2>>};
 #endif
 
 }  // namespace
@@ -113,13 +118,12 @@ const TileKernel* bestTileKernel() {
     bool isHere;
   };
   static const TileKernel* best = [] {
-    const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
-    const Known known[] = {{kAvx512Vnni, wide && __builtin_cpu_supports("avx512vnni")},
+    const Known known[] = {{kAvx512Vnni, processor().avx512Vnni},
 #ifdef PEEKABOO_AVX_VNNI
-                           {kAvxVnni, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("avxvnni")},
+                           {kAvxVnni, processor().avxVnni},
 #endif
-                           {kAvx512, wide},
-                           {kAvx2, __builtin_cpu_supports("avx2") != 0}};
+                           {kAvx512, processor().avx512},
+                           {kAvx2, processor().avx2}};
     const char* wanted = std::getenv("PEEKABOO_INTEGERS");
     for (const Known& one : known) {
       if (one.isHere && (!wanted || std::strcmp(wanted, one.kernel.name) == 0)) return &one.kernel;

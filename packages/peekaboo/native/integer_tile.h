@@ -13,6 +13,8 @@ constexpr int64_t kVectorBytes = kLanes * kLaneBytes;
 constexpr int64_t kTallTile = 12;
 constexpr int64_t kLowTile = 8;
 constexpr int64_t kTileVectors = 2;
+// Rows of a tile of one vector.
+constexpr int64_t kColumnTile = 16;
 
 // The steps of a sum, in three nested loops. A step reads the tile's rows of g one after the other, and a vector of
 // each x; the next step's lie behind. What the outer loops add to the addresses is given in bytes.
@@ -27,15 +29,17 @@ struct Steps {
 struct TileKernel {
   const char* name;
   bool bytes;
-  // tile[r * vectors * kLanes + v * kLanes + l] = Σ_steps Σ_images g[r] · x[v][l], for `rows` kTallTile or kLowTile.
+  // tile[r * vectors * kLanes + v * kLanes + l] = Σ_steps Σ_images g[r] · x[v][l], for `rows` kTallTile or kLowTile, or
+  // kColumnTile and one vector.
   void (*run)(const Steps& steps, int64_t rows, int64_t vectors, const uint8_t* g, const uint8_t* const* x,
               int32_t* tile);
 
   int64_t imagesOfLane() const { return bytes ? 4 : 2; }
 };
 
-// The fastest of this processor; null where arithmetic in floats is faster, as without AVX2. The environment's
-// PEEKABOO_INTEGERS names another ("avx512-vnni", "avx-vnni", "avx512", "avx2"), or by any other word none.
+// The fastest of this processor (processor.h); null where arithmetic in floats is faster, as without AVX2. The
+// environment's PEEKABOO_INTEGERS names another ("avx512-vnni", "avx-vnni", "avx512", "avx2"), or by any other word
+// none.
 const TileKernel* bestTileKernel();
 
 }  // namespace peekaboo

@@ -7,6 +7,7 @@
 #include <torch/library.h>
 
 #include <string>
+#include <tuple>
 
 #include "augment.h"
 #include "batch_norm.h"
@@ -15,11 +16,15 @@
 #include "conv2d.h"
 #include "finite.h"
 #include "flow.h"
+#include "gemm.h"
+#include "integer_tile.h"
 #include "memory.h"
 #include "memory_limit.h"
 #include "psg_conv2d.h"
 #include "quantize.h"
+#include "scan.h"
 #include "threshold.h"
+#include "winograd_kernels.h"
 
 namespace peekaboo {
 namespace {
@@ -49,6 +54,13 @@ at::Tensor psgConv2dOp(const at::Tensor& input, const at::Tensor& weight, const 
   options->predictive = predictive;
   options->native = native;
   return psgConv2d(input, weight, mask, bias, options);
+}
+
+// The instructions that each kind of kernel uses: fast convolutions, integers ("none" where they are floats), the
+// scans of scores, and products of doubles.
+std::tuple<std::string, std::string, std::string, std::string> chosenKernels() {
+  const TileKernel* integers = bestTileKernel();
+  return {winograd::kernelsFor(4).name, integers ? integers->name : "none", scanName(), multiplyName()};
 }
 
 constexpr auto kPsgArguments =
@@ -100,6 +112,7 @@ TORCH_LIBRARY(peekaboo, m) {
   m.def("score_magnitude_(Tensor(a!) gradient, Tensor weight) -> ()");
   m.def("zero_cut_(Tensor(a!) weight, Tensor mask) -> ()");
   m.def("zero_below_(Tensor(a!) weight, Tensor gradient, float threshold) -> ()");
+  m.def("chosen_kernels() -> (str, str, str, str)", chosenKernels);
   m.def("reuse_memory(bool on) -> ()", reuseMemory);
   m.def("limit_memory(int limit, *, str usage, str stat, int processes) -> ()", limitMemory);
 }

@@ -2,10 +2,9 @@
 
 #include <array>
 #include <cmath>
-#include <cstdlib>
-#include <string_view>
 
 #include "parallel.h"
+#include "processor.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
@@ -106,13 +105,16 @@ __attribute__((target("avx512f,popcnt"))) Scan scanAvx512(const double* values, 
 
 }  // namespace
 
+const char* scanName() {
+#ifdef PEEKABOO_HAS_AVX512_BUILD
+  if (processor().avx512) return kAvx512Name;
+#endif
+  return kPortable;
+}
+
 Scan scanRun(const double* values, const double* factors, int64_t count, double low, double high, double* found) {
 #ifdef PEEKABOO_HAS_AVX512_BUILD
-  // libtorch's own variable, by which a processor is taken for a lesser one.
-  static const char* const asked = std::getenv("ATEN_CPU_CAPABILITY");
-  static const bool hasAvx512 =
-      __builtin_cpu_supports("avx512f") != 0 && (asked == nullptr || std::string_view(asked) == "avx512");
-  if (hasAvx512) return scanAvx512(values, factors, count, low, high, found);
+  if (processor().avx512) return scanAvx512(values, factors, count, low, high, found);
 #endif
   return scanAny(values, factors, count, low, high, found);
 }

@@ -21,4 +21,7 @@ struct Scan {
 // The scores are `values`, or with `factors` |value * factor|.
 Scan scanRun(const double* values, const double* factors, int64_t count, double low, double high, double* found);
 
+// The instructions that it uses; what is portable is compiled for several widths.
+const char* scanName();
+
 }  // namespace peekaboo

@@ -1,7 +1,6 @@
 #include "winograd_kernels.h"
 
-#include <cstdlib>
-#include <cstring>
+#include "processor.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
@@ -18,6 +17,7 @@ namespace {
 namespace portable {
 #define PEEKABOO_TARGET
 constexpr int kWidth = 4;
+constexpr const char* kName = kPortable;
 #if defined(__aarch64__) && defined(__GNUC__)
 constexpr int kRows = 8;
 using Vec = float32x4_t;
@@ -42,6 +42,7 @@ inline Vec multiplyAdd(Vec a, Vec b, Vec c) { return a * b + c; }
 namespace avx2 {
 #define PEEKABOO_TARGET __attribute__((target("avx2,fma")))
 constexpr int kWidth = 8, kRows = 4;
+constexpr const char* kName = kAvx2Name;
 using Vec = __m256;
 PEEKABOO_TARGET inline Vec load(const float* source) { return _mm256_loadu_ps(source); }
 PEEKABOO_TARGET inline void store(float* target, Vec value) { _mm256_storeu_ps(target, value); }
@@ -54,6 +55,7 @@ PEEKABOO_TARGET inline Vec multiplyAdd(Vec a, Vec b, Vec c) { return _mm256_fmad
 namespace avx512 {
 #define PEEKABOO_TARGET __attribute__((target("avx512f")))
 constexpr int kWidth = 16, kRows = 8;
+constexpr const char* kName = kAvx512Name;
 using Vec = __m512;
 PEEKABOO_TARGET inline Vec load(const float* source) { return _mm512_loadu_ps(source); }
 PEEKABOO_TARGET inline void store(float* target, Vec value) { _mm512_storeu_ps(target, value); }
@@ -64,20 +66,10 @@ PEEKABOO_TARGET inline Vec multiplyAdd(Vec a, Vec b, Vec c) { return _mm512_fmad
 }  // namespace avx512
 #endif
 
-#if defined(__x86_64__) && defined(__GNUC__)
-// ATEN_CPU_CAPABILITY=default or avx2 keeps newer instructions from ATen's kernels; so it does here, for tests.
-bool isLimitedTo(const char* capability) {
-  const char* limit = std::getenv("ATEN_CPU_CAPABILITY");
-  return limit != nullptr && std::strcmp(limit, capability) == 0;
-}
-#endif
-
 const Kernels* best() {
 #if defined(__x86_64__) && defined(__GNUC__)
-  if (!isLimitedTo("default")) {
-    if (__builtin_cpu_supports("avx512f") && !isLimitedTo("avx2")) return avx512::kKernels;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return avx2::kKernels;
-  }
+  if (processor().avx512) return avx512::kKernels;
+  if (processor().avx2) return avx2::kKernels;
 #endif
   return portable::kKernels;
 }

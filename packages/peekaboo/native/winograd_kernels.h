@@ -12,6 +12,7 @@ constexpr int64_t kPanelOutputs = 2 * kLane;  // columns of its right one, where
 // What depends on the processor's vectors, for tiles of `tile` × `tile` outputs: they are seen by `side` = tile + 2
 // pixels, and transformed to side² positions, which lie `stride` floats apart.
 struct Kernels {
+  const char* name;  // of the instructions
   int64_t tile, side;
 
   // Transforms kLane channels of a tile, from pixels[i·side + j] + offset on.

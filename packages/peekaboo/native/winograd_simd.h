@@ -1,5 +1,6 @@
 // What winograd_kernels.cc compiles once for each set of instructions, so without `#pragma once`. It finds there
-// PEEKABOO_TARGET, the attribute of each function; kWidth, kRows and Vec; and load, store, broadcast and multiplyAdd.
+// PEEKABOO_TARGET, the attribute of each function; kName, kWidth, kRows and Vec; and load, store, broadcast and
+// multiplyAdd.
 
 #include <cstdint>  // is there already: inside a namespace it must not add anything
 
@@ -194,6 +195,6 @@ PEEKABOO_TARGET void multiply(int64_t depth, const float* left, const float* rig
 }
 
 constexpr Kernels kKernels[] = {
-    {2, 4, transformInput<2>, transformWeights<2>, multiply, transformOutput<2>},
-    {4, 6, transformInput<4>, transformWeights<4>, multiply, transformOutput<4>},
+    {kName, 2, 4, transformInput<2>, transformWeights<2>, multiply, transformOutput<2>},
+    {kName, 4, 6, transformInput<4>, transformWeights<4>, multiply, transformOutput<4>},
 };

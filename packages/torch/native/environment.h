@@ -25,10 +25,12 @@ struct LentBuffers {
   std::vector<napi_ref> returned;
 };
 
-// A storage that handles keep alive. Its bytes are told to V8 once, however many handles (views) share it.
+// A storage that handles keep alive. Its bytes are told to V8 once, however many handles (views) share it, when the
+// first of them is left to the garbage collector.
 struct HeldStorage {
   int64_t handles = 0;
   int64_t bytes = 0;
+  bool isTold = false;
 };
 
 class Distributed;

@@ -11,21 +11,20 @@ const void* storageKey(const at::Tensor& tensor) {
   return tensor.has_storage() ? tensor.storage().unsafeGetStorageImpl() : nullptr;
 }
 
-// Counts a handle on the tensor's storage; returns the bytes to tell V8 of.
-int64_t hold(Environment& environment, const at::Tensor& tensor, Memory memory) {
+// Counts a handle on the tensor's storage.
+void hold(Environment& environment, const at::Tensor& tensor, Memory memory) {
   const void* key = storageKey(tensor);
-  if (key == nullptr) return 0;
+  if (key == nullptr) return;
   HeldStorage& held = environment.storages[key];
-  if (held.handles++ > 0) return 0;
+  if (held.handles++ > 0) return;
   held.bytes = memory == Memory::kTorch ? static_cast<int64_t>(tensor.storage().nbytes()) : 0;
-  return held.bytes;
 }
 
-// The converse: returns the bytes that no handle keeps any more.
+// The converse: returns the bytes that V8 was told of and no handle keeps any more.
 int64_t letGo(Environment& environment, const at::Tensor& tensor) {
   const auto found = environment.storages.find(storageKey(tensor));
   if (found == environment.storages.end() || --found->second.handles > 0) return 0;
-  const int64_t bytes = found->second.bytes;
+  const int64_t bytes = found->second.isTold ? found->second.bytes : 0;
   environment.storages.erase(found);
   return bytes;
 }
@@ -43,9 +42,8 @@ Napi::Value wrapTensor(Napi::Env env, at::Tensor tensor, Memory memory) {
   const uintptr_t number = environment.nextHandle;
   auto handle = Napi::External<void>::New(env, reinterpret_cast<void*>(number));
   environment.nextHandle += 2;
-  const int64_t bytes = hold(environment, tensor, memory);
+  hold(environment, tensor, memory);
   environment.tensors.emplace(number, std::move(tensor));
-  if (bytes > 0) Napi::MemoryManagement::AdjustExternalMemory(env, bytes);
   return handle;
 }
 
@@ -65,6 +63,16 @@ const at::Tensor* liveTensor(const Napi::Value& value) {
   const auto& tensors = environmentOf(value.Env()).tensors;
   const auto found = tensors.find(number);
   return found == tensors.end() ? nullptr : &found->second;
+}
+
+void leaveToCollector(const Napi::Value& handle) {
+  const at::Tensor* tensor = liveTensor(handle);
+  if (tensor == nullptr) return;
+  Environment& environment = environmentOf(handle.Env());
+  const auto found = environment.storages.find(storageKey(*tensor));
+  if (found == environment.storages.end() || found->second.isTold) return;
+  found->second.isTold = true;
+  if (found->second.bytes > 0) Napi::MemoryManagement::AdjustExternalMemory(handle.Env(), found->second.bytes);
 }
 
 void disposeTensor(const Napi::Value& handle) {

@@ -8,7 +8,7 @@
 
 namespace torchjs {
 
-// Whose bytes a tensor stands on: libtorch's, of which V8 is told, or a JavaScript buffer's, which V8 knows.
+// Whose bytes a tensor stands on: libtorch's, of which V8 may be told, or a JavaScript buffer's, which V8 knows.
 enum class Memory { kTorch, kJavaScript };
 
 // Wraps a defined tensor.
@@ -22,6 +22,10 @@ bool isHandle(const Napi::Value& value);
 
 // The tensor behind a handle, or nullptr when there is none, or none any more.
 const at::Tensor* liveTensor(const Napi::Value& value);
+
+// Tells V8 of the memory that collecting the handle would free. What a scope will free isn't told: V8 can't, and would
+// look through its heap for garbage in every training step.
+void leaveToCollector(const Napi::Value& handle);
 
 // Frees the tensor behind a handle; harmless when that was done before.
 void disposeTensor(const Napi::Value& handle);

@@ -113,6 +113,12 @@ Napi::Value dispose(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+Napi::Value unscoped(const Napi::CallbackInfo& info) {
+  if (!isHandle(info[0])) refuse({"tensor"}, "a Tensor", info[0]);
+  leaveToCollector(info[0]);
+  return info.Env().Undefined();
+}
+
 Napi::Value isLive(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), liveTensor(info[0]) != nullptr);
 }
@@ -136,6 +142,7 @@ void exportTensor(Napi::Object exports) {
   define<dtype>(exports, "dtype");
   define<device>(exports, "device");
   define<dispose>(exports, "dispose");
+  define<unscoped>(exports, "unscoped");
   define<isLive>(exports, "isLive");
   define<liveTensorCount>(exports, "liveTensorCount");
   define<externalMemory>(exports, "externalMemory");

@@ -5,7 +5,7 @@ import { UserError } from "@peekaboo/files/errors";
 import { beforeEach, describe, expect, it } from "vitest";
 import { empty, zeros } from "./generated/ops.js";
 import { native } from "./native.js";
-import { liveTensorCount, scope } from "./scope.js";
+import { keep, liveTensorCount, scope } from "./scope.js";
 import { Tensor } from "./tensor.js";
 
 setFlagsFromString("--expose-gc");
@@ -42,6 +42,29 @@ describe("V8 is told", () => {
     expect(external() - before).toBeCloseTo(64, 0);
     view.dispose();
     view.dispose();
+    expect(external() - before).toBeCloseTo(0, 0);
+  });
+
+  it("nothing of what a scope will free, until it is kept", () => {
+    const before = external();
+    const kept = scope(() => {
+      const tensors = [zeros([64, MEGABYTE / 4]), zeros([32, MEGABYTE / 4])] as const;
+      expect(external() - before).toBeCloseTo(0, 0);
+      const view = keep(tensors[1].select(0, 3));
+      expect(external() - before).toBeCloseTo(32, 0);
+      return view;
+    });
+    expect(external() - before).toBeCloseTo(32, 0);
+    kept.dispose();
+    expect(external() - before).toBeCloseTo(0, 0);
+  });
+
+  it("of what is moved into a tensor that was kept", () => {
+    const before = external();
+    const kept = zeros([3]);
+    scope(() => void kept.become(zeros([64, MEGABYTE / 4])));
+    expect(external() - before).toBeCloseTo(64, 0);
+    kept.dispose();
     expect(external() - before).toBeCloseTo(0, 0);
   });
 

@@ -23,6 +23,8 @@ export interface Native extends NativeDistributed {
   dtype(handle: Handle): string;
   device(handle: Handle): string;
   dispose(handle: Handle): void;
+  /** No scope will dispose of it: V8 is told of its bytes. */
+  unscoped(handle: Handle): void;
   isLive(handle: Handle): boolean;
   liveTensorCount(): number;
   /** The bytes outside its heap that V8 knows of. */

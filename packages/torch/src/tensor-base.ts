@@ -42,7 +42,9 @@ export class TensorBase implements Scoped {
 
   /** Leaves the tensor to the garbage collector: no scope will free it. */
   unscoped(): void {
-    if (!this.#unscoped) collector.register(this, this.#handle, this);
+    if (this.#unscoped) return;
+    collector.register(this, this.#handle, this);
+    native().unscoped(this.#handle);
     this.#unscoped = true;
   }
 
@@ -72,6 +74,7 @@ export class TensorBase implements Scoped {
     if (!this.#unscoped) return;
     collector.unregister(this);
     collector.register(this, this.#handle, this);
+    native().unscoped(this.#handle);
   }
 
   get shape(): readonly number[] {

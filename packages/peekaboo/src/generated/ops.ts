@@ -50,6 +50,14 @@ export function batchNormActReference(input: Tensor, weight: Tensor, bias: Tenso
   return new Tensor(batchNormActReferenceOp.call(input.handle, weight.handle, bias.handle, runningMean.handle, runningVar.handle, handleOf(residual), options.momentum, options.eps, options.relu) as Handle);
 }
 
+const chosenKernelsOp = new Operator("peekaboo::chosen_kernels");
+
+/** peekaboo::chosen_kernels() -> (str, str, str, str) */
+export function chosenKernels(): [string, string, string, string] {
+  const results = chosenKernelsOp.call() as unknown[];
+  return [results[0] as string, results[1] as string, results[2] as string, results[3] as string];
+}
+
 const reuseMemoryOp = new Operator("peekaboo::reuse_memory");
 
 /** peekaboo::reuse_memory(bool on) -> () */

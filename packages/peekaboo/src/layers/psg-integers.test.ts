@@ -173,6 +173,29 @@ describe.skipIf(!inIntegers)("the gradient of a convolution", () => {
     }
   });
 
+  it("is exact where numbers lie half-way between two levels, or next to there, at any size of the numbers", () => {
+    const convolution: Convolution = { images: 128, channels: 20, outputs: 5, size: [6, 6], kernel: [3, 3] };
+    const words = new Uint32Array(128 * 20 * 36);
+    for (const [i, scale] of [1, 0.7853981, 1.9999999, 1e-33, 3e-30, 1e30].entries()) {
+      new RandomStream(i, "half-way").fillUint32(words);
+      const step = Math.fround(Math.fround(scale) / 256);
+      const between = Float32Array.from(words, (word) => {
+        const half = Math.fround(Math.fround((word % 256) + 0.5) * step);
+        return half * (1 + (((word >>> 8) % 3) - 1) * 2 ** -23);
+      });
+      // Each image's largest number is the scale, so that the mean of them is, too.
+      for (let image = 0; image < 128; image++) between[image * 20 * 36] = scale;
+      scope(() => {
+        const x = Tensor.from(between, { shape: [128, 20, 6, 6] });
+        const g = random("g", [128, 5, 4, 4]);
+        const bits = { x: 8, g: 16, signed: false };
+        const expected = exact(x, g, convolution, bits);
+        expect(expected.abs().sum().item()).toBeGreaterThan(0);
+        expect(ops.equal(computed("psgConv2d", x, g, convolution, bits), expected)).toBe(true);
+      });
+    }
+  });
+
   it("has the same bits with any number of threads", () => {
     const before = getThreads();
     scope(() => {

@@ -7,6 +7,7 @@ export const PAB_OPERATORS: Readonly<Record<string, string>> = {
   conv2d: "peekaboo::conv2d",
   batchNormAct: "peekaboo::batch_norm_act",
   batchNormActReference: "peekaboo::batch_norm_act_reference",
+  chosenKernels: "peekaboo::chosen_kernels",
   reuseMemory: "peekaboo::reuse_memory",
   limitMemory: "peekaboo::limit_memory",
   bopStep_: "peekaboo::bop_step_",

@@ -4,6 +4,7 @@ import { arch, cpus, platform } from "node:os";
 import { fileURLToPath } from "node:url";
 import { flushesDenormals, torchVersion } from "@peekaboo/torch";
 import { z } from "zod";
+import { chosenKernels } from "../native/kernels.js";
 import { version } from "../version.js";
 
 const text = z.string().max(1000);
@@ -18,6 +19,8 @@ export const environmentSchema = z
     libtorch: text,
     platform: text,
     cpu: z.object({ model: text, features: z.array(text) }),
+    /** The instructions that our kernels used. */
+    kernels: z.object({ fast: text, integers: text, threshold: text, float64: text }),
     /** Of each process. */
     threads: z.int().positive(),
     /** What said how many. */
@@ -63,6 +66,7 @@ export function environmentOf({ device, threads, worldSize, data, argv }: Enviro
     libtorch: torchVersion(),
     platform: `${platform()}-${arch()}`,
     cpu: { model: cpus()[0]?.model ?? "unknown", features: cpuFeatures() },
+    kernels: chosenKernels(),
     threads: threads.count,
     threadsFrom: threads.why,
     flushDenormals: flushesDenormals(),
