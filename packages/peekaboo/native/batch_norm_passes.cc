@@ -259,16 +259,15 @@ PEEKABOO_MULTIVERSION void gradientSumsRun(const float* input, const Passed* pas
 }
 
 template <Cut cut>
-[[gnu::always_inline]] inline void inputGradientRows(const float* __restrict input, const float* grad, float* gradInput,
-                                                     int64_t count, int64_t width, Lanes lanes,
-                                                     const float* __restrict centre, const float* __restrict slope) {
+[[gnu::always_inline]] inline void inputGradientRows(const float* __restrict input, const float* __restrict grad,
+                                                     float* __restrict gradInput, int64_t count, int64_t width,
+                                                     Lanes lanes, const float* __restrict centre,
+                                                     const float* __restrict slope) {
   const float* __restrict mean = lanes.mean, * __restrict scale = lanes.scale, * __restrict shift = lanes.shift;
   for (int64_t start = 0; start < count; start += width) {
     const int64_t length = std::min(width, count - start);
-    const float* __restrict x = input + start;
-    const float* const g = grad + start;
-    float* const dx = gradInput + start;
-#pragma GCC ivdep
+    const float* __restrict x = input + start, * __restrict g = grad + start;
+    float* __restrict dx = gradInput + start;
     for (int64_t i = 0; i < length; i++) {
       const float centred = x[i] - mean[i];
       const float own = gradThrough<cut>(g[i], centred, scale[i], shift[i]);

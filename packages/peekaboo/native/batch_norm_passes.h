@@ -51,7 +51,7 @@ void normalise(const float* input, const float* residual, float* output, Passed*
 ChannelSums gradientSums(const float* input, const Passed* passed, const float* grad, float* kept, PixelRows pixels,
                          const Affine& affine, Cut cut);
 
-// dx = ((g' - centre) - (x - mean) · slope) · scale; `cut` is not kWhereTold. `gradInput` may be `grad`.
+// dx = ((g' - centre) - (x - mean) · slope) · scale; `cut` is not kWhereTold.
 void inputGradient(const float* input, const float* grad, float* gradInput, PixelRows pixels, const Affine& affine,
                    const std::vector<float>& centre, const std::vector<float>& slope, Cut cut);
 
