@@ -69,16 +69,21 @@ Statistics takeStatistics(const at::Tensor& input, const at::Tensor& runningMean
   return statistics;
 }
 
+Passed* passedAt(const at::Tensor& words) { return reinterpret_cast<Passed*>(words.data_ptr<int32_t>()); }
+
 struct BatchNormAct : torch::autograd::Function<BatchNormAct> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& input, const at::Tensor& weight,
                             const at::Tensor& bias, const c10::optional<at::Tensor>& residual,
-                            const Statistics& statistics, bool relu) {
+                            const Statistics& statistics, bool relu, bool isDifferentiated) {
     at::Tensor output = at::empty_like(input, kInnermost);
     const at::Tensor added = residual.has_value() ? residual->contiguous(kInnermost) : at::Tensor();
+    const bool tells = added.defined() && relu && isDifferentiated;
+    const at::Tensor passed = tells ? at::empty({wordsOf(pixelsOf(input))}, at::kInt) : at::Tensor();
     normalise(input.data_ptr<float>(), added.defined() ? added.data_ptr<float>() : nullptr, output.data_ptr<float>(),
-              pixelsOf(input), affineOf(statistics.mean, statistics.inverse, weight, bias), relu);
+              tells ? passedAt(passed) : nullptr, pixelsOf(input),
+              affineOf(statistics.mean, statistics.inverse, weight, bias), relu);
     variable_list saved{input, weight, bias, tensorOf(statistics.mean), tensorOf(statistics.inverse)};
-    if (added.defined() && relu) saved.push_back(output);
+    if (tells) saved.push_back(passed);
     context->save_for_backward(saved);
     context->saved_data["relu"] = relu;
     context->saved_data["joins"] = added.defined();
@@ -99,9 +104,9 @@ struct BatchNormAct : torch::autograd::Function<BatchNormAct> {
     // Beside a residual, the gradient that the rectifier lets pass is wanted for itself.
     const bool keeps = joins && relu;
     const at::Tensor kept = keeps ? at::empty_like(grad, kInnermost) : grad;
-    const Cut cut = keeps ? Cut::kAtOutput : relu ? Cut::kAtNormalised : Cut::kNowhere;
+    const Cut cut = keeps ? Cut::kWhereTold : relu ? Cut::kAtNormalised : Cut::kNowhere;
     const auto* values = input.data_ptr<float>();
-    const ChannelSums sums = gradientSums(values, keeps ? saved[5].data_ptr<float>() : nullptr, grad.data_ptr<float>(),
+    const ChannelSums sums = gradientSums(values, keeps ? passedAt(saved[5]) : nullptr, grad.data_ptr<float>(),
                                           keeps ? kept.data_ptr<float>() : nullptr, pixels, affine, cut);
 
     std::vector<float> gradWeight(pixels.channels), gradBias(pixels.channels);
@@ -113,7 +118,7 @@ struct BatchNormAct : torch::autograd::Function<BatchNormAct> {
       centre[c] = static_cast<float>(sums.first[c] / count);
       slope[c] = static_cast<float>(sums.second[c] * own * own / count);
     }
-    variable_list result(6);
+    variable_list result(7);
     if (context->needs_input_grad(0)) {
       result[0] = at::empty_like(input, kInnermost);
       inputGradient(values, kept.data_ptr<float>(), result[0].data_ptr<float>(), pixels, affine, centre, slope,
@@ -155,7 +160,10 @@ at::Tensor batchNormAct(const at::Tensor& input, const at::Tensor& weight, const
     return batchNormActReference(input, weight, bias, runningMean, runningVar, residual, momentum, eps, relu);
   }
   const Statistics statistics = takeStatistics(input, runningMean, runningVar, momentum, eps);
-  return BatchNormAct::apply(input, weight, bias, residual, statistics, relu);
+  const auto learns = [](const at::Tensor& tensor) { return tensor.requires_grad(); };
+  const bool isDifferentiated = at::GradMode::is_enabled() && (learns(input) || learns(weight) || learns(bias) ||
+                                                               (residual.has_value() && learns(*residual)));
+  return BatchNormAct::apply(input, weight, bias, residual, statistics, relu, isDifferentiated);
 }
 
 at::Tensor batchNormActReference(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias,

@@ -15,6 +15,7 @@ namespace {
 // As many pixels side by side as make a loop over channels long enough to be worth its start.
 constexpr int64_t kLoopWidth = 128;
 constexpr int64_t kBlock = 32768;
+constexpr int64_t kBitsOfWord = 32;
 
 // Pixels as rows of several each, and those in blocks.
 struct Blocks {
@@ -22,6 +23,7 @@ struct Blocks {
       : side(std::max<int64_t>(1, kLoopWidth / pixels.channels)),
         width(side * pixels.channels),
         size(pixels.rows * pixels.channels),
+        words((width + kBitsOfWord - 1) / kBitsOfWord),
         length(std::max<int64_t>(1, kBlock / width) * width),
         count((size + length - 1) / length) {}
 
@@ -44,9 +46,16 @@ struct Blocks {
     return result;
   }
 
+  // Where a row's bits begin, of those of all; null if there are none.
+  template <typename Word>
+  Word* wordsAt(Word* all, int64_t begin) const {
+    return all == nullptr ? nullptr : all + begin / width * words;
+  }
+
   int64_t side;
   int64_t width;
   int64_t size;
+  int64_t words;
   int64_t length;
   int64_t count;
 };
@@ -129,9 +138,40 @@ template <bool rectifies, bool joins>
   }
 }
 
-PEEKABOO_MULTIVERSION void normaliseRun(const float* input, const float* residual, float* output, int64_t count,
-                                        int64_t width, Lanes lanes, bool rectifies) {
-  if (residual != nullptr) {
+// Calls body(first, length) for the pieces of a row that have a word of bits each: a whole one's length is a constant.
+template <typename Body>
+[[gnu::always_inline]] inline void forWords(int64_t length, const Body& body) {
+  int64_t first = 0;
+  for (; first + kBitsOfWord <= length; first += kBitsOfWord) body(first, kBitsOfWord);
+  if (first < length) body(first, length - first);
+}
+
+// The rectified sum with a residual, and a bit for what passed.
+[[gnu::always_inline]] inline void joinAndTellRows(const float* __restrict input, const float* __restrict residual,
+                                                   float* __restrict output, Passed* __restrict passed, int64_t count,
+                                                   int64_t width, Lanes lanes) {
+  for (int64_t start = 0; start < count; start += width) {
+    forWords(std::min(width, count - start), [&](int64_t first, int64_t length) {
+      const float* __restrict x = input + start + first, * __restrict r = residual + start + first;
+      const float* __restrict mean = lanes.mean + first, * __restrict scale = lanes.scale + first;
+      const float* __restrict shift = lanes.shift + first;
+      float* __restrict y = output + start + first;
+      Passed bits = 0;
+      for (int64_t i = 0; i < length; i++) {
+        const float value = (x[i] - mean[i]) * scale[i] + shift[i] + r[i];
+        y[i] = value <= 0.0f ? 0.0f : value;
+        bits |= value <= 0.0f ? Passed{0} : Passed{1} << i;
+      }
+      *passed++ = bits;
+    });
+  }
+}
+
+PEEKABOO_MULTIVERSION void normaliseRun(const float* input, const float* residual, float* output, Passed* passed,
+                                        int64_t count, int64_t width, Lanes lanes, bool rectifies) {
+  if (passed != nullptr) {
+    joinAndTellRows(input, residual, output, passed, count, width, lanes);
+  } else if (residual != nullptr) {
     if (rectifies) {
       normaliseRows<true, true>(input, residual, output, count, width, lanes);
     } else {
@@ -153,53 +193,68 @@ PEEKABOO_MULTIVERSION void normaliseRun(const float* input, const float* residua
   return static_cast<uint32_t>(static_cast<int32_t>(positive | beyondInfinity) >> 31);
 }
 
-// The gradient that passes the rectifier, x - mean being at hand.
-template <Cut cut>
-[[gnu::always_inline]] inline float gradThrough(float grad, float centred, float scale, float shift, float output) {
-  if (cut == Cut::kNowhere) return grad;
+// A gradient where the mask has all bits, zero where it has none.
+[[gnu::always_inline]] inline float masked(float grad, uint32_t mask) {
   uint32_t bits;
   std::memcpy(&bits, &grad, sizeof bits);
-  bits &= letThrough(cut == Cut::kAtOutput ? output : centred * scale + shift);
+  bits &= mask;
   std::memcpy(&grad, &bits, sizeof bits);
   return grad;
 }
 
-template <Cut cut, bool keeps>
-[[gnu::always_inline]] inline void gradientSumsRows(const float* __restrict input, const float* __restrict output,
-                                                    const float* __restrict grad, float* __restrict kept, int64_t count,
-                                                    int64_t width, Lanes lanes, double* __restrict first,
+// The gradient that passes the rectifier, x - mean being at hand.
+template <Cut cut>
+[[gnu::always_inline]] inline float gradThrough(float grad, float centred, float scale, float shift) {
+  return cut == Cut::kNowhere ? grad : masked(grad, letThrough(centred * scale + shift));
+}
+
+[[gnu::always_inline]] inline Terms termsOf(float grad, float centred) {
+  return {grad, static_cast<double>(grad) * static_cast<double>(centred)};
+}
+
+template <Cut cut>
+[[gnu::always_inline]] inline void gradientSumsRows(const float* __restrict input, const float* __restrict grad,
+                                                    int64_t count, int64_t width, Lanes lanes, double* __restrict first,
                                                     double* __restrict second) {
   const float* __restrict mean = lanes.mean, * __restrict scale = lanes.scale, * __restrict shift = lanes.shift;
   addUp(count, width, first, second, [=](int64_t at, int64_t i) {
     const float centred = input[at] - mean[i];
-    const float own =
-        gradThrough<cut>(grad[at], centred, scale[i], shift[i], cut == Cut::kAtOutput ? output[at] : 0.0f);
-    if (keeps) kept[at] = own;
-    return Terms{own, static_cast<double>(own) * static_cast<double>(centred)};
+    return termsOf(gradThrough<cut>(grad[at], centred, scale[i], shift[i]), centred);
   });
 }
 
-template <bool keeps>
-[[gnu::always_inline]] inline void gradientSumsOf(const float* input, const float* output, const float* grad,
-                                                  float* kept, int64_t count, int64_t width, Lanes lanes, double* first,
-                                                  double* second, Cut cut) {
-  switch (cut) {
-    case Cut::kNowhere:
-      return gradientSumsRows<Cut::kNowhere, keeps>(input, output, grad, kept, count, width, lanes, first, second);
-    case Cut::kAtNormalised:
-      return gradientSumsRows<Cut::kAtNormalised, keeps>(input, output, grad, kept, count, width, lanes, first, second);
-    case Cut::kAtOutput:
-      return gradientSumsRows<Cut::kAtOutput, keeps>(input, output, grad, kept, count, width, lanes, first, second);
+// The same of what passed by the bits, which is written down.
+[[gnu::always_inline]] inline void gradientSumsTold(const float* __restrict input, const Passed* __restrict passed,
+                                                    const float* __restrict grad, float* __restrict kept, int64_t count,
+                                                    int64_t width, const float* __restrict mean,
+                                                    double* __restrict first, double* __restrict second) {
+  for (int64_t start = 0; start < count; start += width) {
+    forWords(std::min(width, count - start), [&](int64_t left, int64_t length) {
+      const Passed bits = *passed++;
+      const int64_t at = start + left;
+#pragma GCC ivdep
+      for (int64_t i = 0; i < length; i++) {
+        const float centred = input[at + i] - mean[left + i];
+        const float own = masked(grad[at + i], -(bits >> i & 1));
+        kept[at + i] = own;
+        const Terms terms = termsOf(own, centred);
+        first[left + i] += terms.first;
+        second[left + i] += terms.second;
+      }
+    });
   }
 }
 
-PEEKABOO_MULTIVERSION void gradientSumsRun(const float* input, const float* output, const float* grad, float* kept,
+PEEKABOO_MULTIVERSION void gradientSumsRun(const float* input, const Passed* passed, const float* grad, float* kept,
                                            int64_t count, int64_t width, Lanes lanes, double* first, double* second,
                                            Cut cut) {
-  if (kept != nullptr) {
-    gradientSumsOf<true>(input, output, grad, kept, count, width, lanes, first, second, cut);
-  } else {
-    gradientSumsOf<false>(input, output, grad, kept, count, width, lanes, first, second, cut);
+  switch (cut) {
+    case Cut::kNowhere:
+      return gradientSumsRows<Cut::kNowhere>(input, grad, count, width, lanes, first, second);
+    case Cut::kAtNormalised:
+      return gradientSumsRows<Cut::kAtNormalised>(input, grad, count, width, lanes, first, second);
+    case Cut::kWhereTold:
+      return gradientSumsTold(input, passed, grad, kept, count, width, lanes.mean, first, second);
   }
 }
 
@@ -215,7 +270,7 @@ template <Cut cut>
     float* __restrict dx = gradInput + start;
     for (int64_t i = 0; i < length; i++) {
       const float centred = x[i] - mean[i];
-      const float own = gradThrough<cut>(g[i], centred, scale[i], shift[i], 0.0f);
+      const float own = gradThrough<cut>(g[i], centred, scale[i], shift[i]);
       dx[i] = ((own - centre[i]) - centred * slope[i]) * scale[i];
     }
   }
@@ -250,24 +305,30 @@ ChannelSums sumsOf(const float* input, PixelRows pixels) {
   });
 }
 
-void normalise(const float* input, const float* residual, float* output, PixelRows pixels, const Affine& affine,
-               bool rectifies) {
+int64_t wordsOf(PixelRows pixels) {
+  const Blocks blocks(pixels);
+  return (blocks.size + blocks.width - 1) / blocks.width * blocks.words;
+}
+
+void normalise(const float* input, const float* residual, float* output, Passed* passed, PixelRows pixels,
+               const Affine& affine, bool rectifies) {
   const Blocks blocks(pixels);
   const SpreadAffine spread(affine, blocks);
   blocks.forEach(true, [&](int64_t, int64_t begin, int64_t end) {
     const float* own = residual == nullptr ? nullptr : residual + begin;
-    normaliseRun(input + begin, own, output + begin, end - begin, blocks.width, spread.lanes(), rectifies);
+    normaliseRun(input + begin, own, output + begin, blocks.wordsAt(passed, begin), end - begin, blocks.width,
+                 spread.lanes(), rectifies);
   });
 }
 
-ChannelSums gradientSums(const float* input, const float* output, const float* grad, float* kept, PixelRows pixels,
+ChannelSums gradientSums(const float* input, const Passed* passed, const float* grad, float* kept, PixelRows pixels,
                          const Affine& affine, Cut cut) {
   const Blocks blocks(pixels);
   const SpreadAffine spread(affine, blocks);
   return sumBlocks(pixels, blocks, [&](int64_t begin, int64_t end, double* first, double* second) {
-    const auto from = [begin](auto* values) { return values == nullptr ? nullptr : values + begin; };
-    gradientSumsRun(input + begin, from(output), grad + begin, from(kept), end - begin, blocks.width, spread.lanes(),
-                    first, second, cut);
+    gradientSumsRun(input + begin, blocks.wordsAt(passed, begin), grad + begin,
+                    kept == nullptr ? nullptr : kept + begin, end - begin, blocks.width, spread.lanes(), first, second,
+                    cut);
   });
 }
 

@@ -297,4 +297,29 @@ void pack(const Pixels& pixels, const Levels& levels, const Packing& packing, ui
   });
 }
 
+void unpack(const Pixels& pixels, const Levels& levels, const Packing& packing, const uint8_t* packed, float* values) {
+  const int64_t groups = packing.groups(pixels), bytesOfPanel = packing.bytesOfPanel(pixels);
+  const int64_t channels = pixels.channels, imageSize = pixels.height * pixels.width * channels;
+  const int64_t bits = 32 / packing.imagesOfLane;
+  at::parallel_for(0, pixels.height * pixels.width, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t pixel = begin; pixel < end; pixel++) {
+      const bool wanted = pixels.wantedRow[pixel / pixels.width] && pixels.wantedColumn[pixel % pixels.width];
+      for (int64_t image = 0; image < pixels.images; image++) {
+        float* const target = values + image * imageSize + pixel * channels;
+        const int64_t lane = (pixel * groups + image / packing.imagesOfLane) * packing.panel;
+        for (int64_t c = 0; c < channels; c++) {
+          uint32_t numbers = 0;
+          if (wanted) {
+            const int64_t place = lane + c % packing.panel;
+            std::memcpy(&numbers, packed + c / packing.panel * bytesOfPanel + place * kLaneBytes, sizeof numbers);
+          }
+          const uint32_t number = numbers >> (image % packing.imagesOfLane * bits);
+          const uint32_t level = (number + static_cast<uint32_t>(packing.zero)) & 0xff;
+          target[c] = wanted ? static_cast<float>(level) * levels.step + levels.lo : 0.0f;
+        }
+      }
+    }
+  });
+}
+
 }  // namespace peekaboo

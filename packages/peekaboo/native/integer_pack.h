@@ -43,4 +43,8 @@ struct Packing {
 // null.
 void pack(const Pixels& pixels, const Levels& levels, const Packing& packing, uint8_t* target, int32_t* sums);
 
+// What quantising alone gives, from what `pack` has made of one plane of at most 8 bits: `values` in channels-last
+// memory, zeros for pixels that aren't wanted. pixels.values isn't read.
+void unpack(const Pixels& pixels, const Levels& levels, const Packing& packing, const uint8_t* packed, float* values);
+
 }  // namespace peekaboo

@@ -52,8 +52,8 @@ struct IntegerProduct::Task {
 };
 
 struct IntegerProduct::Scratch {
-  uint8_t *x, *g;
-  int32_t *xSums, *gSums;
+  uint8_t* g;
+  int32_t* gSums;
   double* parts;
 };
 
@@ -91,9 +91,21 @@ bool IntegerProduct::isSupported(const GradientShape& shape) {
   return shape.images < (int64_t{1} << 15) && shape.images * shape.output[0] * shape.output[1] < (int64_t{1} << 28);
 }
 
-void IntegerProduct::compute(const Rounded& x, const Rounded& g, uint8_t* memory, const GradientTarget& target) const {
+void IntegerProduct::packInput(const Rounded& x, uint8_t* packed) const {
+  auto* const sums = reinterpret_cast<int32_t*>(packed + xBytes_);
+  pack({x.values, shape_.images, shape_.channels, shape_.input[0], shape_.input[1], wanted(0), wanted(1)}, x.levels,
+       inputPacking(x.zero), packed, planes_ == 2 ? sums : nullptr);
+}
+
+void IntegerProduct::unpackInput(const PackedLevels& x, float* values) const {
+  unpack({nullptr, shape_.images, shape_.channels, shape_.input[0], shape_.input[1], wanted(0), wanted(1)}, x.levels,
+         inputPacking(x.zero), x.bytes, values);
+}
+
+void IntegerProduct::compute(const PackedLevels& x, const Rounded& g, uint8_t* memory,
+                             const GradientTarget& target) const {
   const Scratch scratch = scratchAt(memory);
-  packBoth(x, g, scratch);
+  packGradient(g, x.zero, scratch);
   const Corrections corrections = correctionsOf(x, g, scratch);
   std::vector<Box> blocks;
   forBoxes(whole(), kBlockSteps, [&](const Box& box) { blocks.push_back(box); });
@@ -105,7 +117,7 @@ void IntegerProduct::compute(const Rounded& x, const Rounded& g, uint8_t* memory
         const Task task = taskAt(index);
         double* totals = blocks.size() == 1 ? own : scratch.parts + index * size;
         if (block == 0) std::fill(totals, totals + size, 0.0);
-        sumTile(scratch, blocks[block], task, totals);
+        sumTile(x.bytes, scratch.g, blocks[block], task, totals);
         if (block + 1 == blocks.size()) store(totals, task, corrections, target);
       }
     }
@@ -113,36 +125,39 @@ void IntegerProduct::compute(const Rounded& x, const Rounded& g, uint8_t* memory
 }
 
 IntegerProduct::Scratch IntegerProduct::scratchAt(uint8_t* memory) const {
-  uint8_t* const sums = memory + xBytes_ + gBytes_;
-  return {memory, memory + xBytes_, reinterpret_cast<int32_t*>(sums), reinterpret_cast<int32_t*>(sums + xSumsBytes_),
-          reinterpret_cast<double*>(sums + xSumsBytes_ + gSumsBytes_)};
+  uint8_t* const sums = memory + gBytes_;
+  return {memory, reinterpret_cast<int32_t*>(sums), reinterpret_cast<double*>(sums + gSumsBytes_)};
 }
 
-// Bytes of x are unsigned: they hold its levels. All else is counted from the level of zero.
-void IntegerProduct::packBoth(const Rounded& x, const Rounded& g, const Scratch& scratch) const {
+Packing IntegerProduct::inputPacking(int32_t zero) const {
+  return {kernel_.imagesOfLane(), 1, kLanes, zero - unsignedZero(zero)};
+}
+
+void IntegerProduct::packGradient(const Rounded& g, int32_t inputZero, const Scratch& scratch) const {
   const auto all = [](int64_t count) { return std::vector<uint8_t>(count, 1); };
-  const int64_t images = kernel_.imagesOfLane();
-  const auto &in = shape_.input, &out = shape_.output;
-  pack({x.values, shape_.images, shape_.channels, in[0], in[1], wanted(0), wanted(1)}, x.levels,
-       {images, 1, kLanes, x.zero - unsignedZero(x)}, scratch.x, planes_ == 2 ? scratch.xSums : nullptr);
+  const auto& out = shape_.output;
   pack({g.values, shape_.images, shape_.outputs, out[0], out[1], all(out[0]), all(out[1])}, g.levels,
-       {images, planes_, tileRows_, g.zero}, scratch.g, unsignedZero(x) ? scratch.gSums : nullptr);
+       {kernel_.imagesOfLane(), planes_, tileRows_, g.zero}, scratch.g,
+       unsignedZero(inputZero) ? scratch.gSums : nullptr);
 }
 
-IntegerProduct::Corrections IntegerProduct::correctionsOf(const Rounded& x, const Rounded& g,
+IntegerProduct::Corrections IntegerProduct::correctionsOf(const PackedLevels& x, const Rounded& g,
                                                           const Scratch& scratch) const {
+  const int32_t zero = unsignedZero(x.zero);
   Corrections corrections;
   corrections.unit = static_cast<double>(x.levels.step) * g.levels.step;
-  if (planes_ == 2) corrections.perChannel = windowSums(scratch.xSums, true, 128);
-  if (unsignedZero(x)) corrections.perOutput = windowSums(scratch.gSums, false, -unsignedZero(x));
+  const auto* const xSums = reinterpret_cast<const int32_t*>(x.bytes + xBytes_);
+  if (planes_ == 2) corrections.perChannel = windowSums(xSums, true, 128);
+  if (zero) corrections.perOutput = windowSums(scratch.gSums, false, -zero);
   return corrections;
 }
 
 // Adds a box of the sum to a tile's totals.
-void IntegerProduct::sumTile(const Scratch& scratch, const Box& box, const Task& task, double* totals) const {
+void IntegerProduct::sumTile(const uint8_t* xBytes, const uint8_t* gBytes, const Box& box, const Task& task,
+                             double* totals) const {
   const int64_t gPixel = groups_ * tileRows_ * kLaneBytes, xPixel = groups_ * kVectorBytes;
-  const uint8_t* g = scratch.g + task.tile * gPanelBytes_;
-  const uint8_t* x = scratch.x + task.pair * kTileVectors * xPanelBytes_;
+  const uint8_t* g = gBytes + task.tile * gPanelBytes_;
+  const uint8_t* x = xBytes + task.pair * kTileVectors * xPanelBytes_;
   forBoxes(clipped(box, task.tap), limit_, [&](const Box& part) {
     const uint8_t* own = g + (part.top * shape_.output[1] + part.left) * gPixel + part.first * (gPixel / groups_);
     const uint8_t* other = x + inputPixel(part.top, part.left, task.tap) * xPixel + part.first * kVectorBytes;

@@ -23,6 +23,13 @@ struct Rounded {
   int32_t zero;
 };
 
+// What `IntegerProduct::packInput` has made of one.
+struct PackedLevels {
+  const uint8_t* bytes;
+  Levels levels;
+  int32_t zero;
+};
+
 // Where the gradient of output o, channel c and tap t (t = row of the kernel * width + column) is to be written:
 // values[o * outputStride + c * channelStride + t * tapStride].
 struct GradientTarget {
@@ -39,11 +46,19 @@ class IntegerProduct {
   // Whether no sum of up to 8 bits of x and 16 of g can overflow.
   static bool isSupported(const GradientShape& shape);
 
-  // Bytes of scratch memory: a quarter of x's and a half of g's (with 8 bits, a quarter; without VNNI, a half of both)
-  // where images and channels fill the vectors, and, where the sum has several blocks, the gradient's in doubles.
-  int64_t scratchBytes() const { return xBytes_ + gBytes_ + xSumsBytes_ + gSumsBytes_ + partsBytes_; }
+  // Bytes of x, packed: a quarter of its floats (without VNNI, a half) where images and channels fill the vectors.
+  int64_t inputBytes() const { return xBytes_ + xSumsBytes_; }
 
-  void compute(const Rounded& x, const Rounded& g, uint8_t* scratch, const GradientTarget& target) const;
+  // Bytes of scratch memory: a half of g's (with 8 bits and VNNI, a quarter), and, where the sum has several blocks,
+  // the gradient's in doubles.
+  int64_t scratchBytes() const { return gBytes_ + gSumsBytes_ + partsBytes_; }
+
+  void packInput(const Rounded& x, uint8_t* packed) const;
+
+  // The numbers that x was rounded to, into a tensor in channels-last memory: 0 for pixels that no weight multiplies.
+  void unpackInput(const PackedLevels& x, float* values) const;
+
+  void compute(const PackedLevels& x, const Rounded& g, uint8_t* scratch, const GradientTarget& target) const;
 
  private:
   struct Box;
@@ -52,9 +67,10 @@ class IntegerProduct {
   struct Corrections;
 
   Scratch scratchAt(uint8_t* memory) const;
-  void packBoth(const Rounded& x, const Rounded& g, const Scratch& scratch) const;
-  Corrections correctionsOf(const Rounded& x, const Rounded& g, const Scratch& scratch) const;
-  void sumTile(const Scratch& scratch, const Box& box, const Task& task, double* totals) const;
+  Packing inputPacking(int32_t zero) const;
+  void packGradient(const Rounded& g, int32_t inputZero, const Scratch& scratch) const;
+  Corrections correctionsOf(const PackedLevels& x, const Rounded& g, const Scratch& scratch) const;
+  void sumTile(const uint8_t* xBytes, const uint8_t* gBytes, const Box& box, const Task& task, double* totals) const;
   void store(const double* totals, const Task& task, const Corrections& corrections,
              const GradientTarget& target) const;
 
@@ -68,7 +84,8 @@ class IntegerProduct {
   int64_t taps() const { return shape_.kernel[0] * shape_.kernel[1]; }
   int64_t tasks() const { return vectorPairs_ * tiles_ * taps(); }
   Task taskAt(int64_t index) const;
-  int32_t unsignedZero(const Rounded& x) const { return kernel_.bytes ? x.zero : 0; }
+  // Bytes of x are unsigned: they hold its levels. All else is counted from the level of zero.
+  int32_t unsignedZero(int32_t zero) const { return kernel_.bytes ? zero : 0; }
 
   const GradientShape shape_;
   const TileKernel& kernel_;

@@ -22,6 +22,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "idle_memory.h"
 #include "memory_limit.h"
 
 namespace peekaboo {
@@ -30,6 +31,9 @@ namespace {
 // Smaller blocks stay with malloc, which does not give such memory back to the system at once.
 constexpr size_t kLarge = size_t{1} << 20;
 
+// Of x86-64, and of ARM with pages of 4 KiB.
+constexpr size_t kHugePage = size_t{2} << 20;
+
 // Where memory is limited, a new large block must leave so much, and whatever else is allocated the lower half of it:
 // for the code that oneDNN generates, for V8's heap and for threads' stacks, which end the process when they get
 // nothing.
@@ -37,12 +41,53 @@ constexpr size_t kSpare = size_t{64} << 20;
 // So many allocations go by unexamined, which costs two system calls.
 constexpr unsigned kUnexamined = 16;
 
-// A block of its own from the system. malloc would take it from a heap that also holds small and lasting blocks, and
-// whose holes the system doesn't get back.
-void* mapBlock(size_t bytes) {
-  void* block = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+size_t pageSize() {
+  static const auto size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  return size;
+}
+
+// A multiple of a power of two; what lies beyond the largest stays as it is, to be refused.
+size_t roundedUp(size_t bytes, size_t unit) {
+  return bytes > SIZE_MAX - unit ? bytes : (bytes + unit - 1) / unit * unit;
+}
+
+void* mapAt(void* place, size_t bytes) {
+  return mmap(place, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+// Memory from the system. malloc would take it from a heap that also holds small and lasting blocks, and whose holes
+// the system doesn't get back.
+char* mapMemory(size_t bytes) {
+  void* block = mapAt(nullptr, bytes);
   TORCH_CHECK(block != MAP_FAILED, "can't allocate memory: you tried to allocate ", bytes, " bytes. Error code ", errno,
               " (", std::strerror(errno), ")");
+  return static_cast<char*>(block);
+}
+
+// The same in whole huge pages where the system has them, `bytes` being a multiple of theirs: fewer addresses to
+// translate, and fewer faults. Below `last` if there is room, so that what becomes idle side by side can be used as
+// one.
+char* mapHugePages(size_t bytes, char* last) {
+  char* block = nullptr;
+  if (reinterpret_cast<uintptr_t>(last) > bytes) {
+    void* wanted = last - bytes;
+    void* given = mapAt(wanted, bytes);
+    if (given == wanted) {
+      block = static_cast<char*>(given);
+    } else if (given != MAP_FAILED) {
+      munmap(given, bytes);
+    }
+  }
+  if (block == nullptr) {
+    char* const around = mapMemory(bytes > SIZE_MAX - kHugePage ? SIZE_MAX : bytes + kHugePage);
+    const size_t before = (kHugePage - reinterpret_cast<uintptr_t>(around) % kHugePage) % kHugePage;
+    block = around + before;
+    if (before > 0) munmap(around, before);
+    munmap(block + bytes, kHugePage - before);
+  }
+#ifdef MADV_HUGEPAGE
+  madvise(block, bytes, MADV_HUGEPAGE);  // without, all is as it is
+#endif
   return block;
 }
 
@@ -56,14 +101,19 @@ class ReusingAllocator final : public c10::Allocator {
 #endif
   c10::DeleterFnPtr raw_deleter() const override { return giveBack; }
 
-  // Frees all idle blocks, and forgets how many there were.
+  // Frees all idle memory, and forgets how much there was.
   void clear() {
     const std::lock_guard<std::mutex> lock(mutex_);
-    shrinkLocked(0);
+    idle_.shrink(0);
     peakBytes_ = liveBytes_;
   }
 
-  void setLimited(bool limited) { limited_ = limited; }
+  // What is idle is given up: where memory is limited, all of it has to have been written to.
+  void setLimited(bool limited) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (limited && !limited_) idle_.shrink(0);
+    limited_ = limited;
+  }
 
  private:
   c10::DataPtr take(size_t bytes);
@@ -71,24 +121,14 @@ class ReusingAllocator final : public c10::Allocator {
   void* newBlockLocked(size_t bytes);
   void requireLocked(size_t room, size_t bytes);
   size_t promisedLocked();
+  bool takeBackLocked(void* block);
   static void giveBack(void* block);
 
-  // Frees idle blocks until at most `bytes` are left.
-  void shrinkLocked(size_t bytes) {
-    while (idleBytes_ > bytes) {
-      const auto any = idle_.begin();
-      munmap(any->second, any->first);
-      fresh_.erase(any->second);
-      idleBytes_ -= any->first;
-      idle_.erase(any);
-    }
-  }
-
   std::mutex mutex_;
-  std::unordered_multimap<size_t, void*> idle_;  // by size
-  std::unordered_map<void*, size_t> live_;       // the large ones
-  std::unordered_map<void*, size_t> fresh_;      // of both, where memory is limited: not known to be written to
-  size_t idleBytes_ = 0;
+  IdleMemory idle_;
+  std::unordered_map<void*, size_t> live_;   // the large ones
+  std::unordered_map<void*, size_t> fresh_;  // of them, where memory is limited: not known to be written to
+  char* lowest_ = nullptr;                   // where the last huge pages begin
   size_t liveBytes_ = 0;
   size_t peakBytes_ = 0;
   std::atomic<bool> limited_{false};
@@ -112,45 +152,49 @@ c10::DataPtr ReusingAllocator::take(size_t bytes) {
 }
 
 c10::DataPtr ReusingAllocator::takeLarge(size_t bytes) {
+  const size_t pages = roundedUp(bytes, pageSize());
   const std::lock_guard<std::mutex> lock(mutex_);
-  void* block;
-  const auto found = idle_.find(bytes);
-  if (found != idle_.end()) {
-    block = found->second;
-    idle_.erase(found);
-    idleBytes_ -= bytes;
-  } else {
-    block = newBlockLocked(bytes);
-  }
-  live_.emplace(block, bytes);
-  liveBytes_ += bytes;
+  void* block = idle_.take(pages);
+  if (block == nullptr) block = newBlockLocked(pages);
+  live_.emplace(block, pages);
+  liveBytes_ += pages;
   peakBytes_ = std::max(peakBytes_, liveBytes_);
   return {block, block, giveBack, c10::DeviceType::CPU};
 }
 
 void* ReusingAllocator::newBlockLocked(size_t bytes) {
-  const size_t wanted = liveBytes_ + bytes;
-  // An eighth more would still evict blocks that every step takes up again.
+  const size_t mapped = limited_ ? bytes : roundedUp(bytes, kHugePage);
+  const size_t wanted = liveBytes_ + mapped;
+  // An eighth more would still evict memory that every step takes up again.
   const size_t most = peakBytes_ + peakBytes_ / 4;
-  shrinkLocked(most > wanted ? most - wanted : 0);
-  if (limited_) requireLocked(bytes > SIZE_MAX - kSpare ? SIZE_MAX : bytes + kSpare, bytes);
-  void* block = mapBlock(bytes);
-  if (limited_) fresh_.emplace(block, bytes);
-  return block;
+  idle_.shrink(most > wanted ? most - wanted : 0);
+  if (limited_) {
+    requireLocked(bytes > SIZE_MAX - kSpare ? SIZE_MAX : bytes + kSpare, bytes);
+    void* block = mapMemory(bytes);
+    fresh_.emplace(block, bytes);
+    return block;
+  }
+  lowest_ = mapHugePages(mapped, lowest_);
+  if (mapped > bytes) idle_.add(lowest_ + bytes, mapped - bytes);
+  return lowest_;
 }
 
-// Bytes of the blocks that hold no memory yet. One is written to as a whole: its last page tells.
+// Whether a block has been written to: as a whole, if at all, so that its last page tells.
+bool isWritten(void* block, size_t bytes) {
+  unsigned char resident = 0;
+  return mincore(static_cast<char*>(block) + bytes - pageSize(), pageSize(), &resident) != 0 || (resident & 1) != 0;
+}
+
+// Bytes of the blocks that hold no memory yet.
 size_t ReusingAllocator::promisedLocked() {
-  static const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   size_t promised = 0;
   for (auto one = fresh_.begin(); one != fresh_.end();) {
     const auto& [block, bytes] = *one;
-    unsigned char resident = 0;
-    if (mincore(static_cast<char*>(block) + (bytes - 1) / page * page, page, &resident) == 0 && (resident & 1) == 0) {
+    if (isWritten(block, bytes)) {
+      one = fresh_.erase(one);
+    } else {
       promised += bytes;
       ++one;
-    } else {
-      one = fresh_.erase(one);
     }
   }
   return promised;
@@ -160,25 +204,33 @@ size_t ReusingAllocator::promisedLocked() {
 void ReusingAllocator::requireLocked(size_t room, size_t bytes) {
   unexamined_ = 0;
   if (canBeHad(room, promisedLocked())) return;
-  shrinkLocked(0);
+  idle_.shrink(0);
 #ifdef __GLIBC__
   malloc_trim(0);
 #endif
   TORCH_CHECK(canBeHad(room, promisedLocked()), "can't allocate memory: you tried to allocate ", bytes, " bytes.");
 }
 
+bool ReusingAllocator::takeBackLocked(void* block) {
+  const auto found = live_.find(block);
+  if (found == live_.end()) return false;
+  const size_t bytes = found->second;
+  live_.erase(found);
+  liveBytes_ -= bytes;
+  // Idle memory has been written to: it may be cut, so that no page would tell.
+  if (fresh_.erase(block) > 0 && !isWritten(block, bytes)) {
+    munmap(block, bytes);
+  } else {
+    idle_.add(block, bytes);
+  }
+  return true;
+}
+
 void ReusingAllocator::giveBack(void* block) {
   ReusingAllocator& self = allocator();
   {
     const std::lock_guard<std::mutex> lock(self.mutex_);
-    const auto found = self.live_.find(block);
-    if (found != self.live_.end()) {
-      self.idle_.emplace(found->second, block);
-      self.idleBytes_ += found->second;
-      self.liveBytes_ -= found->second;
-      self.live_.erase(found);
-      return;
-    }
+    if (self.takeBackLocked(block)) return;
   }
   c10::free_cpu(block);
 }

@@ -5,7 +5,6 @@ import type { Batch, ImageShape } from "../data/batch.js";
 import type { BatchSource } from "../data/batch-source.js";
 import { sha256 } from "../data/checksum.js";
 import type { Dataset } from "../data/dataset.js";
-import { openImageFolder } from "../data/image-folder/image-folder.js";
 import { imagesOf } from "../data/images.js";
 import { findSource } from "../data/sets/sources.js";
 import { SPLITS } from "../data/source.js";
@@ -74,6 +73,8 @@ async function openFolder(config: SourceConfig, device: string, { reporter }: Op
   if (data === null) throw new TypeError("openSources: expected the folder of an image folder");
   const onWarning = (text: string) => reporter.warn?.(`${text}.`);
   const options = { imageSize, onBadImage, onWarning, device, processes, ...(workers === null ? {} : { workers }) };
+  // Its decoder takes twenty megabytes, of no use to a data set in memory.
+  const { openImageFolder } = await import("../data/image-folder/image-folder.js");
   const { classes, train, val, checksums, dispose } = await openImageFolder(data, options);
   return {
     title: `the images of ${printable(data)}`,

@@ -24,18 +24,15 @@ export class NormActSequential extends nn.Sequential {
   }
 
   override forward(input: Tensor): Tensor {
-    let value = input;
-    let included = false;
-    for (const [i, module] of this.#modules.entries()) {
-      if (included) {
-        included = false;
-        continue;
-      }
-      const pairs = module instanceof nn.BatchNorm2d && this.#modules[i + 1] instanceof nn.ReLU && canInclude(module);
-      value = pairs ? normAct(module, value) : module.call(value);
-      included = pairs;
-    }
-    return value;
+    const pairs = this.#modules.map(
+      (module, i) => module instanceof nn.BatchNorm2d && this.#modules[i + 1] instanceof nn.ReLU && canInclude(module),
+    );
+    const steps = this.#modules.flatMap((module, i) => {
+      if (pairs[i - 1] === true) return [];
+      const together = pairs[i] === true && module instanceof nn.BatchNorm2d;
+      return [(value: Tensor) => (together ? normAct(module, value) : module.call(value))];
+    });
+    return nn.inTurn(() => input, steps);
   }
 }
 

@@ -43,8 +43,10 @@ class CifarResNet extends nn.Module {
   }
 
   override forward(input: Tensor): Tensor {
-    const stem = normAct(this.#bn1, this.#conv1.call(input));
-    const features = this.#stages.reduce((value, stage) => stage.call(value), stem);
+    const features = nn.inTurn(
+      () => normAct(this.#bn1, this.#conv1.call(input)),
+      this.#stages.map((stage) => (value) => stage.call(value)),
+    );
     const pooled = ops.avgPool2d(features, features.shape.slice(2));
     return this.#linear.call(pooled.flatten(1));
   }

@@ -48,8 +48,10 @@ class ImageNetResNet extends nn.Module {
   }
 
   override forward(input: Tensor): Tensor {
-    const stem = ops.maxPool2d(normAct(this.#bn1, this.#conv1.call(input)), 3, 2, 1);
-    const features = this.#stages.reduce((value, stage) => stage.call(value), stem);
+    const features = nn.inTurn(
+      () => ops.maxPool2d(normAct(this.#bn1, this.#conv1.call(input)), 3, 2, 1),
+      this.#stages.map((stage) => (value) => stage.call(value)),
+    );
     return this.#fc.call(ops.adaptiveAvgPool2d(features, 1).flatten(1));
   }
 }

@@ -76,7 +76,10 @@ class WideResNet extends nn.Module {
   }
 
   override forward(input: Tensor): Tensor {
-    const features = this.#stages.reduce((value, stage) => stage.call(value), this.#conv1.call(input));
+    const features = nn.inTurn(
+      () => this.#conv1.call(input),
+      this.#stages.map((stage) => (value) => stage.call(value)),
+    );
     const active = normAct(this.#bn1, features);
     return this.#linear.call(ops.avgPool2d(active, active.shape.slice(2)).flatten(1));
   }

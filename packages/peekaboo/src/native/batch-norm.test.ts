@@ -170,6 +170,35 @@ describe("batch_norm_act", () => {
     });
   });
 
+  it("leaves a gradient alone that others see: its giver, another node, a hook's", () => {
+    const shape: Shape = [3, 8, 5, 4];
+    const laid = (name: string) => ops.contiguous(random(name, shape), { memoryFormat: "channelsLast" });
+    for (const { relu = true, residual = false } of cases) {
+      scope(() => {
+        const [weight, bias] = [random("weight", [8]), random("bias", [8])];
+        const normalised = (input: Tensor) => {
+          const how = { momentum: 0.1, eps: 1e-5, relu };
+          const added = residual ? laid("residual").mul(input) : null;
+          return batchNormAct(input, weight, bias, ops.zeros([8]), ops.ones([8]), added, how);
+        };
+        const [one, other] = [laid("one").requireGrad(), laid("other").requireGrad()];
+        const gradient = laid("gradient");
+        const apart = [one, other].map((input) => grad([normalised(input)], [input], { gradients: [gradient] })[0]);
+        expect(ops.equal(gradient, laid("gradient"))).toBe(true);
+
+        const sum = ops.add(normalised(one), normalised(other));
+        const [left, right, ofSum] = grad([sum.mul(1)], [one, other, sum], { gradients: [gradient] });
+        expect([left, right].map((own, i) => ops.equal(own as Tensor, apart[i] as Tensor))).toEqual([true, true]);
+        expect(ops.equal(ofSum as Tensor, gradient)).toBe(true);
+
+        const output = normalised(one);
+        const [ofInput, ofOutput] = grad([output.mul(1)], [one, output], { gradients: [gradient] });
+        expect(ops.equal(ofInput as Tensor, apart[0] as Tensor)).toBe(true);
+        expect(ops.equal(ofOutput as Tensor, gradient)).toBe(true);
+      });
+    }
+  });
+
   it.each([Number.NaN, Number.POSITIVE_INFINITY])(
     "makes NaN of the channel that holds %d, and of no other",
     (value) => {

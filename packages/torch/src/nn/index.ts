@@ -1,3 +1,4 @@
+export { inTurn } from "./in-turn.js";
 export * as init from "./init.js";
 export {
   AdaptiveAvgPool2d,

@@ -1,6 +1,7 @@
 import { UserError } from "@peekaboo/files/errors";
 import * as ops from "../generated/ops.js";
 import { ones, type Tensor, zeros } from "../tensor.js";
+import { inTurn } from "./in-turn.js";
 import { linearDefault_ } from "./init.js";
 import { Module } from "./module.js";
 
@@ -310,6 +311,9 @@ export class Sequential extends Module {
   }
 
   override forward(input: Tensor): Tensor {
-    return this.#modules.reduce((value, module) => module.call(value), input);
+    return inTurn(
+      () => input,
+      this.#modules.map((module) => (value) => module.call(value)),
+    );
   }
 }
