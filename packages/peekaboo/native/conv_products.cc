@@ -4,6 +4,7 @@
 #include <c10/util/accumulate.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <vector>
 
 #include "gemm.h"
