@@ -1,5 +1,6 @@
 import { statSync } from "node:fs";
 import { refuseUnwritable } from "@peekaboo/files";
+import { printable } from "@peekaboo/files/errors";
 import { UserError } from "@peekaboo/torch";
 import { networkOptions, writePruned } from "../checkpoint/checkpoint.js";
 import { loadPretrained } from "../checkpoint/pretrained.js";
@@ -57,6 +58,7 @@ export async function pruneToFile(
   const shot = { pruning, density, network, source: sources.train, seed, epoch: 0, reporter };
   const { report, seconds } = await pruneShot({ ...shot, onRound: () => guard.check() });
   await guard.check();
+  if (report.total >= MANY) reporter.say?.(`Writing ${printable(file)}.`);
   await writePruned(file, network, config, report);
   const { kept, total } = report;
   return { file, bytes: statSync(file).size, arch, kept, total, seconds };

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { numel } from "@peekaboo/files/safetensors";
 import { RandomStream } from "@peekaboo/seed";
 import { grad, scope, Tensor, TorchError } from "@peekaboo/torch";
@@ -111,6 +112,31 @@ describe("scanning the scores of synaptic flow", () => {
       const beyond = Tensor.from(Int32Array.of(24 * 16 * 9));
       expect(() => pabOps().zeroFound_(own.weight, Tensor.from(Float64Array.of(0)), beyond, 1)).toThrow(TorchError);
     });
+  });
+
+  it("finds the same on a processor with AVX-512 and on one without", () => {
+    const script = `
+      import { manualSeed, ops } from ${JSON.stringify(import.meta.resolve("@peekaboo/torch"))};
+      import { pabOps } from ${JSON.stringify(new URL("../../dist/native/library.js", import.meta.url).href)};
+      manualSeed(1);
+      const [gradient, input, weight] = [[1, 13, 1, 1], [1, 37, 1, 1], [13, 37, 1, 1]].map((shape) =>
+        ops.randint(-3, 4, shape, { dtype: "float64" }));
+      const found = [-1, 0, 2, 9, Infinity].map((bound) => {
+        const [scores, positions, ...counts] = pabOps().flowScan(gradient, input, weight, { bound });
+        const values = scores.toTypedArray();
+        return [Array.from(positions.toTypedArray(), (at, i) => [at, values[i]]).sort(([a], [b]) => a - b), counts];
+      });
+      console.log(JSON.stringify(found));`;
+    const run = (capability: object) => {
+      const env = { ...process.env, ...capability };
+      const how = ["--input-type=module", "-e", script];
+      const { stdout, stderr } = spawnSync(process.execPath, how, { env, encoding: "utf8" });
+      expect(stderr).toBe("");
+      return stdout;
+    };
+    const found = run({});
+    expect(JSON.parse(found)[3][0].length).toBeGreaterThan(100);
+    expect(run({ ATEN_CPU_CAPABILITY: "default" })).toBe(found);
   });
 
   it("refuses tensors that are no convolution's", () => {
