@@ -62,6 +62,8 @@ describe("peekaboo", () => {
       score(context: peekaboo.ScoreContext): Map<string, torch.Tensor>;
     };
     expectTypeOf<Own>().toExtend<peekaboo.Pruner>();
+    type Factors = Map<string, Omit<peekaboo.WeightFactors, "geometry"> & { geometry: { stride?: number } }>;
+    expectTypeOf<Own & { factors(context: peekaboo.ScoreContext): Factors | null }>().toExtend<peekaboo.Pruner>();
     expectTypeOf<Peekaboo["pruners"]["synFlow"]>().toExtend<peekaboo.Pruner>();
     expectTypeOf<{ pruner: Own; density: number }>().toExtend<peekaboo.PruneOptions>();
     expectTypeOf<{ pruner: Own }>().not.toExtend<peekaboo.PruneOptions>();

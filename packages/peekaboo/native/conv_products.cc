@@ -1,8 +1,11 @@
 #include "conv_products.h"
 
 #include <ATen/ATen.h>
+#include <c10/util/accumulate.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <vector>
 
 #include "gemm.h"
 
@@ -87,43 +90,31 @@ void copyVisible(const double* plane, const Visible& part, const Axis& axis, dou
   for (int64_t i = 0; i < part.count; i++) first[i * spacing * axis.divisor] = source[i * axis.scale];
 }
 
-// Factor A of a product: element (row, k) is data[row·rowStride + k / inner·outerStride + k % inner].
-struct RowFactor {
-  const double* data;
-  int64_t rowStride, inner, outerStride;
-};
-
 class ConvProduct : public Product {
  public:
   ConvProduct(int64_t rows, int64_t columns, int64_t depth, const RowFactor& factor, const Patches& patches,
               double* result, int64_t plane)
-      : Product(rows, columns, depth), factor_(factor), patches_(patches), result_(result), plane_(plane) {}
+      : Product(rows, columns, depth, factor), patches_(patches), result_(result), plane_(plane) {}
 
-  void packRows(int64_t row, int64_t first, int64_t count, double* target) const override {
-    const int64_t present = std::min(kTileRows, rows - row);
-    if (present < kTileRows) std::fill(target, target + count * kTileRows, 0.0);
-    for (int64_t k = 0; k < count;) {
-      const int64_t inner = (first + k) % factor_.inner;
-      const int64_t length = std::min(factor_.inner - inner, count - k);
-      const double* source =
-          factor_.data + row * factor_.rowStride + (first + k) / factor_.inner * factor_.outerStride + inner;
-      for (int64_t i = 0; i < present; i++) {
+  void take(const double* tile, int64_t row, int64_t column, Part part) const override {
+    const int64_t count = std::min(kTileRows, rows - row);
+    const int64_t last = std::min(column + kTileColumns, columns);
+    for (int64_t j = column; j < last;) {
+      // Columns [image, pixel] of the result lie in planes [image, row, pixel].
+      const int64_t image = j / plane_, pixel = j % plane_;
+      const int64_t length = std::min(plane_ - pixel, last - j);
+      for (int64_t i = 0; i < count; i++) {
+        double* target = result_ + (image * rows + row + i) * plane_ + pixel;
+        const double* source = tile + i * kTileColumns + (j - column);
         for (int64_t offset = 0; offset < length; offset++) {
-          target[(k + offset) * kTileRows + i] = source[i * factor_.rowStride + offset];
+          target[offset] = part.first ? source[offset] : target[offset] + source[offset];
         }
       }
-      k += length;
+      j += length;
     }
   }
 
-  // Columns [image, pixel] of the result lie in planes [image, row, pixel].
-  Target target(int64_t column) const override {
-    const int64_t image = column / plane_, pixel = column % plane_;
-    return {result_ + image * rows * plane_ + pixel, plane_, plane_ - pixel};
-  }
-
  protected:
-  const RowFactor factor_;
   const Patches patches_;
 
  private:
@@ -169,6 +160,29 @@ class PatchRows : public ConvProduct {
       }
     });
   }
+};
+
+// A weight gradient whose tiles go to a visitor; sums in parts are made in memory of the thread's.
+class VisitedRows : public PatchRows {
+ public:
+  VisitedRows(int64_t rows, int64_t columns, int64_t depth, const RowFactor& factor, const Patches& patches,
+              TileVisitor& visitor)
+      : PatchRows(rows, columns, depth, factor, patches, nullptr, columns), visitor_(visitor) {}
+
+  void take(const double* tile, int64_t row, int64_t column, Part part) const override {
+    const TilePlace place{row, column, std::min(kTileRows, rows - row), std::min(kTileColumns, columns - column)};
+    if (part.first && part.last) return visitor_.visit(tile, place);
+    // Tiles of as many columns are in the making at once as a block has at most.
+    thread_local std::vector<double> sums;
+    constexpr int64_t kSize = kTileRows * kTileColumns, kInRow = kBlockColumns / kTileColumns;
+    sums.resize(std::max(sums.size(), static_cast<size_t>((rows + kTileRows - 1) / kTileRows * kInRow * kSize)));
+    double* sum = sums.data() + (row / kTileRows * kInRow + column / kTileColumns % kInRow) * kSize;
+    for (int64_t i = 0; i < kSize; i++) sum[i] = part.first ? tile[i] : sum[i] + tile[i];
+    if (part.last) visitor_.visit(sum, place);
+  }
+
+ private:
+  TileVisitor& visitor_;
 };
 
 // Patches of x [N, C, H, W] as a convolution with `kernel` = [K, K] sees them from y's `pixels` = [H', W'].
@@ -226,6 +240,16 @@ at::Tensor convWeightGradient(const at::Tensor& gGiven, const at::Tensor& xGiven
   multiply(PatchRows(outputs, columns, g.size(0) * plane, {g.data_ptr<double>(), plane, plane, outputs * plane},
                      forwardPatches(x, wSizes.slice(2), g.sizes().slice(2), geometry), w.data_ptr<double>(), columns));
   return w;
+}
+
+void visitWeightGradient(const at::Tensor& gGiven, const at::Tensor& xGiven, at::IntArrayRef wSizes,
+                         const ConvGeometry& geometry, int64_t every, TileVisitor& visitor) {
+  const at::Tensor g = gGiven.contiguous(), x = xGiven.contiguous();
+  const int64_t plane = g.size(2) * g.size(3), outputs = wSizes[0];
+  const int64_t columns = c10::multiply_integers(wSizes) / outputs;
+  multiply(VisitedRows((outputs + every - 1) / every, columns, g.size(0) * plane,
+                       {g.data_ptr<double>(), every * plane, plane, outputs * plane},
+                       forwardPatches(x, wSizes.slice(2), g.sizes().slice(2), geometry), visitor));
 }
 
 }  // namespace peekaboo

@@ -30,4 +30,21 @@ at::Tensor convInputGradient(const at::Tensor& g, const at::Tensor& w, at::IntAr
 at::Tensor convWeightGradient(const at::Tensor& g, const at::Tensor& x, at::IntArrayRef wSizes,
                               const ConvGeometry& geometry);
 
+// Where a tile of a weight gradient, seen as a matrix [O, C·K·K], lies.
+struct TilePlace {
+  int64_t row, column, rows, columns;
+};
+
+// Sees each tile once, from several threads: value (i, j) is tile[i * kTileColumns + j].
+class TileVisitor {
+ public:
+  virtual ~TileVisitor() = default;
+  virtual void visit(const double* tile, const TilePlace& place) = 0;
+};
+
+// What convWeightGradient writes, shown to a visitor and written nowhere; of the outputs only each `every`-th, their
+// rows numbered on.
+void visitWeightGradient(const at::Tensor& g, const at::Tensor& x, at::IntArrayRef wSizes, const ConvGeometry& geometry,
+                         int64_t every, TileVisitor& visitor);
+
 }  // namespace peekaboo

@@ -8,30 +8,45 @@ namespace peekaboo {
 constexpr int64_t kTileRows = 8;
 constexpr int64_t kTileColumns = 16;
 
-// A float64 matrix product C = A·B, A of rows × depth and B of depth × columns, whose factors are never stored as
-// matrices: they are written block by block in the order in which the kernel reads them. Zeros fill up a tile.
+// So many columns of C are in the making at once.
+constexpr int64_t kBlockColumns = 512;
+
+// The longest sum that is made in registers; longer ones are made of such, added in order.
+constexpr int64_t kBlockDepth = 128;
+
+// Factor A of a product: element (row, k) is data[row·rowStride + k / inner·outerStride + k % inner].
+struct RowFactor {
+  const double* data;
+  int64_t rowStride, inner, outerStride;
+
+  const double* at(int64_t row, int64_t k) const {
+    return data + row * rowStride + k / inner * outerStride + k % inner;
+  }
+};
+
+// A float64 matrix product C = A·B, A of rows × depth, read where it lies, and B of depth × columns, which is never
+// stored as a matrix: it is written block by block in the order in which the kernel reads it. Zeros fill up a tile.
 class Product {
  public:
-  Product(int64_t rows, int64_t columns, int64_t depth) : rows(rows), columns(columns), depth(depth) {}
+  Product(int64_t rows, int64_t columns, int64_t depth, const RowFactor& factor)
+      : rows(rows), columns(columns), depth(depth), factor(factor) {}
   virtual ~Product() = default;
-
-  // target[k * kTileRows + i] = A(row + i, first + k) for `count` k and the tile's rows.
-  virtual void packRows(int64_t row, int64_t first, int64_t count, double* target) const = 0;
 
   // target[k * kTileColumns + j] = B(first + k, column + j) for `count` k and the tile's columns.
   virtual void packColumns(int64_t column, int64_t first, int64_t count, double* target) const = 0;
 
-  // Where columns of C from `column` on are stored: C(i, column + j) is first[i * rowStride + j] for j < length.
-  struct Target {
-    double* first;
-    int64_t rowStride, length;
+  // Takes a tile of C from (row, column) on, tile[i * kTileColumns + j], or a part of its sum: that over a block of the
+  // depth, from the first to the last in order. What lies beyond C's edges counts for nothing.
+  struct Part {
+    bool first, last;
   };
-  virtual Target target(int64_t column) const = 0;
+  virtual void take(const double* tile, int64_t row, int64_t column, Part part) const = 0;
 
   const int64_t rows, columns, depth;
+  const RowFactor factor;
 };
 
-// Computes and stores C, multithreaded.
+// Computes C, multithreaded.
 void multiply(const Product& product);
 
 // The instructions that it uses.

@@ -48,7 +48,7 @@ void forAll(const Scores& scores, const MakeBody& makeBody) {
 // missed.
 std::optional<double> kthBySampling(const Scores& scores, int64_t k);
 
-// The same by two passes with a histogram, for scores without factors: never misses.
+// The same by two passes with a histogram, or by order where they are few, for scores without factors: never misses.
 double kthByCounting(const Scores& scores, int64_t k);
 
 }  // namespace peekaboo

@@ -72,9 +72,27 @@ std::vector<double> inBucket(const Scores& scores, uint64_t bucket, int64_t coun
   return found;
 }
 
+// Up to so many scores are ordered sooner than a histogram is cleared.
+constexpr int64_t kFew = int64_t{1} << 16;
+
+double kthOfFew(const Scores& scores, int64_t k) {
+  std::vector<double> all;
+  all.reserve(scores.total);
+  for (const at::Tensor& tensor : scores.values) {
+    const double* values = tensor.data_ptr<double>();
+    all.insert(all.end(), values, values + tensor.numel());
+  }
+  for (const double value : all) {
+    if (std::isnan(value)) return value;
+  }
+  std::nth_element(all.begin(), all.begin() + (k - 1), all.end());
+  return all[k - 1];
+}
+
 }  // namespace
 
 double kthByCounting(const Scores& scores, int64_t k) {
+  if (scores.total <= kFew) return kthOfFew(scores, k);
   std::vector<int64_t> histogram(kBuckets, 0);
   if (!countLeading(scores, histogram)) return std::numeric_limits<double>::quiet_NaN();
   size_t bucket = 0;

@@ -16,6 +16,7 @@
 #include "conv2d.h"
 #include "finite.h"
 #include "flow.h"
+#include "flow_scan.h"
 #include "gemm.h"
 #include "integer_tile.h"
 #include "memory.h"
@@ -112,6 +113,10 @@ TORCH_LIBRARY(peekaboo, m) {
   m.def("score_magnitude_(Tensor(a!) gradient, Tensor weight) -> ()");
   m.def("zero_cut_(Tensor(a!) weight, Tensor mask) -> ()");
   m.def("zero_below_(Tensor(a!) weight, Tensor gradient, float threshold) -> ()");
+  m.def(
+      "flow_scan(Tensor gradient, Tensor input, Tensor weight, *, int[2] stride=1, int[2] padding=0, "
+      "int[2] dilation=1, float bound, int every=1) -> (Tensor, Tensor, int, bool)");
+  m.def("zero_found_(Tensor(a!) weight, Tensor scores, Tensor positions, float threshold) -> (int, int)");
   m.def("chosen_kernels() -> (str, str, str, str)", chosenKernels);
   m.def("reuse_memory(bool on) -> ()", reuseMemory);
   m.def("limit_memory(int limit, *, str usage, str stat, int processes) -> ()", limitMemory);
@@ -130,6 +135,8 @@ TORCH_LIBRARY_IMPL(peekaboo, CPU, m) {
   m.impl("score_magnitude_", scoreMagnitude_);
   m.impl("zero_cut_", zeroCut_);
   m.impl("zero_below_", zeroBelow_);
+  m.impl("flow_scan", flowScan);
+  m.impl("zero_found_", zeroFound_);
 }
 
 TORCH_LIBRARY_IMPL(peekaboo, CompositeExplicitAutograd, m) {

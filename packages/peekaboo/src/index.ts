@@ -49,7 +49,7 @@ export { type FileFacts, type SavePabOptions, savePab } from "./pab/save-pab.js"
 // Pruning
 export { type LayerKept, type PruneOptions, type PruneReport, prune } from "./pruning/loop.js";
 export type { MinKept } from "./pruning/min-kept.js";
-export type { Pruner, ScoreContext } from "./pruning/pruner.js";
+export type { Pruner, ScoreContext, WeightFactors } from "./pruning/pruner.js";
 export * as pruners from "./pruning/pruners/all.js";
 export { findPruner, prunerNames } from "./pruning/pruners/registry.js";
 export type { PruneSchedule } from "./pruning/schedule.js";

@@ -1,5 +1,6 @@
 import { statSync } from "node:fs";
 import { refuseUnwritable } from "@peekaboo/files";
+import { printable } from "@peekaboo/files/errors";
 import { UserError } from "@peekaboo/torch";
 import { networkOptions, writePruned } from "../checkpoint/checkpoint.js";
 import { loadPretrained } from "../checkpoint/pretrained.js";
@@ -48,7 +49,7 @@ export async function pruneToFile(
   await using sources = await openSources(config, device, { reporter, signal: guard.signal });
   const { classes, imageShape } = sources;
   using network = new Network(networkOptions(config, classes.length, imageShape, classes));
-  network.initialise(config.initMethod, seed);
+  draw(network, config, reporter);
   const { loadPretrained: pretrained } = config;
   if (pretrained !== null) await loadPretrained(network, pretrained, (text) => reporter.note?.(text));
   network.module.to({ device });
@@ -57,7 +58,29 @@ export async function pruneToFile(
   const shot = { pruning, density, network, source: sources.train, seed, epoch: 0, reporter };
   const { report, seconds } = await pruneShot({ ...shot, onRound: () => guard.check() });
   await guard.check();
+  if (report.total >= MANY) reporter.say?.(`Writing ${printable(file)}.`);
   await writePruned(file, network, config, report);
   const { kept, total } = report;
   return { file, bytes: statSync(file).size, arch, kept, total, seconds };
+}
+
+/** As many weights take a second or two to draw. */
+const MANY = 2e7;
+
+/** Gives a network its random weights, and tells how far it is where that takes long. */
+function draw(network: Network, { initMethod, seed }: TrainConfig, reporter: Reporter): void {
+  const total = [...network.module.namedParameters()].reduce(
+    (sum, [, { numel, shape }]) => sum + (shape.length > 1 ? numel : 0),
+    0,
+  );
+  if (total < MANY) {
+    network.initialise(initMethod, seed);
+    return;
+  }
+  reporter.begin?.({ kind: "draw", total });
+  try {
+    network.initialise(initMethod, seed, (done) => reporter.advance?.(done));
+  } finally {
+    reporter.end?.();
+  }
 }

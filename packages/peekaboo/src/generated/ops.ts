@@ -170,3 +170,19 @@ const zeroBelow_Op = new Operator("peekaboo::zero_below_");
 export function zeroBelow_(weight: Tensor, gradient: Tensor, threshold: number): void {
   zeroBelow_Op.call(weight.handle, gradient.handle, threshold);
 }
+
+const flowScanOp = new Operator("peekaboo::flow_scan");
+
+/** peekaboo::flow_scan(Tensor gradient, Tensor input, Tensor weight, *, int[2] stride=1, int[2] padding=0, int[2] dilation=1, float bound, int every=1) -> (Tensor, Tensor, int, bool) */
+export function flowScan(gradient: Tensor, input: Tensor, weight: Tensor, options: { stride?: number | readonly number[] | undefined; padding?: number | readonly number[] | undefined; dilation?: number | readonly number[] | undefined; bound: number; every?: number | undefined }): [Tensor, Tensor, number, boolean] {
+  const results = flowScanOp.call(gradient.handle, input.handle, weight.handle, options.stride, options.padding, options.dilation, options.bound, options.every) as unknown[];
+  return [new Tensor(results[0] as Handle), new Tensor(results[1] as Handle), results[2] as number, results[3] as boolean];
+}
+
+const zeroFound_Op = new Operator("peekaboo::zero_found_");
+
+/** peekaboo::zero_found_(Tensor(a!) weight, Tensor scores, Tensor positions, float threshold) -> (int, int) */
+export function zeroFound_(weight: Tensor, scores: Tensor, positions: Tensor, threshold: number): [number, number] {
+  const results = zeroFound_Op.call(weight.handle, scores.handle, positions.handle, threshold) as unknown[];
+  return [results[0] as number, results[1] as number];
+}

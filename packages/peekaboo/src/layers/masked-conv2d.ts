@@ -65,6 +65,8 @@ export class MaskedConv2d extends MaskedLayer {
     const { stride, padding, dilation, groups, conv } = this.options;
     const fast = conv === "fast";
     // ATen's own in float32 unless `fast`; in float64, where pruning runs, many times faster than it.
-    return pabOps().conv2d(input, this.effectiveWeight(), this.bias, stride, padding, dilation, groups, { fast });
+    const weight = this.effectiveWeight();
+    const output = pabOps().conv2d(input, weight, this.bias, stride, padding, dilation, groups, { fast });
+    return this.probed(input, output);
   }
 }

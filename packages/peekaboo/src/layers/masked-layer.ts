@@ -8,9 +8,14 @@ export interface MaskedLayerOptions {
   prunable: boolean;
 }
 
+/** Sees what goes into a layer and comes out of it, and returns what comes out in its place. */
+export type Probe = (input: Tensor, output: Tensor) => Tensor;
+
 /** A layer with the weight mask ⊙ weight; without a mask, the plain one. */
 export abstract class MaskedLayer extends nn.Module {
   readonly prunable: boolean;
+  /** Asked in each forward pass, where there is one. */
+  probe: Probe | null = null;
 
   /** Weight and bias begin as zeros, for whoever fills them. */
   constructor({ shape, bias, prunable }: MaskedLayerOptions) {
@@ -37,6 +42,11 @@ export abstract class MaskedLayer extends nn.Module {
   setMask(mask: Tensor): void {
     this.mask?.dispose();
     this.registerBuffer("mask", mask, { persistent: false });
+  }
+
+  /** The layer's output as its probe has it. */
+  protected probed(input: Tensor, output: Tensor): Tensor {
+    return this.probe === null ? output : this.probe(input, output);
   }
 
   /** The weight before the mask, differentiable. */

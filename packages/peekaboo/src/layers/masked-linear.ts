@@ -14,6 +14,6 @@ export class MaskedLinear extends MaskedLayer {
   }
 
   override forward(input: Tensor): Tensor {
-    return ops.linear(input, this.effectiveWeight(), this.bias);
+    return this.probed(input, ops.linear(input, this.effectiveWeight(), this.bias));
   }
 }

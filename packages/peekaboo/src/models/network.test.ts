@@ -115,6 +115,19 @@ describe("who trains what", () => {
   });
 });
 
+it("tells how many weights it has drawn, layer by layer", () => {
+  using({ arch: "ResNet20", width: 0.05 }, (network) => {
+    const drawn: number[] = [];
+    network.initialise("kaiming_normal", 2, (done) => drawn.push(done));
+    const sizes = [...network.module.namedParameters()].flatMap(([, { shape, numel }]) =>
+      shape.length > 1 ? numel : [],
+    );
+    expect(drawn).toHaveLength(sizes.length);
+    expect(drawn.at(-1)).toBe(sizes.reduce((sum, size) => sum + size, 0));
+    expect(drawn).toEqual([...drawn].sort((a, b) => a - b));
+  });
+});
+
 describe("latent scores at the start", () => {
   const bounds = { pruning: [0.01, 0.1], flipping: [0.01, 0.1], ternary: [-1, 1] } as const;
   it.each(["pruning", "flipping", "ternary"] as const)("%s: uniform between the original's bounds", (hiddenAct) => {

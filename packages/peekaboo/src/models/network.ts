@@ -132,9 +132,10 @@ export class Network {
     return this.#origin;
   }
 
-  /** Fills masked convolutions by `method`, others and Linear by PyTorch's default, every tensor from (seed, its state name). */
-  initialise(method: InitMethod, seed: number): void {
+  /** Fills masked convolutions by `method`, others and Linear by PyTorch's default, every tensor from (seed, its state name). `onDrawn` hears how many weights have been drawn. */
+  initialise(method: InitMethod, seed: number, onDrawn?: (done: number) => void): void {
     this.#origin = { init: method, seed };
+    let done = 0;
     for (const [name, module] of this.module.namedModules()) {
       if (!(module instanceof MaskedLayer || module instanceof nn.Linear || module instanceof nn.Conv2d)) continue;
       const { weight, bias } = module;
@@ -145,6 +146,8 @@ export class Network {
         fill(bias, initialiseUniformBias(seed, `${name}.bias`, fanIn, bias.numel));
       }
       if (module instanceof MaskedConv2d) initialiseScore(module, `${name}.t`, seed);
+      done += weight.numel;
+      onDrawn?.(done);
     }
   }
 

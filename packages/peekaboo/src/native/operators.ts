@@ -24,6 +24,8 @@ export const PAB_OPERATORS: Readonly<Record<string, string>> = {
   scoreMagnitude_: "peekaboo::score_magnitude_",
   zeroCut_: "peekaboo::zero_cut_",
   zeroBelow_: "peekaboo::zero_below_",
+  flowScan: "peekaboo::flow_scan",
+  zeroFound_: "peekaboo::zero_found_",
 };
 
 /** The imports of src/generated/ops.ts. */

@@ -9,6 +9,7 @@ import { refuseLargeMinimum } from "./min-kept-fit.js";
 import type { Pruner, ScoreContext } from "./pruner.js";
 import { densityOfRound, type PruneSchedule } from "./schedule.js";
 import { type Floor, findCuts, type Group, type PruneScope, type Selected, selectMasks } from "./selection.js";
+import { masksOf, StreamedCuts } from "./streamed.js";
 
 export interface PruneOptions {
   pruner: Pruner;
@@ -74,12 +75,13 @@ export async function prune(network: Network, options: PruneOptions): Promise<Pr
     else copy.setMasks(network.masks());
     const batches = pruner.needsData ? (options.batches?.() ?? []) : [];
     if (pruner.needsData && batches.length === 0) throw new TypeError(`prune: expected images for ${pruner.name}`);
+    const streamed = new StreamedCuts();
     let tied = 0;
     for (let i = 0; i < iterations; i++) {
       const goal = densityOfRound(schedule, density, i, iterations);
       const context = { network: copy, imageShape, batches, density: goal, seed };
       const last = i === iterations - 1;
-      tied = scope(() => pruneOnce(pruner, context, { network, how, floor, last }));
+      tied = scope(() => pruneOnce(pruner, context, { network, how, floor, last, streamed }));
       await onRound?.(i + 1);
     }
     if (shuffle) shuffleMasks(copy, seed);
@@ -97,11 +99,22 @@ interface Round {
   how: PruneScope;
   floor: Floor | null;
   last: boolean;
+  streamed: StreamedCuts;
 }
 
 /** One round on the copy; how many weights are gone beyond the last round's target. */
-function pruneOnce(pruner: Pruner, context: ScoreContext, { network, how, floor, last }: Round): number {
+function pruneOnce(pruner: Pruner, context: ScoreContext, { network, how, floor, last, streamed }: Round): number {
   const { network: copy, density } = context;
+  const factors = floor === null ? (pruner.factors?.(context) ?? null) : null;
+  if (factors !== null) {
+    const cuts = streamed.cut(factors, density, how);
+    if (!last) return 0;
+    const { masks, groups } = masksOf(cuts, factors, how);
+    const tied = checkCounts(groups);
+    copy.setMasks(network.masks());
+    copy.setMasks(masks);
+    return tied;
+  }
   if (pruner.derivatives && !last && floor === null) {
     cutBelow(copy, pruner.derivatives(context), density, how);
     return 0;

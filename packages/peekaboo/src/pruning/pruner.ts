@@ -1,4 +1,4 @@
-import type { Tensor } from "@peekaboo/torch";
+import type { nn, Tensor } from "@peekaboo/torch";
 import type { Batch } from "../data/batch.js";
 import type { Network } from "../models/network.js";
 import type { PruneScope } from "./selection.js";
@@ -33,4 +33,20 @@ export interface Pruner {
    * finds the threshold from these and sets weights to zero in the copy, with neither scores nor masks in memory.
    */
   derivatives?(context: ScoreContext): Map<string, Tensor>;
+  /**
+   * The tensors that those derivatives are products of: they are computed, scored and forgotten a tile at a time then, in the
+   * last round, too. Null for a network in which one isn't such a product.
+   */
+  factors?(context: ScoreContext): Map<string, WeightFactors> | null;
+}
+
+/** What the ∂R/∂w of a layer y = x ∗ w, or y = x·wᵀ, is made of, float64 on the CPU. */
+export interface WeightFactors {
+  /** x, [N, C, H, W] or [N, C]. */
+  input: Tensor;
+  /** ∂R/∂y, [N, O, H', W'] or [N, O]. */
+  gradient: Tensor;
+  /** w, the layer's own tensor, [O, C, K, K] or [O, C]. */
+  weight: Tensor;
+  geometry: { stride?: nn.Size2d; padding?: nn.Size2d; dilation?: nn.Size2d };
 }

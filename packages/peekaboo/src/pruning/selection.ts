@@ -59,12 +59,17 @@ export function selectMasks(
       const [cut] = cutOf(group, kthSmallest);
       if (cut !== undefined) keepAbove(cut, selection);
     }
-    if (how !== "erk" || selection.masks.size === 0) return;
-    for (const [name, score] of scores) {
-      if (!selection.masks.has(name)) selection.masks.set(name, ops.onesLike(score, { dtype: "uint8" }));
-    }
+    if (how === "erk") completeMasks(scores, selection.masks);
   });
   return selection;
+}
+
+/** Where some have masks, gives the others masks of ones. */
+export function completeMasks(scores: ReadonlyMap<string, Tensor>, masks: Map<string, Tensor>): void {
+  if (masks.size === 0) return;
+  for (const [name, score] of scores) {
+    if (!masks.has(name)) masks.set(name, ops.onesLike(score, { dtype: "uint8" }));
+  }
 }
 
 function keepAbove({ scores, threshold, expected }: Cut, selection: Selection): void {

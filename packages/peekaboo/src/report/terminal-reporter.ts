@@ -96,6 +96,7 @@ export class TerminalReporter implements Required<Reporter> {
 }
 
 function titleOf(work: Work): string {
+  if (work.kind === "draw") return "random weights";
   if (work.kind === "prune") return `prune with ${work.pruner}`;
   if (work.kind === "statistics") return "BatchNorm statistics";
   return work.kind === "epoch" ? `epoch ${work.epoch + 1}/${work.epochs}` : "test";

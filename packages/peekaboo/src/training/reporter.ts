@@ -19,7 +19,7 @@ export interface Reporter {
   data?(name: string, progress: DataProgress): void;
   /** A piece of work begins; until {@link Reporter.end} no other does. */
   begin?(work: Work): void;
-  /** So many rounds of pruning, batches of an estimate, or images of a test, are done. */
+  /** So many random weights, rounds of pruning, batches of an estimate, or images of a test, are done. */
   advance?(done: number): void;
   /** A step of an epoch was taken. */
   step?(step: ReportedStep): void;
@@ -35,6 +35,7 @@ export interface Reporter {
 
 /** A piece of work: its units, and how many of them were done before. */
 export type Work =
+  | { kind: "draw"; total: number }
   | { kind: "prune"; pruner: string; total: number }
   | { kind: "epoch"; epoch: number; epochs: number; total: number; done: number }
   | { kind: "statistics"; total: number }
