@@ -2,7 +2,6 @@
 // JSON. Each operator alone, at the shapes of the network's layers, the sum over the layers; a step and all of its parts in turn.
 import { grad, type Handle, noGrad, type Operator, ops, optim, scope, Tensor } from "@peekaboo/torch";
 import type { Batch } from "peekaboo";
-import { THE_PAPERS } from "#peekaboo/layers/psg-conv2d";
 import { pabOps } from "#peekaboo/native/library";
 import type { Trainer } from "#peekaboo/training/trainer";
 import { alternating, median, seconds, spreadOf } from "../statistics.js";
@@ -17,8 +16,8 @@ import { title, type Workload } from "./workloads.js";
 const PARTS = [
   "forward",
   "input gradient",
-  "weight gradient",
-  "quantisation",
+  "quantisation of inputs",
+  "weight gradient, quantisation of gradients",
   "BatchNorm, ReLU, additions",
   "pooling, Linear",
   "check of the gradients",
@@ -36,11 +35,6 @@ interface Piece {
   bytes: number;
   run(): unknown;
 }
-
-/** Bits from which on nothing is rounded. */
-const NO_ROUNDING = 32;
-/** Where a PSG convolution's arguments have the bits of input and gradient. */
-const BITS = [9, 10] as const;
 
 /** A call's arguments with tensors, and what else is given. */
 function argumentsOf({ args, name }: Call): unknown[] {
@@ -83,25 +77,16 @@ function piecesOfConvolution(call: Call): Piece[] {
   const flops = convolutionFlops(weight.shape, call.output);
   const bytes = 4 * (input.numel + weight.numel + product(call.output));
   const { count } = call;
-  const signed = args[8] === true;
-  const gradient = valuesOf(new Shape(call.output), true);
-  const unrounded = args.map((arg, i) => (BITS.some((place) => place === i) ? NO_ROUNDING : arg));
-  const quantise = () => {
-    const { quantize } = pabOps();
-    quantize(input, "activation", { bits: THE_PAPERS.msbBits, signed });
-    quantize(gradient, "gradient", { bits: THE_PAPERS.msbBitsGrad, signed: true });
-  };
+  const learning = args.map((arg, i) => (i === 1 ? weight.detach().requireGrad() : arg));
+  const forward = () => noGrad(() => scope(() => void called(operator, args)));
+  const learningForward = () => scope(() => void called(operator, learning));
+  const quantised = "quantisation of inputs";
   const pieces: Piece[] = [
-    { part: "forward", count, flops, bytes, run: () => noGrad(() => scope(() => void called(operator, args))) },
-    { part: "weight gradient", count, flops, bytes, run: gradientOf(operator, unrounded, [1]) },
-    // Read for the largest value, read again, written.
-    {
-      part: "quantisation",
-      count,
-      flops: 0,
-      bytes: 12 * (input.numel + gradient.numel),
-      run: () => noGrad(() => scope(quantise)),
-    },
+    { part: "forward", count, flops, bytes, run: forward },
+    // What a forward pass takes longer that a gradient will be asked of. Read for the largest value, read again, a byte written.
+    { part: quantised, count, flops: 0, bytes: 9 * input.numel, run: learningForward },
+    { part: quantised, count: -count, flops: 0, bytes: 0, run: forward },
+    { part: "weight gradient, quantisation of gradients", count, flops, bytes, run: gradientOf(operator, args, [1]) },
   ];
   if (!call.ofImages)
     pieces.push({ part: "input gradient", count, flops, bytes, run: gradientOf(operator, args, [0]) });
