@@ -11,7 +11,7 @@ import { psgName, title, type Workload } from "./workloads.js";
 
 const TITLES: Readonly<Record<Way | "python", string>> = {
   psg: "PSG with Bop, ours",
-  fast: "the same, --conv fast",
+  exact: "the same, --conv exact",
   stock: "dense, libtorch's operators",
   composed: "PSG, five convolutions",
   python: "dense, PyTorch in Python",
@@ -57,16 +57,16 @@ function rowsOf(workload: Workload, measured: Measured, peak: number): Row[] {
 /** The ratios that have limits, of the networks that these are for. */
 function limitsOf({ arch, width }: Workload, measured: Measured): Limit[] {
   if (!["ResNet20", "ResNet18"].includes(arch) || width !== 1) return [];
-  const [psg, fast, stock, composed] = WAYS.map((way) => measured.get(way));
-  if (psg === undefined || fast === undefined || stock === undefined || composed === undefined) return [];
+  const [psg, exact, stock, composed] = WAYS.map((way) => measured.get(way));
+  if (psg === undefined || exact === undefined || stock === undefined || composed === undefined) return [];
   const ratio = (other: typeof psg, own = psg) => median(own.seconds) / median(other.seconds);
   const most = (what: string, value: number, limit: number) =>
     ({ what: `${arch}: ${what}`, value, limit, bound: "most" }) as const;
   return [
     most("PSG step / dense step of libtorch", ratio(stock), 0.6),
-    most("PSG step, --conv fast / dense step of libtorch", ratio(stock, fast), 0.6),
+    most("PSG step, --conv exact / dense step of libtorch", ratio(stock, exact), 0.6),
     most("PSG step / five convolutions", ratio(composed), 0.25),
-    most("PSG step, --conv fast / five convolutions", ratio(composed, fast), 0.25),
+    most("PSG step, --conv exact / five convolutions", ratio(composed, exact), 0.25),
     most("peak memory of PSG / five convolutions", psg.peak / composed.peak, 0.6),
   ];
 }

@@ -3,6 +3,7 @@ import { ops, optim, scope, watchCalls } from "@peekaboo/torch";
 import { networkOptions } from "#peekaboo/checkpoint/checkpoint";
 import { parseConfig } from "#peekaboo/config/config";
 import type { Batch } from "#peekaboo/data/batch";
+import { type Convolution, DEFAULT_CONVOLUTION } from "#peekaboo/layers/masked-conv2d";
 import { THE_PAPERS } from "#peekaboo/layers/psg-conv2d";
 import { Network } from "#peekaboo/models/network";
 import { pabOps } from "#peekaboo/native/library";
@@ -12,15 +13,15 @@ import { composedNetwork, stockNetwork } from "./layers.js";
 import { psgName, type Workload } from "./workloads.js";
 
 /**
- * `psg`: ours, as `peekaboo train` does it; `fast`: the same with `--conv fast`; `stock`: all weights by SGD, libtorch's operators alone;
+ * `psg`: ours, as `peekaboo train` does it; `exact`: the same with `--conv exact`; `stock`: all weights by SGD, libtorch's operators alone;
  * `composed`: the original's way.
  */
-export const WAYS = ["psg", "fast", "stock", "composed"] as const;
+export const WAYS = ["psg", "exact", "stock", "composed"] as const;
 export type Way = (typeof WAYS)[number];
 
 /** Whether a way is ours, with our memory and layout. */
 export function isOurs(way: Way): boolean {
-  return way === "psg" || way === "fast";
+  return way === "psg" || way === "exact";
 }
 
 /** One step on a batch; its loss. */
@@ -50,7 +51,7 @@ function mask(network: Network): void {
 /** The network as `peekaboo train` builds it with the paper's settings, pruned, and its trainer. */
 export function psgTrainer(
   { arch, width, numClasses, imageShape, batch }: Workload,
-  conv: "exact" | "fast" = "exact",
+  conv: Convolution = DEFAULT_CONVOLUTION,
 ): Trainer {
   const config = parseConfig({
     conv,
@@ -68,7 +69,7 @@ export function psgTrainer(
   return new Trainer(network, config);
 }
 
-function psgStep(workload: Workload, conv: "exact" | "fast"): Step {
+function psgStep(workload: Workload, conv?: Convolution): Step {
   const trainer = psgTrainer(workload, conv);
   return (batch) => trainer.step(batch, { epoch: 0, step: 0, totalSteps: 1 }).loss;
 }
@@ -129,5 +130,5 @@ function composedStep(workload: Workload): Step {
 export function stepOf(way: Way, workload: Workload): Step {
   if (way === "stock") return stockStep(workload);
   if (way === "composed") return composedStep(workload);
-  return psgStep(workload, way === "fast" ? "fast" : "exact");
+  return psgStep(workload, way === "exact" ? way : undefined);
 }

@@ -29,6 +29,7 @@ export async function withNetwork<Result>(
     arch,
     numClasses,
     psg,
+    conv: "exact",
     ...(inputShape === undefined ? {} : { imageShape: [inputShape[1], inputShape[2], inputShape[3]] }),
     ...(hiddenAct === null ? {} : { hiddenAct }),
   });

@@ -2,7 +2,7 @@ import { readSafetensors } from "@peekaboo/files";
 import { parseJson, printable, quoted, UserError } from "@peekaboo/files/errors";
 import type { SafetensorsFile, TensorEntry } from "@peekaboo/files/safetensors";
 import { z } from "zod";
-import { parseConfig, type TrainConfig } from "../config/config.js";
+import { parseSavedConfig, type TrainConfig } from "../config/config.js";
 import type { ImageShape } from "../data/batch.js";
 import { issueInWords } from "../issue.js";
 import type { RecordedImages } from "../runs/recorded-images.js";
@@ -101,7 +101,7 @@ export function configOf(path: string, { metadata }: Pick<SafetensorsFile, "meta
       metadata.format === undefined ? "none" : quoted(metadata.format),
     );
   }
-  return parseConfig(jsonOf(path, "a configuration", metadata.config ?? ""));
+  return parseSavedConfig(jsonOf(path, "a configuration", metadata.config ?? ""));
 }
 
 /** What a piece of the metadata tells. @throws {UserError}, naming it, for anything else. */

@@ -12,7 +12,9 @@ import { parseStudy, planStudy } from "../studies/study.js";
 import { addFlags, givenFlags } from "./flags.js";
 
 const root = fileURLToPath(new URL("../../../../studies", import.meta.url));
-const files = ["small", "paper"].flatMap((size) => readdirSync(join(root, size)).map((name) => `${size}/${name}`));
+const filesOf = (...folders: string[]) =>
+  folders.flatMap((folder) => readdirSync(join(root, folder)).map((name) => `${folder}/${name}`));
+const files = filesOf("small", "paper");
 
 /** The settings that `peekaboo train` reads from a command line. */
 function fromFlags(words: readonly string[]) {
@@ -23,16 +25,16 @@ function fromFlags(words: readonly string[]) {
 }
 
 describe("the shipped study", () => {
-  it.each(files)("%s has valid runs of three seeds each", async (file) => {
+  it.each([...files, ...filesOf("convolutions")])("%s has valid runs of as many seeds each", async (file) => {
     const study = planStudy(file, await loadStudy(join(root, file)));
     expect(study.name).toBe(file.replace(/(.*)\/(.*)\.json/, "$2-$1"));
     expect(study.about).not.toBe("");
     expect(new Set(study.runs.map(({ name }) => name)).size).toBe(study.runs.length);
     expect(study.runs.length).toBeGreaterThanOrEqual(6);
-    expect(new Set(study.runs.map(({ config }) => config.seed))).toEqual(new Set([0, 1, 2]));
-    expect(new Set(study.runs.map(({ config }) => config.width))).toEqual(
-      new Set([file.startsWith("small") ? 0.25 : 1]),
-    );
+    const both = file.startsWith("convolutions");
+    expect(new Set(study.runs.map(({ config }) => config.seed))).toEqual(new Set(both ? [0, 1, 2, 3, 4] : [0, 1, 2]));
+    const small = file.startsWith("small") || file.endsWith("resnet18.json");
+    expect(new Set(study.runs.map(({ config }) => config.width))).toEqual(new Set([small ? 0.25 : 1]));
     for (const { given, config } of study.runs) {
       const read = fromFlags(flagsFrom(given));
       expect(configFromFlags(read)).toEqual(config);

@@ -84,7 +84,7 @@ const defaults: TrainConfig = {
   device: null,
   useCuda: null,
   threads: null,
-  conv: "exact",
+  conv: "fast",
   json: false,
   log: [],
 };

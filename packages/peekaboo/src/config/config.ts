@@ -52,6 +52,14 @@ export function parseConfig(json: unknown): TrainConfig {
 }
 
 /**
+ * The configuration that a run or a checkpoint was saved with, as {@link parseConfig} reads it; before there was a choice of
+ * convolutions, all were exact.
+ */
+export function parseSavedConfig(json: unknown): TrainConfig {
+  return parseConfig(typeof json === "object" && json !== null ? { conv: "exact", ...json } : json);
+}
+
+/**
  * The configuration of a command line, from the values of the options given there.
  * @throws {UserError} for values that don't go together.
  */

@@ -6,6 +6,8 @@ import { MaskedLayer } from "./masked-layer.js";
 /** How a convolution is computed: by its definition, or where that is faster by Winograd's algorithm, which rounds otherwise. */
 export const CONVOLUTIONS = ["exact", "fast"] as const;
 export type Convolution = (typeof CONVOLUTIONS)[number];
+/** Trainings end equally well with either: docs/results.md, "The convolutions". */
+export const DEFAULT_CONVOLUTION: Convolution = "fast";
 
 export interface MaskedConv2dOptions {
   inChannels: number;
@@ -22,7 +24,7 @@ export interface MaskedConv2dOptions {
   inputSigned?: boolean;
   /** False keeps pruners away; a convolution that is `false` in the plain network may be prunable in its variants. */
   prunable?: boolean;
-  /** Default: "exact". */
+  /** Default: {@link DEFAULT_CONVOLUTION}. */
   conv?: Convolution;
   /** Makes the weight a fixed one that a learned score acts on. */
   latent?: LatentOptions | null;
@@ -48,7 +50,7 @@ export class MaskedConv2d extends MaskedLayer {
       groups: 1,
       biasBy: "bop",
       inputSigned: false,
-      conv: "exact",
+      conv: DEFAULT_CONVOLUTION,
     } as const;
     this.options = { ...defaults, ...options, bias, prunable, latent };
     if (latent === null) return;

@@ -1,7 +1,7 @@
 import { nn, noGrad, scope, type Tensor, zeros } from "@peekaboo/torch";
 import type { ImageShape } from "../data/batch.js";
 import { maskedLayers } from "../layers/factory.js";
-import { MaskedConv2d } from "../layers/masked-conv2d.js";
+import { DEFAULT_CONVOLUTION, MaskedConv2d } from "../layers/masked-conv2d.js";
 import { MaskedLayer } from "../layers/masked-layer.js";
 import { Network, type NetworkOptions } from "./network.js";
 import { ownReference } from "./own-reference.js";
@@ -63,7 +63,7 @@ function outputPixels({ options, variant, imageShape, module }: Network): Map<st
     return watchedPixels(module, imageShape);
   const { architecture } = findNetwork(options.arch);
   const context = { variant, imageShape, numClasses: 1, dropout: 0, channels: () => 1 };
-  const thin = architecture.build({ ...context, layers: maskedLayers("exact") });
+  const thin = architecture.build({ ...context, layers: maskedLayers(DEFAULT_CONVOLUTION) });
   try {
     return watchedPixels(thin, imageShape);
   } finally {

@@ -3,7 +3,7 @@ import { nn, ops, scope, Tensor, UserError } from "@peekaboo/torch";
 import type { ImageShape } from "../data/batch.js";
 import { maskedLayers, variantLayers } from "../layers/factory.js";
 import { type HiddenAct, type LatentOptions, SCORE_BOUNDS } from "../layers/latent-score.js";
-import { type Convolution, MaskedConv2d } from "../layers/masked-conv2d.js";
+import { type Convolution, DEFAULT_CONVOLUTION, MaskedConv2d } from "../layers/masked-conv2d.js";
 import { MaskedLayer } from "../layers/masked-layer.js";
 import { useOwnNorms } from "../layers/norm-act.js";
 import type { PsgOptions } from "../layers/psg-conv2d.js";
@@ -33,7 +33,7 @@ export interface NetworkOptions {
   hiddenDensity?: number;
   /** A learnable factor per input channel of a Seed network's convolutions. */
   scalingInput?: boolean;
-  /** How masked convolutions are computed; default: "exact". */
+  /** How masked convolutions are computed; default: {@link DEFAULT_CONVOLUTION}. */
   conv?: Convolution;
 }
 
@@ -48,7 +48,7 @@ export class Network {
 
   /** Builds the network with zero weights. @throws {UserError} for an unknown architecture or options that don't suit it. */
   constructor(options: NetworkOptions, { twin = false } = {}) {
-    const { arch, numClasses, width = 1, dropout = 0, conv = "exact" } = options;
+    const { arch, numClasses, width = 1, dropout = 0, conv = DEFAULT_CONVOLUTION } = options;
     const { architecture, variant } = options.architecture
       ? variantCalled(arch, options.architecture)
       : findNetwork(arch);

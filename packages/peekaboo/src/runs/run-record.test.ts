@@ -59,6 +59,13 @@ describe("config.json", () => {
     expect(JSON.parse(readFileSync(path, "utf8"))).not.toHaveProperty("earlier");
   });
 
+  it("that was written before there was a choice of convolutions had exact ones", () => {
+    const path = join(folder, "old.json");
+    writeFileSync(path, '{"epochs": 3, "earlier": [{"steps": 1, "settings": {"epochs": 2}, "environment": {}}]}');
+    const { config, earlier } = readRecord(path);
+    expect([config.conv, earlier[0]?.config.conv, parseConfig({}).conv]).toEqual(["exact", "exact", "fast"]);
+  });
+
   it.each([
     ["text", "hello"],
     ["a number", "3"],

@@ -1,7 +1,7 @@
 import { readWhole, writeFileAtomic } from "@peekaboo/files";
 import { parseJson, quoted, UserError } from "@peekaboo/files/errors";
 import { z } from "zod";
-import { parseConfig, type TrainConfig } from "../config/config.js";
+import { parseSavedConfig, type TrainConfig } from "../config/config.js";
 import { issueInWords } from "../issue.js";
 import { differences } from "./differences.js";
 import { type Environment, environmentSchema } from "./environment.js";
@@ -38,11 +38,11 @@ export function readRecord(path: string): RunRecord {
   if (typeof json !== "object" || json === null) throw damaged(path, "an object", quoted(String(json)));
   const { environment = {}, earlier = [], ...settings }: { environment?: unknown; earlier?: unknown } = json;
   return {
-    config: parseConfig(settings),
+    config: parseSavedConfig(settings),
     environment: parsed(path, "environment", environmentSchema, environment),
     earlier: parsed(path, "earlier", earlierSchema, earlier).map(({ settings: own, ...part }) => ({
       ...part,
-      config: parseConfig(own),
+      config: parseSavedConfig(own),
     })),
   };
 }

@@ -1,4 +1,4 @@
-import { CONVOLUTIONS } from "../../layers/masked-conv2d.js";
+import { CONVOLUTIONS, DEFAULT_CONVOLUTION } from "../../layers/masked-conv2d.js";
 import { checkpointInterval } from "../checkpoint-interval.js";
 import { choice, choices, device, flag, folderName, integer, optional, text } from "../kinds.js";
 import { option } from "../table.js";
@@ -89,8 +89,8 @@ export const run = {
   conv: option({
     flags: "--conv <exact|fast>",
     kind: choice(CONVOLUTIONS),
-    default: "exact",
-    help: "How the CPU convolves 3 × 3 with stride 1, forward and for the input's gradient: exact adds up products; fast multiplies a quarter as often (Winograd's algorithm), and rounds otherwise.",
+    default: DEFAULT_CONVOLUTION,
+    help: "How the CPU convolves 3 × 3 with stride 1, forward and for the input's gradient: fast multiplies a quarter as often (Winograd's algorithm), and rounds otherwise than exact, which adds up products.",
   }),
   json: option({
     flags: "--json",
