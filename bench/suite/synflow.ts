@@ -1,5 +1,5 @@
 // SynFlow's rounds against plain float64 passes of libtorch's operators, in one process, in turn.
-import { grad, ones, scope } from "@peekaboo/torch";
+import { grad, Operator, ones, scope } from "@peekaboo/torch";
 import type { Network } from "#peekaboo/models/network";
 import { pabOps } from "#peekaboo/native/library";
 import { prune } from "#peekaboo/pruning/loop";
@@ -35,8 +35,29 @@ interface Plain {
 interface Pruned {
   /** All rounds together, the copying of the network included. */
   seconds: number;
-  /** The median round. */
-  round: number;
+  /** Of these, the operators' that find thresholds and set weights to zero. */
+  selection: number;
+}
+
+const SELECTS = /^peekaboo::(kth_|zero_|keep_)/;
+
+/** Seconds that the operators of selection take while `run` does. */
+async function selecting(run: () => Promise<unknown>): Promise<number> {
+  const { call } = Operator.prototype;
+  let total = 0;
+  Operator.prototype.call = function (...args) {
+    if (!SELECTS.test(this.name)) return call.apply(this, [...args]);
+    const begun = performance.now();
+    const result = call.apply(this, [...args]);
+    total += performance.now() - begun;
+    return result;
+  };
+  try {
+    await run();
+  } finally {
+    Operator.prototype.call = call;
+  }
+  return total / 1000;
 }
 
 /** SynFlow as the product does it, with plain passes between rounds, whose time is left out. */
@@ -49,10 +70,12 @@ async function synFlow(workload: Workload, iterations: number, plain: readonly P
     if (done % EVERY === 0 || iterations < EVERY) for (const { pass, times } of plain) times.push(seconds(pass));
     begun = performance.now();
   };
-  await prune(network, { ...TARGET, pruner: findPruner("SynFlow"), iterations, onRound });
+  const selection = await selecting(() =>
+    prune(network, { ...TARGET, pruner: findPruner("SynFlow"), iterations, onRound }),
+  );
   const total = sum(rounds) + (performance.now() - begun) / 1000;
   network.dispose();
-  return { seconds: total, round: median(rounds) };
+  return { seconds: total, selection };
 }
 
 async function compare(workload: Workload, { quick, repetitions }: Setting): Promise<[Row, Limit[]]> {
@@ -65,8 +88,7 @@ async function compare(workload: Workload, { quick, repetitions }: Setting): Pro
   for (let i = 0; i < times; i++) runs.push(await synFlow(workload, iterations, [stock, own]));
   for (const { network } of [stock, own]) network.dispose();
   const all = spreadOf(runs.map((run) => run.seconds));
-  // Thresholds, and weights set to zero, come out of a round's time less a pass's that writes all gradients down.
-  const selection = spreadOf(runs.map(({ round }) => 100 * (1 - median(own.times) / round)));
+  const selection = spreadOf(runs.map((run) => (100 * run.selection) / run.seconds));
   const ratioTo = ({ times }: Plain) => all.median / (iterations * median(times));
   const row = {
     network: workload.name,
