@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The demo: prunes a random CNN and learns its signs on CIFAR-10, in three to five minutes on two cores.
+# The demo: prunes a random CNN and learns its signs on CIFAR-10, in two to four minutes on two cores.
 # Further arguments go to `peekaboo train` and win over these, e.g. --max-steps 30 --train-limit 2000 --test-limit 1000
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -130,10 +130,11 @@ it("a quick run gives its tables and limits as JSON", ({ folder }) => {
   const [{ rows }, parts] = tables;
   expect(rows.length).toBeGreaterThanOrEqual(3);
   for (const { seconds } of rows) expect(seconds).toMatchObject({ repetitions: 1, median: expect.any(Number) });
-  expect(parts.rows.map(({ part }: { part: string }) => part).slice(0, 3)).toEqual([
+  expect(parts.rows.map(({ part }: { part: string }) => part).slice(0, 4)).toEqual([
     "forward",
     "input gradient",
-    "weight gradient",
+    "quantisation of inputs",
+    "weight gradient, quantisation of gradients",
   ]);
   expect(limits).toMatchObject([{ limit: 20_000, bound: "least", met: expect.any(Boolean) }]);
 });

@@ -6,6 +6,7 @@
 #include <c10/core/impl/alloc_cpu.h>
 #include <c10/util/Exception.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <torch/version.h>
 #include <unistd.h>
 
@@ -51,32 +52,63 @@ size_t roundedUp(size_t bytes, size_t unit) {
   return bytes > SIZE_MAX - unit ? bytes : (bytes + unit - 1) / unit * unit;
 }
 
-void* mapAt(void* place, size_t bytes) {
-  return mmap(place, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-}
-
 // Memory from the system. malloc would take it from a heap that also holds small and lasting blocks, and whose holes
 // the system doesn't get back.
 char* mapMemory(size_t bytes) {
-  void* block = mapAt(nullptr, bytes);
+  void* block = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   TORCH_CHECK(block != MAP_FAILED, "can't allocate memory: you tried to allocate ", bytes, " bytes. Error code ", errno,
               " (", std::strerror(errno), ")");
   return static_cast<char*>(block);
 }
 
-// The same in whole huge pages where the system has them, `bytes` being a multiple of theirs: fewer addresses to
-// translate, and fewer faults. Below `last` if there is room, so that what becomes idle side by side can be used as
-// one.
-char* mapHugePages(size_t bytes, char* last) {
-  char* block = nullptr;
-  if (reinterpret_cast<uintptr_t>(last) > bytes) {
-    void* wanted = last - bytes;
-    void* given = mapAt(wanted, bytes);
-    if (given == wanted) {
-      block = static_cast<char*>(given);
-    } else if (given != MAP_FAILED) {
-      munmap(given, bytes);
+// Addresses for memory to come, from a range that nobody else maps into: what is taken one after the other lies side by
+// side, so that it can be used as one when it is idle.
+class Addresses {
+ public:
+  // Those of so many bytes, a multiple of a huge page's and aligned to it, below the ones before; no memory yet. Null
+  // where the system has no room.
+  char* take(size_t bytes) {
+    if (bytes > left_ && !reserve(bytes)) return nullptr;
+    end_ -= bytes;
+    left_ -= bytes;
+    return end_;
+  }
+
+  // Takes back what was taken last.
+  void putBack(size_t bytes) {
+    end_ += bytes;
+    left_ += bytes;
+  }
+
+ private:
+  static constexpr size_t kReserved = size_t{64} << 30;
+
+  bool reserve(size_t bytes) {
+    rlimit limit{};
+    // Where addresses are limited, others need them.
+    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur != RLIM_INFINITY || bytes > SIZE_MAX - kHugePage) {
+      return false;
     }
+    const size_t wanted = std::max(bytes, kReserved);
+    void* range = mmap(nullptr, wanted + kHugePage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (range == MAP_FAILED) return false;
+    char* const top = static_cast<char*>(range) + wanted + kHugePage;
+    end_ = top - reinterpret_cast<uintptr_t>(top) % kHugePage;
+    left_ = wanted;
+    return true;
+  }
+
+  char* end_ = nullptr;
+  size_t left_ = 0;
+};
+
+// The same in whole huge pages where the system has them, `bytes` being a multiple of theirs: fewer addresses to
+// translate, and fewer faults.
+char* mapHugePages(size_t bytes, Addresses& addresses) {
+  char* block = addresses.take(bytes);
+  if (block != nullptr && mprotect(block, bytes, PROT_READ | PROT_WRITE) != 0) {
+    addresses.putBack(bytes);
+    block = nullptr;
   }
   if (block == nullptr) {
     char* const around = mapMemory(bytes > SIZE_MAX - kHugePage ? SIZE_MAX : bytes + kHugePage);
@@ -128,7 +160,7 @@ class ReusingAllocator final : public c10::Allocator {
   IdleMemory idle_;
   std::unordered_map<void*, size_t> live_;   // the large ones
   std::unordered_map<void*, size_t> fresh_;  // of them, where memory is limited: not known to be written to
-  char* lowest_ = nullptr;                   // where the last huge pages begin
+  Addresses addresses_;
   size_t liveBytes_ = 0;
   size_t peakBytes_ = 0;
   std::atomic<bool> limited_{false};
@@ -174,9 +206,9 @@ void* ReusingAllocator::newBlockLocked(size_t bytes) {
     fresh_.emplace(block, bytes);
     return block;
   }
-  lowest_ = mapHugePages(mapped, lowest_);
-  if (mapped > bytes) idle_.add(lowest_ + bytes, mapped - bytes);
-  return lowest_;
+  char* const block = mapHugePages(mapped, addresses_);
+  if (mapped > bytes) idle_.add(block + bytes, mapped - bytes);
+  return block;
 }
 
 // Whether a block has been written to: as a whole, if at all, so that its last page tells.
