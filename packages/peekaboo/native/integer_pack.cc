@@ -109,6 +109,13 @@ PEEKABOO_INLINE void packPixel(const Strip& strip, const float* const* images, i
   }
 }
 
+// An image's channels at a pixel; zeros for an image that only fills up a group.
+PEEKABOO_INLINE const float* channelsAt(const Strip& strip, int64_t image, int64_t pixel) {
+  const Pixels& pixels = strip.pixels;
+  if (image >= pixels.images) return strip.zeros;
+  return pixels.values + (image * pixels.height * pixels.width + pixel) * pixels.channels;
+}
+
 template <int64_t kImages, int64_t kPlanes>
 PEEKABOO_INLINE void packStripOf(const Strip& strip) {
   const Pixels& pixels = strip.pixels;
@@ -123,7 +130,7 @@ PEEKABOO_INLINE void packStripOf(const Strip& strip) {
       const float* images[kImages];
       for (int64_t i = 0; i < kImages; i++) {
         const int64_t image = group * kImages + i;
-        images[i] = image < pixels.images ? pixels.values + image * imageSize + pixel * channels : strip.zeros;
+        images[i] = channelsAt(strip, image, pixel);
         if (image + kImages >= pixels.images) continue;
         const float* next = images[i] + kImages * imageSize;
         for (int64_t c = 0; c < channels; c += kFloatsOfCacheLine) PEEKABOO_PREFETCH(next + c);
@@ -220,8 +227,7 @@ PEEKABOO_PACK_TARGET void packStripAvx512(const Strip& strip) {
       const int64_t pixel = strip.y * pixels.width + x;
       const float* images[kImages];
       for (int64_t i = 0; i < kImages; i++) {
-        const int64_t image = group * kImages + i;
-        images[i] = image < pixels.images ? pixels.values + image * imageSize + pixel * channels : strip.zeros;
+        images[i] = channelsAt(strip, group * kImages + i, pixel);
       }
       const bool hasNext = (group + 2) * kImages <= pixels.images;
       uint8_t* target = strip.target + (pixel * groups + group) * packing.panel * kLaneBytes;
